@@ -1,0 +1,23 @@
+"""Bearing vibration recordings -> labelled windows -> the images that a VGG-16 takes.
+
+In: recordings (CWRU, MFPT, a folder of your own, or the built-in simulation). Out: a `Dataset` of log-spectrograms in
+training, validation and test parts, with the split and its caveats. Knows signals, nothing of models; needs no torch.
+Start reading at `dataset.build_dataset`; `recording.Recording` is what readers give, `splits.plan_split` decides what
+is tested. `python -m data.fetch cwru|mfpt --root DIR` downloads.
+"""
+
+from data.dataset import DataConfig, Dataset, Examples, build_dataset, read_recordings
+from data.errors import DataError
+from data.recording import Fault, Location, Recording
+
+__all__ = [
+    "DataConfig",
+    "DataError",
+    "Dataset",
+    "Examples",
+    "Fault",
+    "Location",
+    "Recording",
+    "build_dataset",
+    "read_recordings",
+]

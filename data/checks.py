@@ -1,0 +1,114 @@
+"""What is wrong with a signal before anything is learned from it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from data.errors import DataError
+from data.recording import Recording
+
+KINDS = ("nan", "infinite", "zero", "constant", "clipped")
+STUCK_S = 0.05  # a healthy accelerometer never repeats one value this long
+
+
+@dataclass(frozen=True)
+class Flaw:
+    """A flaw of one channel.
+
+    Attributes:
+        kind: One of `KINDS`.
+        channel: Name of the channel.
+        start: First flawed sample.
+        stop: One past the last.
+        samples: Number of flawed samples between them.
+    """
+
+    kind: str
+    channel: str
+    start: int
+    stop: int
+    samples: int
+
+    def __str__(self) -> str:
+        return f"channel {self.channel}: {self.kind} ({self.samples} samples, first {self.start}, last {self.stop - 1})"
+
+
+def _flaw(kind: str, channel: str, flawed: Bool[np.ndarray, " samples"]) -> list[Flaw]:
+    where = np.flatnonzero(flawed)
+    return [Flaw(kind, channel, int(where[0]), int(where[-1]) + 1, len(where))] if len(where) else []
+
+
+def _repeats(x: Float[np.ndarray, " samples"], at_least: int) -> Bool[np.ndarray, " samples"]:
+    """Samples in a run of at least so many equal values."""
+    edges = np.flatnonzero(np.concatenate([[True], x[1:] != x[:-1], [True]]))
+    lengths = np.diff(edges)
+    return np.repeat(lengths >= at_least, lengths)
+
+
+def find_flaws(recording: Recording, channel: str) -> list[Flaw]:
+    """NaN, infinite, all-zero, stuck and clipped samples of one channel.
+
+    Clipped means that the largest value stands at least three times in a row, or that the largest and smallest are
+    exact opposites and are reached at least three times (CWRU's 236 and 237).
+    """
+    x = np.asarray(recording.signal(channel), dtype=np.float64)
+    flaws = _flaw("nan", channel, np.isnan(x)) + _flaw("infinite", channel, np.isinf(x))
+    if flaws or len(x) == 0:
+        return flaws
+    if not x.any():
+        return _flaw("zero", channel, np.ones(len(x), dtype=bool))
+    stuck = _repeats(x, max(16, round(STUCK_S * recording.sampling_rate_hz)))
+    if stuck.any():
+        return _flaw("constant", channel, stuck)
+    top = (x == x.max()) | (x == x.min())
+    flat = top & _repeats(x, 3)
+    symmetric = x.max() == -x.min() and top.sum() >= 3
+    return _flaw("clipped", channel, top if symmetric else flat)
+
+
+def check(recordings: Sequence[Recording], channel: str | None, accept: Sequence[str] = ()) -> dict[str, list[Flaw]]:
+    """Flaws of the recordings that the user accepts, by the recording's name.
+
+    Args:
+        recordings: What is to be learned from.
+        channel: The channel that is used; None takes a recording's only one.
+        accept: Kinds of flaws to go on with.
+
+    Raises:
+        DataError: A recording has a flaw that is not accepted; all of them are named.
+    """
+    accepted: dict[str, list[Flaw]] = {}
+    refused: list[str] = []
+    kinds: set[str] = set()
+    for recording in recordings:
+        name = channel or next(iter(recording.channels))
+        for flaw in find_flaws(recording, name):
+            if flaw.kind in accept or flaw.kind in recording.known_flaws:
+                accepted.setdefault(recording.name, []).append(flaw)
+            else:
+                refused.append(f"{recording.where}: {flaw}")
+                kinds.add(flaw.kind)
+    if refused:
+        more = f"\n  and {len(refused) - 5} more" if len(refused) > 5 else ""
+        raise DataError(
+            "flawed signals:\n  " + "\n  ".join(refused[:5]) + more,
+            f"Remove or mend these recordings, or go on with --accept {','.join(sorted(kinds))} "
+            "(windows with NaN or infinite samples are left out, and the bundle says so).",
+        )
+    return accepted
+
+
+def sampling_rate_tells(recordings: Sequence[Recording], labels: Sequence[str]) -> tuple[float, float]:
+    """How far the sampling rate alone tells the classes apart.
+
+    Returns:
+        Accuracy over recordings of the best guess that knows only the sampling rate, and of one that knows nothing.
+    """
+    by_rate: dict[float, list[str]] = {}
+    for recording, label in zip(recordings, labels, strict=True):
+        by_rate.setdefault(recording.sampling_rate_hz, []).append(label)
+    best = sum(max(group.count(c) for c in set(group)) for group in by_rate.values())
+    blind = max(list(labels).count(c) for c in set(labels))
+    return best / len(labels), blind / len(labels)

@@ -1,0 +1,58 @@
+"""The lock file beside downloaded recordings: the SHA-256 that each was first seen with."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from data.errors import DataError
+from data.files import sha256, write_json
+
+LOCK = "jopa-lock.json"
+SCHEMA = 1
+
+
+def read_lock(root: Path) -> dict[str, dict[str, Any]]:
+    """Entries of the lock file of a folder by path below it; empty where there is none.
+
+    Raises:
+        DataError: The file is damaged or written by a newer version.
+    """
+    path = root / LOCK
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        schema, entries = content["schema"], content["files"]
+        good = all(isinstance(e["sha256"], str) and isinstance(e["bytes"], int) for e in entries.values())
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: damaged ({error}).", "Remove it and run python -m data.fetch again.") from None
+    if schema != SCHEMA or not good:
+        raise DataError(f"{path}: schema {schema}; this version reads {SCHEMA}.", "Update jopa, or remove the file.")
+    return dict(entries)
+
+
+def write_lock(root: Path, entries: dict[str, dict[str, Any]]) -> None:
+    """Write the lock file of a folder."""
+    write_json(root / LOCK, {"schema": SCHEMA, "files": dict(sorted(entries.items()))})
+
+
+def entry(path: Path, url: str) -> dict[str, Any]:
+    """A lock entry for a file as it is now."""
+    return {"sha256": sha256(path), "bytes": path.stat().st_size, "url": url}
+
+
+def verify(root: Path, paths: Sequence[Path]) -> None:
+    """Compare files with the lock file of their folder, where there is one.
+
+    Raises:
+        DataError: A locked file has changed since it was fetched.
+    """
+    entries = read_lock(root)
+    for path in paths:
+        locked = entries.get(path.relative_to(root).as_posix())
+        if locked and (path.stat().st_size != locked["bytes"] or sha256(path) != locked["sha256"]):
+            raise DataError(
+                f"{path}: differs from the file that was fetched (SHA-256 in {root / LOCK}).",
+                "Remove it and run python -m data.fetch again, or remove its line from the lock file if you changed it.",
+            )

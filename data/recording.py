@@ -1,0 +1,124 @@
+"""One vibration recording: what was measured, how, and what was wrong with the bearing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from data.errors import DataError
+
+INCH_MM = 25.4
+
+
+class Location(StrEnum):
+    """Where the bearing is damaged."""
+
+    NORMAL = "normal"
+    INNER = "inner"
+    BALL = "ball"
+    OUTER = "outer"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A seeded fault.
+
+    Attributes:
+        location: The damaged part; `NORMAL` is a healthy bearing.
+        diameter_mm: Width of the defect in millimetres, None where unknown or healthy.
+        position: Clock position of an outer-race fault relative to the load zone ("6:00" is its centre).
+    """
+
+    location: Location
+    diameter_mm: float | None = None
+    position: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """A vibration recording of one bearing in one condition.
+
+    Attributes:
+        name: Unique within its data set ("97", "inner/pump3").
+        source: The data set ("cwru", "mfpt", "simulated", "folder").
+        channels: Samples of each accelerometer by its name, all of one length, in the file's unit (g where known).
+        sampling_rate_hz: Samples a second.
+        fault: What is wrong with the bearing; None where only a class name is known (`label`).
+        label: Class name given by the user's folder; None where it follows from `fault`.
+        shaft_speed_hz: Shaft revolutions a second; None where unknown.
+        load: Motor or radial load in `load_unit`; None where unknown.
+        load_unit: "hp" (CWRU, simulated), "lbf" (MFPT).
+        path: The file it was read from; None for a simulated one.
+        known_flaws: Flaws that the data set's readers know of and accept ("clipped"), with which it is still used.
+    """
+
+    name: str
+    source: str
+    channels: Mapping[str, Float[np.ndarray, " samples"]]
+    sampling_rate_hz: float
+    fault: Fault | None = None
+    label: str | None = None
+    shaft_speed_hz: float | None = None
+    load: float | None = None
+    load_unit: str = ""
+    path: Path | None = None
+    known_flaws: frozenset[str] = field(default_factory=frozenset)
+
+    def __post_init__(self) -> None:
+        if not self.channels:
+            raise DataError(f"{self.where}: no channel holds a signal.", "Expected at least one numeric vector.")
+        if not (np.isfinite(self.sampling_rate_hz) and self.sampling_rate_hz > 0):
+            raise DataError(
+                f"{self.where}: the sampling rate must be above 0 Hz; got {self.sampling_rate_hz}.",
+                "Give it with --sampling-rate HZ.",
+            )
+
+    @property
+    def where(self) -> str:
+        """The file, or the name where there is none: what an error message points at."""
+        return str(self.path) if self.path else f"{self.source} recording {self.name}"
+
+    def signal(self, channel: str | None = None) -> Float[np.ndarray, " samples"]:
+        """Samples of one channel: the named one, or the only one.
+
+        Raises:
+            DataError: No channel of that name, or several and none named.
+        """
+        names = ", ".join(self.channels)
+        if channel is None:
+            if len(self.channels) > 1:
+                raise DataError(f"{self.where} holds several channels: {names}.", "Choose one with --channel NAME.")
+            return next(iter(self.channels.values()))
+        if channel not in self.channels:
+            raise DataError(f"{self.where} has no channel {channel!r}; it holds {names}.", "Choose one of those.")
+        return self.channels[channel]
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return len(next(iter(self.channels.values()))) / self.sampling_rate_hz
+
+    def only(self, channel: str) -> "Recording":
+        """The same recording with one channel."""
+        return replace(self, channels={channel: self.signal(channel)})
+
+
+def class_name(recording: Recording, labels: str) -> str:
+    """The class of a recording.
+
+    Args:
+        recording: The recording.
+        labels: "location" for the damaged part alone, "fault" for part and size ("inner-0.007in").
+
+    Returns:
+        The user's own label where the recording has one.
+    """
+    if recording.label is not None or recording.fault is None:
+        return recording.label or "unknown"
+    fault = recording.fault
+    if labels == "location" or fault.diameter_mm is None:
+        return str(fault.location)
+    return f"{fault.location}-{fault.diameter_mm / INCH_MM:.3f}in"

@@ -1,0 +1,202 @@
+"""Which part of which recording trains, chooses and tests: splits by name.
+
+Windows are cut inside a segment alone, so that no test window shares a sample with a training window; only `random`,
+kept to show what it is worth, lets them overlap.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from data.errors import DataError
+from data.recording import Recording
+
+TEST_FRACTION = 0.3
+VALIDATION_FRACTION = 0.15
+GUARD_S = 0.1  # many times the 10 ms over which polyphase resampling mixes neighbours
+SPLITS = ("load", "severity", "blocked", "random")
+
+
+class Part(StrEnum):
+    """What a segment is for."""
+
+    TRAIN = "train"
+    VALIDATION = "validation"
+    TEST = "test"
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of one recording for one part: index of the recording, part, start and stop in seconds."""
+
+    recording: int
+    part: Part
+    start_s: float
+    stop_s: float
+
+
+@dataclass(frozen=True)
+class SplitPlan:
+    """Segments of every recording, and what a reader of the results must know.
+
+    Attributes:
+        name: One of `SPLITS`.
+        held_out: Load or fault size that only the test part holds, None for splits in time.
+        segments: In the order of the recordings.
+        notes: Sentences for the bundle and the screen.
+    """
+
+    name: str
+    held_out: float | None
+    segments: tuple[Segment, ...]
+    notes: tuple[str, ...]
+
+
+def _too_short(recording: Recording, needed_s: float) -> DataError:
+    return DataError(
+        f"{recording.where}: {recording.duration_s:.2f} s long; this split needs at least {needed_s:.2f} s.",
+        "Use longer recordings, a shorter window (--window-s), or leave this one out.",
+    )
+
+
+def in_time(index: int, recording: Recording, window_s: float, with_test: bool) -> list[Segment]:
+    """One recording's parts one after another with a guard gap: train, validation, and test where asked for."""
+    duration = recording.duration_s
+    test = max(TEST_FRACTION * duration, window_s) if with_test else 0.0
+    train_stop = duration - (test + GUARD_S if with_test else 0.0)
+    if train_stop < window_s:
+        raise _too_short(recording, (2 * window_s + GUARD_S) if with_test else window_s)
+    segments = []
+    validation = max(VALIDATION_FRACTION * duration, window_s)
+    if train_stop - validation - GUARD_S >= window_s:  # else too short to spare any for validation
+        segments.append(Segment(index, Part.VALIDATION, train_stop - validation, train_stop))
+        train_stop -= validation + GUARD_S
+    segments.insert(0, Segment(index, Part.TRAIN, 0.0, train_stop))
+    if with_test:
+        segments.append(Segment(index, Part.TEST, duration - test, duration))
+    return segments
+
+
+def _blocked(recordings: Sequence[Recording], window_s: float) -> list[Segment]:
+    return [s for i, r in enumerate(recordings) for s in in_time(i, r, window_s, with_test=True)]
+
+
+def _random(recordings: Sequence[Recording], window_s: float, hop_s: float, seed: int) -> list[Segment]:
+    rng = np.random.default_rng(seed)
+    parts = (Part.TRAIN, Part.VALIDATION, Part.TEST)
+    chances = (1 - TEST_FRACTION - VALIDATION_FRACTION, VALIDATION_FRACTION, TEST_FRACTION)
+    segments = []
+    for i, recording in enumerate(recordings):
+        if recording.duration_s < window_s:
+            raise _too_short(recording, window_s)
+        for start in np.arange(0, recording.duration_s - window_s + 1e-9, hop_s):
+            segments.append(Segment(i, parts[rng.choice(3, p=chances)], float(start), float(start) + window_s))
+    return segments
+
+
+def _condition(recording: Recording, split: str) -> float | None:
+    if split == "load":
+        return recording.load
+    return recording.fault.diameter_mm if recording.fault else None
+
+
+def default_held_out(recordings: Sequence[Recording], labels: Sequence[str], split: str) -> float:
+    """The largest load or fault size that at least two classes were recorded at.
+
+    Raises:
+        DataError: The recordings do not carry it, or all carry the same.
+    """
+    seen: dict[float, set[str]] = {}
+    for recording, label in zip(recordings, labels, strict=True):
+        value = _condition(recording, split)
+        if value is not None:
+            seen.setdefault(value, set()).add(label)
+    shared = [value for value, classes in seen.items() if len(classes) > 1]
+    if not shared or len(seen) < 2:
+        what = "motor load" if split == "load" else "fault size"
+        raise DataError(
+            f"the split {split!r} needs recordings of two or more classes at two or more values of {what}; got "
+            f"{', '.join(f'{v:g}' for v in sorted(seen)) or 'none'}.",
+            "Use --split blocked, or give the values in recordings.csv.",
+        )
+    return max(shared)
+
+
+def _held_out(
+    recordings: Sequence[Recording], labels: Sequence[str], split: str, held_out: float, window_s: float
+) -> tuple[list[Segment], list[str]]:
+    outside = [c is not None and abs(c - held_out) < 1e-6 for c in (_condition(r, split) for r in recordings)]
+    if not any(outside):
+        values = sorted({c for c in (_condition(r, split) for r in recordings) if c is not None})
+        raise DataError(
+            f"no recording has {split} {held_out:g}.", f"Choose --held-out from {', '.join(f'{v:g}' for v in values)}."
+        )
+    both = {
+        label
+        for label in set(labels)
+        if {out for out, own in zip(outside, labels, strict=True) if own == label} == {True, False}
+    }
+    notes = []
+    for label in sorted(set(labels) - both):
+        count = list(labels).count(label)
+        notes.append(
+            f"class {label!r} ({count} recording{'s' * (count != 1)}) is not on both sides of the {split} split: it is "
+            "split in time with a guard gap instead, so its own figures are those of a blocked split"
+        )
+    segments: list[Segment] = []
+    for i, (recording, label) in enumerate(zip(recordings, labels, strict=True)):
+        if recording.duration_s < window_s:
+            raise _too_short(recording, window_s)
+        if label in both and outside[i]:
+            segments.append(Segment(i, Part.TEST, 0.0, recording.duration_s))
+        else:
+            segments += in_time(i, recording, window_s, with_test=label not in both)
+    return segments, notes
+
+
+def plan_split(
+    recordings: Sequence[Recording],
+    labels: Sequence[str],
+    split: str,
+    *,
+    window_s: float,
+    hop_s: float,
+    held_out: float | None = None,
+    seed: int = 0,
+) -> SplitPlan:
+    """Divide recordings into training, validation and test segments.
+
+    Args:
+        recordings: All of them.
+        labels: Class of each.
+        split: "load" and "severity" hold one motor load or fault size (mm) out; "blocked" cuts each recording in
+            time; "random" deals overlapping windows out at random and leaks.
+        window_s: Window length in seconds.
+        hop_s: Step between windows of the random split in seconds.
+        held_out: The load or size; by default the largest that two classes share.
+        seed: Of the random split.
+
+    Raises:
+        DataError: A recording too short, nothing to hold out, or an unknown split.
+    """
+    if split == "blocked":
+        return SplitPlan(split, None, tuple(_blocked(recordings, window_s)), ())
+    if split == "random":
+        note = (
+            "the random split leaks: overlapping windows of one recording lie on both sides, so its accuracy says "
+            "nothing about another bearing, load or day"
+        )
+        return SplitPlan(split, None, tuple(_random(recordings, window_s, hop_s, seed)), (note,))
+    if split not in SPLITS:
+        raise DataError(f"unknown split {split!r}.", f"Expected one of {', '.join(SPLITS)}.")
+    value = default_held_out(recordings, labels, split) if held_out is None else held_out
+    segments, notes = _held_out(recordings, labels, split, value, window_s)
+    return SplitPlan(split, value, tuple(segments), tuple(notes))
+
+
+def window_starts(segment: Segment, window_s: float, hop_s: float) -> list[float]:
+    """Start times in seconds of the windows that lie wholly inside a segment."""
+    count = int(np.floor((segment.stop_s - segment.start_s - window_s) / hop_s + 1e-6)) + 1
+    return [segment.start_s + i * hop_s for i in range(max(count, 0))]

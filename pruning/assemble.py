@@ -1,0 +1,241 @@
+"""Finished jobs -> the model bundle: scores, weights, ONNX, test part, history, figures, and `models.json` last."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save as save_arrays
+
+from data import Dataset
+from data.files import sha256, write_json, write_whole
+from data.images import FLOOR, segment_length
+from pruning import spec as specs
+from pruning.bundle import MANIFEST, SCHEMA, Manifest
+from pruning.config import RunConfig
+from pruning.export import export
+from pruning.jobs import Job
+from pruning.load import load_weights
+from pruning.metrics import Scores, difference, independent, score
+from pruning.runfolder import JobFolder, JobResult
+from pruning.spec import VGGSpec
+
+TEST, HISTORY = "test.safetensors", "history.jsonl"
+LIBRARIES = ("jopa", "torch", "torchvision", "torch-pruning", "numpy", "scipy", "onnx")
+
+
+@dataclass(frozen=True, eq=False)
+class _Model:
+    """The jobs of one model, a seed each."""
+
+    rate: float
+    method: str
+    target: str | None
+    jobs: list[Job]
+    results: list[JobResult]
+    name: str
+
+
+def _gather(config: RunConfig, jobs: Sequence[Job], folder: Callable[[str], JobFolder]) -> tuple[list[_Model], _Model]:
+    """All models by rate, and the control."""
+    results = {}
+    for job in jobs:
+        result = folder(job.name).result(need_weights=False)
+        assert result is not None, f"job {job.name} should be finished"
+        results[job.name] = result
+    last = [j for j in jobs if j.rate == j.final_rate]
+
+    def model(chosen: list[Job], method: str, target: str | None, name: str) -> _Model:
+        return _Model(chosen[0].rate, method, target, chosen, [results[j.name] for j in chosen], name)
+
+    models = [model([j for j in last if j.kind == "dense"], "dense", None, "vgg16-dense")]
+    for rate in config.pruned_rates:
+        own = [j for j in last if j.kind == "pruned" and j.final_rate == rate]
+        models.append(model(own, config.method, config.resolved_target, f"vgg16-p{rate:g}"))
+    return models, model([j for j in last if j.kind == "control"], "dense", None, "vgg16-control")
+
+
+def _all_scores(model: _Model, prefix: str, dataset: Dataset, apart: np.ndarray) -> dict[str, Scores] | None:
+    names = [n.split(".", 1)[1] for n in model.results[0].predictions if n.startswith(f"{prefix}.")]
+    if not names:
+        return None
+    order = ["clean", *(f"{snr}dB" for snr in dataset.noisy)]
+    return {
+        name: score(
+            np.stack([r.predictions[f"{prefix}.{name}"] for r in model.results]),
+            dataset.test.labels,
+            apart,
+            len(dataset.classes),
+            dataset.normal,
+        )
+        for name in sorted(names, key=order.index)
+    }
+
+
+def _exported(model: _Model) -> int:
+    """Index of the seed that the bundle carries: the lowest validation loss, the first where there is none."""
+    losses = [r.facts["validation_loss"] for r in model.results]
+    return int(np.argmin([np.inf if loss is None else loss for loss in losses]))
+
+
+def _entry(
+    model: _Model, dense_model: _Model, dense: VGGSpec, dataset: Dataset, apart: np.ndarray
+) -> tuple[dict[str, Any], Job, VGGSpec]:
+    """A model's entry without its files, the job to export, and its structure."""
+    chosen = _exported(model)
+    facts = model.results[chosen].facts
+    structure = replace(dense, widths=tuple(facts["widths"]), hidden=tuple(facts["hidden"]))
+    after = _all_scores(model, "after", dataset, apart)
+    assert after is not None
+    before = _all_scores(model, "before", dataset, apart)
+    labels = dataset.test.labels
+    own, reference = (
+        np.stack([r.predictions["after.clean"] == labels for r in m.results]) for m in (model, dense_model)
+    )
+    gain, low, high = difference([own, reference], dataset.test.recordings)
+    accuracy = after["clean"].accuracy
+    entry = {
+        "rate": model.rate,
+        "method": model.method,
+        "target": model.target,
+        "widths": facts["widths"],
+        "hidden": facts["hidden"],
+        "channels_kept": facts["channels_kept"],
+        "flops": specs.flops(structure),
+        "flops_nominal": round((1 - model.rate) * specs.flops(dense)),
+        "parameters": specs.parameters(structure),
+        "parameters_nonzero": facts["parameters_nonzero"],
+        "accuracy": accuracy.value,
+        "accuracy_interval": [accuracy.low, accuracy.high],
+        "accuracy_before": before["clean"].accuracy.value if before else None,
+        "relative_accuracy": accuracy.value / max(float(reference.mean()), 1e-12),
+        "difference": {"value": gain, "low": low, "high": high},
+        "before": {n: asdict(s) for n, s in before.items()} if before else None,
+        "after": {n: asdict(s) for n, s in after.items()},
+        "seeds": [
+            {
+                "seed": job.seed,
+                "accuracy": float(correct.mean()),
+                "validation_loss": result.facts["validation_loss"],
+                "epochs": len(result.facts["logs"]),
+            }
+            for job, result, correct in zip(model.jobs, model.results, own, strict=True)
+        ],
+        "exported_seed": model.jobs[chosen].seed,
+    }
+    return entry, model.jobs[chosen], structure
+
+
+def _write_test_part(out: Path, dataset: Dataset, apart: np.ndarray) -> None:
+    tensors = {"images.clean": dataset.test.images}
+    tensors |= {f"images.{snr}dB": images for snr, images in dataset.noisy.items()}
+    tensors |= {
+        "labels": dataset.test.labels,
+        "recordings": dataset.test.recordings,
+        "starts_s": dataset.test.starts_s,
+        "independent": apart.astype(np.uint8),
+    }
+    write_whole(out / TEST, save_arrays({n: np.ascontiguousarray(t) for n, t in tensors.items()}))
+
+
+def _write_history(out: Path, jobs: Sequence[Job], folder: Callable[[str], JobFolder]) -> None:
+    lines = []
+    for job in jobs:
+        result = folder(job.name).result(need_weights=False)
+        assert result is not None
+        phase = {"dense": "train", "control": "control", "pruned": "retrain"}[job.kind]
+        head = {"seed": job.seed, "rate": job.final_rate, "phase": phase, "step": job.step}
+        lines += [json.dumps({**head, **log}) for log in result.facts["logs"]]
+    write_whole(out / HISTORY, ("\n".join(lines) + "\n").encode())
+
+
+def assemble(
+    config: RunConfig,
+    dataset: Dataset,
+    dense: VGGSpec,
+    jobs: Sequence[Job],
+    folder: Callable[[str], JobFolder],
+    tick: Callable[[str], None],
+) -> Manifest:
+    """Write the bundle into `config.out` from its finished jobs.
+
+    Args:
+        config: The run's settings.
+        dataset: What it was trained and tested on.
+        dense: The dense model's structure.
+        jobs: All jobs of the run, each finished.
+        folder: Where a job's files are.
+        tick: Called with a model's name before it is written.
+    """
+    out = config.out
+    apart = independent(dataset.test.recordings, dataset.test.starts_s, dataset.window_s)
+    models, control = _gather(config, jobs, folder)
+    entries, files = [], [TEST, HISTORY]
+    _write_test_part(out, dataset, apart)
+    _write_history(out, jobs, folder)
+    for model in (*models, control):
+        tick(model.name)
+        entry, job, structure = _entry(model, models[0], dense, dataset, apart)
+        entry["weights"] = f"weights/{model.name}.safetensors"
+        write_whole(out / entry["weights"], folder(job.name).weights.read_bytes())
+        entry["file_bytes"] = (out / entry["weights"]).stat().st_size
+        files.append(entry["weights"])
+        entry["onnx"], entry["onnx_error"] = None, None
+        if config.onnx:
+            entry["onnx"] = f"onnx/{model.name}.onnx"
+            loaded = load_weights(out / entry["weights"], structure)
+            entry["onnx_error"] = export(loaded, out / entry["onnx"], dataset.test.images[:16])
+            files.append(entry["onnx"])
+        entries.append(entry)
+    manifest = {
+        "schema": SCHEMA,
+        "library": {name: version(name) for name in LIBRARIES},
+        "data": _data_entry(config, dataset, apart),
+        "classes": list(dataset.classes),
+        "normal_class": dataset.normal,
+        "preprocessing": {
+            "image": "log_spectrogram",
+            "size": config.data.size,
+            "window_s": config.data.window_s,
+            "rate_hz": config.data.rate_hz,
+            "segment": segment_length(config.data.size, config.data.rate_hz),
+            "floor": FLOOR,
+            "mean": dataset.mean,
+            "deviation": dataset.deviation,
+            "channel": config.data.channel,
+        },
+        "architecture": {
+            "name": "vgg16",
+            "head": config.head,
+            "width": config.width,
+            "pool": dense.pool,
+            "batch_norm": config.batch_norm,
+        },
+        "seeds": list(config.seeds),
+        "training": config.identity(),
+        "models": entries[:-1],
+        "control": entries[-1],
+        "test": TEST,
+        "history": HISTORY,
+        "sha256": {name: sha256(out / name) for name in files},
+    }
+    checked = Manifest.model_validate(manifest)
+    write_json(out / MANIFEST, manifest)
+    return checked
+
+
+def _data_entry(config: RunConfig, dataset: Dataset, apart: np.ndarray) -> dict[str, Any]:
+    return {
+        "name": config.data.data,
+        "labels": config.data.labels or ("location" if dataset.split == "severity" else "fault"),
+        "split": dataset.split,
+        "held_out": dataset.held_out,
+        "windows": {"train": len(dataset.train), "validation": len(dataset.validation), "test": len(dataset.test)},
+        "test_windows_independent": int(apart.sum()),
+        "recordings": list(dataset.recordings),
+        "fingerprint": dataset.fingerprint,
+        "notes": list(dataset.notes),
+    }

@@ -1,0 +1,244 @@
+"""The model bundle on disk: `models.json` and the files it names. Reading it needs no torch.
+
+A bundle is data, never code. Every file but `models.json` has its SHA-256 there, since a flipped byte in a safetensors
+payload would load in silence.
+"""
+
+import json
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from data.files import sha256
+from pruning.errors import PruningError
+from pruning.spec import VGGSpec
+
+SCHEMA = 1
+MANIFEST = "models.json"
+
+Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RateEntry(_Strict):
+    """A proportion, its 95 % Wilson interval and the independent windows that it rests on."""
+
+    value: Fraction
+    low: Fraction
+    high: Fraction
+    count: int = Field(ge=0)
+
+
+class ScoresEntry(_Strict):
+    """A model on one version of the test part; see `pruning.metrics.Scores`."""
+
+    accuracy: RateEntry
+    balanced_accuracy: Fraction
+    recall: list[RateEntry]
+    missed_faults: RateEntry | None
+    false_alarms: RateEntry | None
+    confusion: list[list[float]]
+
+
+class DifferenceEntry(_Strict):
+    """Accuracy minus the dense model's on the same windows, with a 95 % bootstrap interval over recordings and seeds."""
+
+    value: float
+    low: float
+    high: float
+
+
+class SeedEntry(_Strict):
+    """One seed of a model: its own test accuracy, its validation loss, and the epochs it was trained."""
+
+    seed: int
+    accuracy: Fraction
+    validation_loss: float | None
+    epochs: int
+
+
+class ModelEntry(_Strict):
+    """One model of the bundle.
+
+    `weights` and `onnx` hold the seed `exported_seed`, the one with the lowest validation loss; `accuracy` is the mean
+    over seeds, as everything in `before` and `after`, which map "clean", "10dB", "5dB" and "0dB" to scores.
+    """
+
+    rate: Annotated[float, Field(ge=0, lt=1)]
+    method: Literal["dense", "mask", "structural"]
+    target: Literal["flops", "channels"] | None
+    widths: list[Annotated[int, Field(ge=1)]]
+    hidden: list[Annotated[int, Field(ge=1)]]
+    channels_kept: list[int]
+    flops: int = Field(gt=0)
+    flops_nominal: int = Field(gt=0)
+    parameters: int = Field(gt=0)
+    parameters_nonzero: int = Field(gt=0)
+    file_bytes: int = Field(gt=0)
+    accuracy: Fraction
+    accuracy_interval: list[Fraction] = Field(min_length=2, max_length=2)
+    accuracy_before: Fraction | None
+    relative_accuracy: float = Field(ge=0)
+    difference: DifferenceEntry
+    before: dict[str, ScoresEntry] | None
+    after: dict[str, ScoresEntry]
+    seeds: list[SeedEntry] = Field(min_length=1)
+    exported_seed: int
+    weights: str
+    onnx: str | None
+    onnx_error: float | None
+
+    def spec(self, manifest: "Manifest") -> VGGSpec:
+        """The structure to rebuild it with."""
+        return VGGSpec(
+            len(manifest.classes),
+            manifest.preprocessing.size,
+            tuple(self.widths),
+            tuple(self.hidden),
+            manifest.architecture.pool,
+            manifest.architecture.batch_norm,
+        )
+
+
+class Architecture(_Strict):
+    """What all models of the bundle share."""
+
+    name: Literal["vgg16"]
+    head: Literal["small", "paper"]
+    width: float
+    pool: int
+    batch_norm: bool
+
+
+class Preprocessing(_Strict):
+    """From a window to an image: what a gateway must do with its own signal before it asks a model.
+
+    A window of `window_s` at `rate_hz` becomes `size` x `size` decadic log-power (`data.images.log_spectrogram`, with
+    Fourier segments of `segment` samples and `floor` added to the power); then (image - mean) / deviation.
+    """
+
+    image: Literal["log_spectrogram"]
+    size: int
+    window_s: float
+    rate_hz: float
+    segment: int
+    floor: float
+    mean: float
+    deviation: float
+    channel: str | None
+
+
+class DataEntry(_Strict):
+    """The data set and split that every figure of the bundle comes from."""
+
+    name: str
+    labels: str
+    split: str
+    held_out: float | None
+    windows: dict[str, int]
+    test_windows_independent: int
+    recordings: list[str]
+    fingerprint: str
+    notes: list[str]
+
+
+class Manifest(_Strict):
+    """`models.json`."""
+
+    schema_version: Annotated[int, Field(alias="schema")]
+    library: dict[str, str]
+    data: DataEntry
+    classes: list[str]
+    normal_class: int | None
+    preprocessing: Preprocessing
+    architecture: Architecture
+    seeds: list[int]
+    training: dict[str, Any]
+    models: list[ModelEntry] = Field(min_length=1)
+    control: ModelEntry | None
+    test: str
+    history: str
+    sha256: dict[str, str]
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    @field_validator("sha256")
+    @classmethod
+    def _inside(cls, files: dict[str, str]) -> dict[str, str]:
+        for name in files:
+            path = PurePosixPath(name)
+            if path.is_absolute() or ".." in path.parts or "\\" in name:
+                raise ValueError(f"{name!r} points outside the bundle")
+        return files
+
+    def entry(self, rate: float) -> ModelEntry:
+        """The model of a rate.
+
+        Raises:
+            PruningError: There is none.
+        """
+        for model in self.models:
+            if abs(model.rate - rate) < 1e-9:
+                return model
+        rates = ", ".join(f"{m.rate:g}" for m in self.models)
+        raise PruningError(f"no model of rate {rate:g} in the bundle.", f"It holds {rates}.")
+
+
+def _first_problem(error: ValidationError) -> str:
+    detail = error.errors()[0]
+    return f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}"
+
+
+def read_manifest(bundle: Path) -> Manifest:
+    """The validated `models.json` of a bundle folder.
+
+    Raises:
+        PruningError: Missing, damaged, of a newer schema, or with a field that is not understood (named).
+    """
+    path = bundle / MANIFEST
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PruningError(
+            f"{bundle}: no {MANIFEST} in it.", "Expected a bundle that `python -m pruning.run` has finished."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise PruningError(f"{path}: cannot be read ({error}).", "Restore it, or run the sweep again.") from None
+    schema = content.get("schema") if isinstance(content, dict) else None
+    if not isinstance(schema, int):
+        raise PruningError(f"{path}: no schema version in it.", "Is this a model bundle?")
+    if schema > SCHEMA:
+        raise PruningError(f"{path}: schema {schema} is newer than the {SCHEMA} this version reads.", "Update jopa.")
+    if schema < 1:
+        raise PruningError(f"{path}: unknown schema {schema}; expected 1 to {SCHEMA}.")
+    try:
+        return Manifest.model_validate(content)
+    except ValidationError as error:
+        raise PruningError(f"{path}: {_first_problem(error)}.", "The file was changed or is damaged.") from None
+
+
+def verified(bundle: Path, manifest: Manifest, name: str) -> Path:
+    """The path of one of a bundle's files, after comparing its SHA-256.
+
+    Raises:
+        PruningError: Not listed, missing, a link out of the bundle, or changed.
+    """
+    expected = manifest.sha256.get(name)
+    path = bundle / name
+    if expected is None:
+        raise PruningError(f"{bundle / MANIFEST}: lists no hash for {name}.", "The bundle is incomplete.")
+    if not path.is_file():
+        raise PruningError(f"{path}: missing.", "The bundle is incomplete; copy all of it, or run the sweep again.")
+    if not path.resolve().is_relative_to(bundle.resolve()):
+        raise PruningError(f"{path}: is a link that leaves the bundle.", "Use the original bundle.")
+    got = sha256(path)
+    if got != expected:
+        raise PruningError(
+            f"{path}: its SHA-256 is {got[:12]}..., models.json says {expected[:12]}....",
+            "The file was changed or damaged; restore it, or run the sweep again.",
+        )
+    return path

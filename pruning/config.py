@@ -1,0 +1,132 @@
+"""The settings of one sweep, from which the command line is made."""
+
+import re
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+from tyro.constructors import PrimitiveConstructorSpec
+
+from data import DataConfig
+from pruning.augment import Augmentation
+from pruning.errors import PruningError
+from pruning.spec import check_rate
+from pruning.train import TrainConfig
+
+
+def parse_numbers(text: str, kind: type[float] | type[int], name: str) -> tuple[Any, ...]:
+    """Numbers separated by commas.
+
+    Raises:
+        PruningError: Something else, or a number twice.
+    """
+    parts = [p for p in re.split(r"[,\s]+", text.strip()) if p]
+    try:
+        numbers = tuple(kind(p) for p in parts)
+    except ValueError:
+        raise PruningError(f"--{name} takes numbers separated by commas; got {text!r}.") from None
+    if not numbers:
+        raise PruningError(f"--{name} is empty.", "Give at least one number.")
+    twice = sorted({n for n in numbers if numbers.count(n) > 1})
+    if twice:
+        raise PruningError(f"--{name} holds {', '.join(f'{n:g}' for n in twice)} twice.", "Give each number once.")
+    return numbers
+
+
+def _comma(kind: type[float] | type[int], name: str, letter: str) -> Any:
+    """How tyro reads and shows a comma-separated option."""
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=f"{letter},{letter},...",
+        instance_from_str=lambda args: parse_numbers(args[0], kind, name),
+        is_instance=lambda value: isinstance(value, tuple),
+        str_from_instance=lambda value: [",".join(f"{v:g}" for v in value)],
+    )
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Prune VGG-16 at several rates, retrain, test, and write a model bundle.
+
+    Stop it at any moment (Ctrl-C): the same command goes on where it was and ends with the same bundle. Without
+    options it runs on the built-in simulated recordings in a few minutes.
+    """
+
+    rates: Annotated[tuple[float, ...], _comma(float, "rates", "P")] = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9)
+    """Pruning rates as fractions in [0, 1), separated by commas. The dense model (0.0) is always there."""
+    method: Literal["structural", "mask"] = "structural"
+    """structural removes filters; mask, the paper's, sets them to zero (and saves no computation)."""
+    target: Literal["flops", "channels"] | None = None
+    """What the rate is a fraction of: FLOPs (structural's default) or the filters of each layer (mask's)."""
+    ranking: Literal["layer", "global"] = "layer"
+    """Compare L1 norms within each layer, or, relative to each layer's mean, across all."""
+    round_to: int = 1
+    """Widths are multiples of this, e.g. 8 (structural)."""
+    steps: int = 1
+    """Prune in so many steps with retraining after each."""
+    seeds: Annotated[tuple[int, ...], _comma(int, "seeds", "S")] = (0,)
+    """Seeds, separated by commas; figures are means over them."""
+    data: Annotated[DataConfig, tyro.conf.arg(name="")] = field(default_factory=DataConfig)
+    """Recordings, windows, images and split."""
+    head: Literal["small", "paper"] = "small"
+    """paper: 7 x 7 pooling and 4096-wide layers; small: global pooling and 512."""
+    batch_norm: bool = True
+    """Batch normalisation after each convolution."""
+    width: float = 1.0
+    """Every layer's width relative to VGG-16's."""
+    train: Annotated[TrainConfig, tyro.conf.arg(name="")] = field(default_factory=TrainConfig)
+    """How models are trained."""
+    augmentation: Annotated[Augmentation, tyro.conf.arg(name="")] = field(default_factory=Augmentation)
+    """How training images are varied."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to train. auto: a GPU where there is one."""
+    threads: int = 0
+    """CPU threads; 0 takes all cores. Results on a CPU are the same for the same seed and number of threads."""
+    onnx: bool = True
+    """Also export each model as ONNX."""
+    out: Path = Path("runs/bundle")
+    """Folder of the bundle."""
+
+    def __post_init__(self) -> None:
+        for rate in self.rates:
+            check_rate(rate)
+        if not [r for r in self.rates if r > 0]:
+            raise PruningError("--rates holds no rate above 0.", "Give e.g. --rates 0.1,0.3,0.5,0.7,0.8,0.9.")
+        for name in ("rates", "seeds"):
+            values = getattr(self, name)
+            if len(set(values)) < len(values):
+                raise PruningError(f"--{name} holds a number twice.", "Give each number once.")
+        if min(self.seeds) < 0:
+            raise PruningError(f"seeds must be 0 or more; got {min(self.seeds)}.")
+        if self.round_to < 1 or self.steps < 1 or self.threads < 0:
+            raise PruningError("--round-to and --steps must be at least 1, --threads at least 0.")
+        if not 0 < self.width <= 4:
+            raise PruningError(f"--width must lie in (0, 4]; got {self.width:g}.")
+        if self.method == "mask" and (self.target == "flops" or self.round_to > 1):
+            raise PruningError(
+                "mask pruning removes no FLOPs and no channels, so it takes neither --target flops nor --round-to.",
+                "Use --method structural, or leave them out: the rate is the fraction of each layer's kernels.",
+            )
+
+    @property
+    def resolved_target(self) -> Literal["flops", "channels"]:
+        """What the rate is a fraction of."""
+        return self.target or ("flops" if self.method == "structural" else "channels")
+
+    @property
+    def pruned_rates(self) -> tuple[float, ...]:
+        """Rates above 0, ascending."""
+        return tuple(sorted(r for r in self.rates if r > 0))
+
+    def identity(self) -> dict[str, Any]:
+        """Every setting that the results depend on, as plain JSON values."""
+        settings = asdict(self)
+        for name in ("out", "device"):
+            del settings[name]
+        settings["target"] = self.resolved_target
+        settings["rates"] = list(self.pruned_rates)
+        settings["seeds"] = list(self.seeds)
+        settings["data"]["root"] = None
+        settings["data"]["accept"] = list(self.data.accept)
+        return settings

@@ -1,0 +1,208 @@
+"""The bundle as pictures: accuracy and size against rate, confusion matrices, what the images look like."""
+
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+
+from data import Dataset
+from data.files import write_whole
+from pruning.bundle import Manifest, ModelEntry
+
+DPI = 120
+PAPER_TABLE_II = ((0.1, 99.76), (0.3, 98.03), (0.5, 97.52), (0.7, 95.17), (0.8, 94.77), (0.9, 92.21))
+NOISE_STYLES = {
+    "clean": ("tab:blue", "o"),
+    "10dB": ("tab:green", "s"),
+    "5dB": ("tab:orange", "^"),
+    "0dB": ("tab:red", "v"),
+}
+
+
+def _save(figure: Any, path: Path) -> None:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})  # the same bytes for the same picture
+    plt.close(figure)
+    write_whole(path, buffer.getvalue())
+
+
+def _where(manifest: Manifest) -> str:
+    held = "" if manifest.data.held_out is None else f", {manifest.data.held_out:g} held out"
+    return f"{manifest.data.name}, split {manifest.data.split}{held}, {manifest.models[-1].method} pruning"
+
+
+def cubic(rates: Sequence[float], accuracies: Sequence[float]) -> np.ndarray | None:
+    """Least-squares cubic of accuracy against rate, eq. (1) with degree 3; None with fewer than five points."""
+    return np.polyfit(rates, accuracies, 3) if len(rates) >= 5 else None
+
+
+def draw_accuracy(manifest: Manifest, path: Path) -> None:
+    """Accuracy against rate after and before retraining, with 95 % intervals, the cubic and the paper's points."""
+    models = manifest.models
+    rates = [m.rate for m in models]
+    figure, axis = plt.subplots(figsize=(8, 5), layout="constrained")
+    for noise, (colour, marker) in NOISE_STYLES.items():
+        if noise not in models[0].after:
+            continue
+        values = [100 * m.after[noise].accuracy.value for m in models]
+        below = [v - 100 * m.after[noise].accuracy.low for v, m in zip(values, models, strict=True)]
+        above = [100 * m.after[noise].accuracy.high - v for v, m in zip(values, models, strict=True)]
+        label = "retrained" if noise == "clean" else f"retrained, tested at {noise[:-2]} dB SNR"
+        axis.errorbar(
+            rates,
+            values,
+            [np.maximum(below, 0), np.maximum(above, 0)],
+            color=colour,
+            marker=marker,
+            capsize=3,
+            linestyle="none" if noise == "clean" else ":",
+            label=label,
+            zorder=3 if noise == "clean" else 2,
+        )
+    raw = [(m.rate, 100 * m.accuracy_before) for m in models if m.accuracy_before is not None]
+    axis.plot(*zip(*raw, strict=True), color="0.5", marker="x", linestyle="--", label="pruned, not retrained")
+    fit = cubic(rates, [100 * m.accuracy for m in models])
+    if fit is not None:
+        fine = np.linspace(0, max(rates), 200)
+        axis.plot(fine, np.clip(np.polyval(fit, fine), 0, 100), color="tab:blue", label="cubic fit, clipped to 100 %")
+    axis.plot(*zip(*PAPER_TABLE_II, strict=True), "k+", markersize=9, label="paper, Table II(a) (its own data)")
+    if manifest.control is not None:
+        value = 100 * manifest.control.accuracy
+        axis.axhline(value, color="0.7", linewidth=0.8, label=f"control: dense, trained on ({value:.1f} %)")
+    axis.set(xlabel="pruning rate p", ylabel="test accuracy (%)", ylim=(0, 103), title=_where(manifest))
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize=8, loc="center left")
+    _save(figure, path)
+
+
+def draw_size(manifest: Manifest, path: Path) -> None:
+    """FLOPs and parameters against rate, relative to the dense model, with the paper's 1 - p."""
+    models = manifest.models
+    rates = np.array([m.rate for m in models])
+    figure, axis = plt.subplots(figsize=(8, 4.5), layout="constrained")
+    axis.plot(rates, [m.flops / models[0].flops for m in models], "o-", label="FLOPs that the hardware executes")
+    axis.plot(
+        rates, [m.parameters_nonzero / models[0].parameters for m in models], "s-", label="parameters that are not zero"
+    )
+    axis.plot(rates, [m.file_bytes / models[0].file_bytes for m in models], "^:", label="size of the weights file")
+    axis.plot(rates, 1 - rates, "k--", linewidth=1, label="1 - p (the paper's model of FLOPs)")
+    dense = models[0]
+    axis.set(
+        xlabel="pruning rate p",
+        ylabel="relative to the dense model",
+        ylim=(0, 1.05),
+        title=f"dense: {dense.flops / 1e6:,.0f} MFLOP, {dense.parameters / 1e6:.2f} M parameters, "
+        f"{dense.file_bytes / 1e6:.0f} MB ({_where(manifest)})",
+    )
+    axis.title.set_fontsize(10)
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize=8)
+    _save(figure, path)
+
+
+def draw_confusion(manifest: Manifest, path: Path) -> None:
+    """A confusion matrix a model: rows are true classes, in percent of the row."""
+    models: list[tuple[str, ModelEntry]] = [
+        ("dense" if m.method == "dense" else f"p = {m.rate:g}", m) for m in manifest.models
+    ]
+    if manifest.control is not None:
+        models.append(("control", manifest.control))
+    columns = min(4, len(models))
+    rows = -(-len(models) // columns)
+    side = 2.3 + 0.16 * len(manifest.classes)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(side * columns, side * rows), layout="constrained", squeeze=False
+    )
+    names = manifest.classes
+    for axis, (title, model) in zip(axes.flat, models, strict=False):
+        matrix = np.array(model.after["clean"].confusion)
+        share = 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1e-9)
+        axis.imshow(share, vmin=0, vmax=100, cmap="Blues")
+        for i, j in np.argwhere(share >= 0.5):
+            axis.text(
+                j,
+                i,
+                f"{share[i, j]:.0f}",
+                ha="center",
+                va="center",
+                fontsize=6,
+                color="white" if share[i, j] > 60 else "black",
+            )
+        axis.set_title(f"{title}: {100 * model.accuracy:.1f} %", fontsize=9)
+        axis.set_xticks(range(len(names)), names, rotation=90, fontsize=6)
+        axis.set_yticks(range(len(names)), names, fontsize=6)
+    for axis in axes.flat[len(models) :]:
+        axis.axis("off")
+    figure.supxlabel("called", fontsize=9)
+    figure.supylabel("true", fontsize=9)
+    _save(figure, path)
+
+
+def draw_examples(manifest: Manifest, dataset: Dataset, path: Path) -> None:
+    """Two test windows of each class as the model sees them, clean, and one at 0 dB SNR."""
+    names = dataset.classes
+    figure, axes = plt.subplots(
+        3, len(names), figsize=(1.35 * len(names) + 0.9, 4.4), layout="constrained", squeeze=False
+    )
+    nyquist = manifest.preprocessing.rate_hz / 2
+    shown = {"vmin": -2.5, "vmax": 2.5, "cmap": "viridis", "origin": "lower", "aspect": "auto"}
+    extent = (0, manifest.preprocessing.window_s, 0, nyquist)
+    noisiest = min(dataset.noisy)
+    picture = None
+    for column, name in enumerate(names):
+        where = np.flatnonzero(dataset.test.labels == column)
+        for row, image in enumerate(
+            (dataset.test.images[where[0], 0], dataset.test.images[where[-1], 0], dataset.noisy[noisiest][where[0], 0])
+        ):
+            axis = axes[row, column]
+            picture = axis.imshow(image, extent=extent, **shown)
+            axis.tick_params(labelsize=6)
+            if column:
+                axis.set_yticklabels([])
+            if row < 2:
+                axis.set_xticklabels([])
+        axes[0, column].set_title(name, fontsize=7)
+    for row, text in enumerate(("first window", "last window", f"first, {noisiest} dB SNR")):
+        axes[row, 0].set_ylabel(f"{text}\nHz", fontsize=7)
+    figure.supxlabel("s", fontsize=8)
+    if picture is not None:
+        figure.colorbar(picture, ax=axes, label="log-power, standard deviations", shrink=0.7)
+    _save(figure, path)
+
+
+def draw_history(out: Path, manifest: Manifest, path: Path) -> None:
+    """Training loss by epoch of every model, first seed."""
+    lines = [json.loads(line) for line in (out / manifest.history).read_text().splitlines()]
+    figure, axis = plt.subplots(figsize=(8, 4.5), layout="constrained")
+    colours = plt.get_cmap("viridis")
+    for rate in sorted({line["rate"] for line in lines}):
+        for phase, style in (("train", "k-"), ("control", "k--"), ("retrain", "-")):
+            own = [x for x in lines if x["rate"] == rate and x["phase"] == phase and x["seed"] == manifest.seeds[0]]
+            if not own:
+                continue
+            label = {"train": "dense", "control": "control"}.get(phase, f"p = {rate:g}")
+            epochs = np.arange(1, len(own) + 1)
+            if phase == "retrain":
+                axis.semilogy(epochs, [x["train_loss"] for x in own], style, color=colours(rate), label=label)
+            else:
+                axis.semilogy(epochs, [x["train_loss"] for x in own], style, label=label)
+    axis.set(xlabel="epoch", ylabel="training loss", title=f"{_where(manifest)}, seed {manifest.seeds[0]}")
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize=8)
+    _save(figure, path)
+
+
+def draw_all(out: Path, manifest: Manifest, dataset: Dataset) -> None:
+    """All pictures of a bundle into its folder `figures`."""
+    draw_accuracy(manifest, out / "figures" / "accuracy.png")
+    draw_size(manifest, out / "figures" / "size.png")
+    draw_confusion(manifest, out / "figures" / "confusion.png")
+    draw_examples(manifest, dataset, out / "figures" / "examples.png")
+    draw_history(out, manifest, out / "figures" / "history.png")

@@ -1,0 +1,279 @@
+"""One job: train, prune or retrain one model with one seed, and call every test window."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import nn
+from torchvision.models.vgg import VGG
+
+from data import Dataset
+from pruning import spec as specs
+from pruning.config import RunConfig
+from pruning.errors import PruningError
+from pruning.filters import (
+    Kept,
+    Masks,
+    compact_masks,
+    keep_by_layer,
+    keep_globally,
+    linear_masks,
+    remove_filters,
+    restore_filters,
+    zero_filters,
+)
+from pruning.load import load_weights
+from pruning.runfolder import JobFolder
+from pruning.spec import VGGSpec
+from pruning.train import EpochLog, Trainer, TrainState, predict
+from pruning.vgg import build_vgg, spec_of
+
+CHECKPOINT_EVERY_S = 20.0  # a checkpoint of the full model is 180 MB; at 32 pixels an epoch takes seconds
+
+
+@dataclass(frozen=True)
+class Job:
+    """A model to train.
+
+    Attributes:
+        kind: "dense", its "control" (trained on for as long as a pruned one is retrained) or "pruned".
+        seed: Of weights, batches and dropout.
+        rate: Pruning rate after this job.
+        final_rate: Rate that the last step reaches; equal to `rate` there.
+        step: 1 to `steps`, 0 for the dense model and its control.
+        parent: Name of the job whose weights it starts from; "" for the dense model.
+    """
+
+    kind: Literal["dense", "control", "pruned"]
+    seed: int
+    rate: float = 0.0
+    final_rate: float = 0.0
+    step: int = 0
+    parent: str = ""
+
+    @property
+    def name(self) -> str:
+        """Unique in its run: the name of its folder."""
+        if self.kind != "pruned":
+            return f"seed{self.seed}-{self.kind}"
+        return f"seed{self.seed}-p{self.final_rate:g}" + ("" if self.rate == self.final_rate else f"-step{self.step}")
+
+
+def plan_jobs(config: RunConfig) -> list[Job]:
+    """Every job of a sweep in the order of work: a seed at a time, the dense model first."""
+    jobs = []
+    for seed in config.seeds:
+        dense = Job("dense", seed)
+        jobs += [dense, Job("control", seed, parent=dense.name)]
+        for final in config.pruned_rates:
+            parent = dense
+            for step in range(1, config.steps + 1):
+                # Equal shares of what is left go at each step.
+                rate = final if step == config.steps else 1 - (1 - final) ** (step / config.steps)
+                parent = Job("pruned", seed, rate, final, step, parent.name)
+                jobs.append(parent)
+    return jobs
+
+
+def pruned_spec(config: RunConfig, dense: VGGSpec, rate: float) -> VGGSpec:
+    """Widths at a rate with per-layer ranking.
+
+    Raises:
+        PruningError: The rate cannot be reached.
+    """
+    return specs.TARGETS[config.resolved_target](dense, rate, config.round_to)
+
+
+def _choose(config: RunConfig, model: VGG, dense: VGGSpec, rate: float) -> Kept:
+    if config.ranking == "global":
+        kept = keep_globally(model, dense, rate, config.resolved_target, config.round_to)
+    else:
+        wanted = pruned_spec(config, dense, rate)
+        kept = keep_by_layer(model, wanted.widths + wanted.hidden)
+    if config.method == "mask":  # neurons stay; single weights of the head go
+        kept = (*kept[:13], *(torch.arange(w) for w in dense.hidden))
+    return kept
+
+
+@dataclass(eq=False)
+class _Pruned:
+    """A model ready to be retrained, and how its result becomes the job's model."""
+
+    trainee: VGG
+    masks: Masks
+    finish: Callable[[], VGG]
+    kept: tuple[int, ...]
+
+
+def prune(config: RunConfig, model: VGG, dense: VGGSpec, rate: float) -> _Pruned:
+    """Prune a model by the configured method.
+
+    A masked model is retrained without its zeroed kernels (the same function of its input, since a kernel that stays
+    zero passes nothing on and its readers get no gradient), at (1 - p)^2 of the cost, and put together again.
+
+    Raises:
+        PruningError: The rate cannot be reached.
+    """
+    kept = _choose(config, model, dense, rate)
+    counts = tuple(len(k) for k in kept)
+    if config.method == "structural":
+        trainee = remove_filters(model, kept, dense.size)
+        return _Pruned(trainee, {}, lambda: trainee, counts)
+    masks = linear_masks(model, rate)
+    zero_filters(model, kept, masks)
+    compact = remove_filters(model, kept, dense.size)
+
+    def finish() -> VGG:
+        restore_filters(compact, model, kept)
+        return model
+
+    return _Pruned(compact, compact_masks(model, masks, kept), finish, counts)
+
+
+def call_windows(model: nn.Module, dataset: Dataset, prefix: str) -> dict[str, np.ndarray]:
+    """The class called for each test window, clean and with noise, by "prefix.clean", "prefix.10dB" ..."""
+    versions = {"clean": dataset.test.images} | {f"{snr}dB": images for snr, images in dataset.noisy.items()}
+    return {f"{prefix}.{name}": predict(model, images).argmax(axis=1) for name, images in versions.items()}
+
+
+@dataclass(eq=False)
+class JobContext:
+    """What all jobs of a run share; `tick` is called after each update, `say` after each epoch."""
+
+    config: RunConfig
+    dataset: Dataset
+    dense: VGGSpec
+    device: torch.device
+    folder: Callable[[str], JobFolder]
+    tick: Callable[[], None]
+    say: Callable[[Job, EpochLog], None]
+
+
+def _loss_seed(job: Job) -> int:
+    """Different batches for every job of a seed, the same for every sweep that holds it."""
+    place = {"dense": 0, "control": 1}.get(job.kind, 2 + round(1000 * job.final_rate) * 10 + job.step)
+    return job.seed * 100_003 + place
+
+
+def run_job(job: Job, context: JobContext) -> None:
+    """Do one job from its start or its last checkpoint, and write its results.
+
+    Raises:
+        PruningError: The rate cannot be reached, the loss is not finite, or memory ran out.
+    """
+    config, dataset, dense = context.config, context.dataset, context.dense
+    own = context.folder(job.name)
+    torch.manual_seed(job.seed)
+    before: dict[str, np.ndarray] = {}
+    train = config.train
+    teacher = None
+    if job.kind == "dense":
+        model = build_vgg(dense, train.dropout)
+        pruned = _Pruned(model, {}, lambda: model, dense.widths + dense.hidden)
+    else:
+        start = _load_parent(job, context)
+        if job.kind == "control":
+            train = replace(train, retrain_epochs=train.retrain_epochs * config.steps)
+            pruned = _Pruned(start, {}, lambda: start, dense.widths + dense.hidden)
+        else:
+            if job.rate == job.final_rate:
+                before = _before(job, context)
+            pruned = prune(config, start, dense, job.rate)
+            teacher = _dense_model(job, context) if train.distill > 0 else None
+    try:
+        logs = _train(job, context, own, pruned, train, teacher)
+    except torch.OutOfMemoryError:
+        raise PruningError(
+            f"{job.name}: the GPU's memory ran out.", "Give a smaller --batch, or --device cpu. Finished jobs are kept."
+        ) from None
+    model = pruned.finish().cpu().eval()
+    got = spec_of(model, dense.size)
+    facts: dict[str, Any] = {
+        "job": asdict(job),
+        "widths": list(got.widths),
+        "hidden": list(got.hidden),
+        "channels_kept": list(pruned.kept),
+        "parameters_nonzero": sum(int(p.count_nonzero()) for p in model.parameters()),
+        "validation_loss": logs[-1].validation_loss if not train.patience else _lowest(logs),
+        "logs": [log._asdict() for log in logs],
+    }
+    own.finish(model.state_dict(), {**before, **call_windows(model, dataset, "after")}, facts)
+
+
+def _lowest(logs: list[EpochLog]) -> float | None:
+    losses = [log.validation_loss for log in logs if log.validation_loss is not None]
+    return min(losses) if losses else None
+
+
+def _model_of(name: str, context: JobContext) -> VGG:
+    """The trained model of a finished job."""
+    folder = context.folder(name)
+    result = folder.result()
+    assert result is not None, f"job {name} should be finished"
+    facts = result.facts
+    shape = replace(context.dense, widths=tuple(facts["widths"]), hidden=tuple(facts["hidden"]))
+    model = load_weights(folder.weights, shape)
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = context.config.train.dropout
+    return model.requires_grad_()
+
+
+def _load_parent(job: Job, context: JobContext) -> VGG:
+    return _model_of(job.parent, context)
+
+
+def _dense_model(job: Job, context: JobContext) -> VGG:
+    return _model_of(Job("dense", job.seed).name, context)
+
+
+def _before(job: Job, context: JobContext) -> dict[str, np.ndarray]:
+    """Test windows as the dense model pruned in one go and not retrained calls them."""
+    pruned = prune(context.config, _dense_model(job, context), context.dense, job.rate)
+    return call_windows(pruned.trainee.eval(), context.dataset, "before")
+
+
+def _train(
+    job: Job, context: JobContext, own: JobFolder, pruned: _Pruned, train: Any, teacher: nn.Module | None
+) -> list[EpochLog]:
+    trainer = Trainer(
+        pruned.trainee,
+        context.dataset,
+        train,
+        seed=_loss_seed(job),
+        device=context.device,
+        retrain=job.kind != "dense",
+        masks=pruned.masks,
+        teacher=teacher,
+        augmentation=context.config.augmentation,
+    )
+    checkpoint = own.load_checkpoint()
+    if checkpoint is not None:
+        tensors, state = checkpoint
+        logs = [EpochLog(**log) for log in state["logs"]]
+        trainer.resume(tensors, TrainState(state["epoch"], logs, state["best_loss"], state["best_epoch"], {}, {}))
+        for _ in range(state["epoch"] * trainer.steps_an_epoch):
+            context.tick()
+    saved = time.monotonic()
+
+    def on_epoch(now: Trainer, log: EpochLog) -> None:
+        nonlocal saved
+        context.say(job, log)
+        if now.state.epoch < now.epochs and time.monotonic() - saved >= CHECKPOINT_EVERY_S:
+            state = now.state
+            best_loss = state.best_loss if np.isfinite(state.best_loss) else 1e30
+            own.save_checkpoint(
+                now.snapshot(),
+                {
+                    "epoch": state.epoch,
+                    "best_loss": best_loss,
+                    "best_epoch": state.best_epoch,
+                    "logs": [entry._asdict() for entry in state.logs],
+                },
+            )
+            saved = time.monotonic()
+
+    return trainer.run(on_epoch, context.tick)

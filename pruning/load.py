@@ -1,0 +1,51 @@
+"""Models back from a bundle."""
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torchvision.models.vgg import VGG
+
+from pruning.bundle import read_manifest, verified
+from pruning.errors import PruningError
+from pruning.spec import VGGSpec
+from pruning.vgg import build_vgg
+
+
+def load_weights(path: Path, spec: VGGSpec) -> VGG:
+    """A model of this structure with the weights of a safetensors file, in evaluation mode.
+
+    Raises:
+        PruningError: No safetensors file, or one of another structure.
+    """
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise PruningError(f"{path}: no readable safetensors file ({error}).", "Restore it.") from None
+    with torch.device("meta"):
+        model = build_vgg(spec)
+    try:
+        model.load_state_dict(tensors, assign=True)
+    except RuntimeError as error:
+        raise PruningError(f"{path}: weights of another structure ({str(error)[:200]}).", "Restore it.") from None
+    return model.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload,no-any-return]
+
+
+def load_model(bundle: Path | str, rate: float) -> VGG:
+    """The model of a pruning rate (0.0: the dense one), bit for bit as it was tested, in evaluation mode.
+
+    Args:
+        bundle: Folder written by `python -m pruning.run`.
+        rate: One of the bundle's rates.
+
+    Returns:
+        A torchvision VGG that takes (batch, 1, size, size) standardised images; see the manifest's `preprocessing`.
+
+    Raises:
+        PruningError: No bundle, a newer schema, no such rate, or a weights file whose hash differs.
+    """
+    folder = Path(bundle)
+    manifest = read_manifest(folder)
+    entry = manifest.entry(rate)
+    return load_weights(verified(folder, manifest, entry.weights), entry.spec(manifest))

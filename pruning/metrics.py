@@ -1,0 +1,141 @@
+"""Accuracy, recall and missed faults with intervals that respect how few independent windows there are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+from jaxtyping import Bool, Float, Int64
+
+Z95 = 1.959964
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A proportion with its 95 % interval.
+
+    Attributes:
+        value: The proportion, mean over seeds.
+        low: Lower end of the Wilson score interval (Wilson 1927).
+        high: Upper end.
+        count: Independent windows that the interval rests on: those that share no sample. Seeds do not add to it.
+    """
+
+    value: float
+    low: float
+    high: float
+    count: int
+
+
+def wilson(value: float, count: int) -> Rate:
+    """Wilson score interval of a proportion seen in `count` independent trials; (0, 1) where there are none."""
+    if count == 0:
+        return Rate(value, 0.0, 1.0, 0)
+    z2 = Z95**2 / count
+    centre = (value + z2 / 2) / (1 + z2)
+    half = Z95 * sqrt(value * (1 - value) / count + z2 / (4 * count)) / (1 + z2)
+    return Rate(value, max(0.0, centre - half), min(1.0, centre + half), count)
+
+
+def independent(
+    recordings: Int64[np.ndarray, " n"], starts_s: Float[np.ndarray, " n"], window_s: float
+) -> Bool[np.ndarray, " n"]:
+    """Windows of which no two share a sample: from each recording's first, the next that begins after it ended."""
+    chosen = np.zeros(len(recordings), dtype=bool)
+    for recording in np.unique(recordings):
+        last = -np.inf
+        for i in sorted(np.flatnonzero(recordings == recording), key=lambda i: float(starts_s[i])):
+            if starts_s[i] >= last + window_s - 1e-6:
+                chosen[i], last = True, float(starts_s[i])
+    return chosen
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a model gets right on one version of the test part.
+
+    Attributes:
+        accuracy: Share of windows called rightly.
+        balanced_accuracy: Mean of the classes' recalls.
+        recall: A class at a time.
+        missed_faults: Share of faulty windows called normal; None where no class is known to be normal.
+        false_alarms: Share of normal windows called faulty; None likewise.
+        confusion: Windows by true class (row) and called class (column), mean over seeds.
+    """
+
+    accuracy: Rate
+    balanced_accuracy: float
+    recall: tuple[Rate, ...]
+    missed_faults: Rate | None
+    false_alarms: Rate | None
+    confusion: tuple[tuple[float, ...], ...]
+
+
+def score(
+    predictions: Int64[np.ndarray, "seeds n"],
+    labels: Int64[np.ndarray, " n"],
+    apart: Bool[np.ndarray, " n"],
+    classes: int,
+    normal: int | None,
+) -> Scores:
+    """Scores of one model over its seeds.
+
+    Args:
+        predictions: Class called for each window, a row a seed.
+        labels: True classes.
+        apart: Windows of which no two overlap (`independent`); all windows count for the values, these for intervals.
+        classes: Number of classes.
+        normal: The healthy class, None where unknown.
+    """
+    confusion = np.zeros((classes, classes))
+    for row in predictions:
+        np.add.at(confusion, (labels, row), 1 / len(predictions))
+    totals = confusion.sum(axis=1)
+    recalls = tuple(
+        wilson(float(confusion[c, c] / totals[c]) if totals[c] else 0.0, int((apart & (labels == c)).sum()))
+        for c in range(classes)
+    )
+    missed = alarms = None
+    if normal is not None:
+        faulty = labels != normal
+        missed = wilson(float((predictions[:, faulty] == normal).mean()), int((apart & faulty).sum()))
+        alarms = wilson(float((predictions[:, ~faulty] != normal).mean()), int((apart & ~faulty).sum()))
+    return Scores(
+        accuracy=wilson(float((predictions == labels).mean()), int(apart.sum())),
+        balanced_accuracy=float(np.mean([r.value for r, t in zip(recalls, totals, strict=True) if t])),
+        recall=recalls,
+        missed_faults=missed,
+        false_alarms=alarms,
+        confusion=tuple(tuple(round(float(v), 6) for v in row) for row in confusion),
+    )
+
+
+def difference(
+    correct: Sequence[Bool[np.ndarray, "seeds n"]] | Bool[np.ndarray, "2 seeds n"],
+    recordings: Int64[np.ndarray, " n"],
+    draws: int = 2000,
+) -> tuple[float, float, float]:
+    """How much more accurate the first model is than the second, paired, with a 95 % bootstrap interval.
+
+    Whole recordings and seeds are drawn, since windows of one recording stand and fall together.
+
+    Args:
+        correct: For each of the two models and each seed whether each window is called rightly.
+        recordings: Recording of each window.
+        draws: Bootstrap draws (from a fixed seed).
+
+    Returns:
+        Difference of accuracies, lower and upper end.
+    """
+    gain = correct[0].astype(float) - correct[1].astype(float)
+    groups = [gain[:, recordings == r] for r in np.unique(recordings)]
+    sums = np.stack([g.sum(axis=1) for g in groups])  # recordings x seeds
+    sizes = np.array([g.shape[1] for g in groups], dtype=float)
+    rng = np.random.default_rng(0)
+    values = np.empty(draws)
+    for i in range(draws):
+        drawn = rng.integers(len(groups), size=len(groups))
+        seeds = rng.integers(gain.shape[0], size=gain.shape[0])
+        values[i] = sums[drawn][:, seeds].sum() / (sizes[drawn].sum() * len(seeds))
+    low, high = np.percentile(values, [2.5, 97.5])
+    return float(gain.mean()), float(low), float(high)

@@ -1,0 +1,32 @@
+"""`python -m pruning.run`: prune VGG-16 at several rates, retrain, test, and write a model bundle."""
+
+from rich.console import Console
+
+from data.command import run_command
+from pruning.config import RunConfig
+from pruning.errors import PruningError
+from pruning.sweep import run_sweep
+from pruning.table import print_results
+
+
+def run(config: RunConfig) -> None:
+    """Do the sweep and print its results."""
+    console = Console()
+    manifest = run_sweep(config, console)
+    print_results(manifest, console)
+    console.print(f"bundle: {config.out}  figures: {config.out / 'figures'}", highlight=False, soft_wrap=True)
+
+
+def main() -> None:
+    """Entry point of `python -m pruning.run`."""
+    run_command(
+        RunConfig,
+        run,
+        "pruning.run",
+        resume="Finished models are kept; the same command goes on from here.",
+        errors=(PruningError,),
+    )
+
+
+if __name__ == "__main__":
+    main()

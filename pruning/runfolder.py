@@ -1,0 +1,150 @@
+"""A run folder on disk: one process at a time, finished jobs kept, another configuration refused."""
+
+import fcntl
+import json
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load_file as load_arrays
+from safetensors.numpy import save as save_arrays
+from safetensors.torch import load_file as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from data.files import remove_leftovers, sha256, write_json, write_whole
+from pruning.errors import PruningError
+
+SETTINGS = "run.json"
+WEIGHTS, PREDICTIONS, CHECKPOINT, RESULT = (
+    "weights.safetensors",
+    "predictions.safetensors",
+    "checkpoint.safetensors",
+    "job.json",
+)
+
+
+@contextmanager
+def only_process(folder: Path) -> Iterator[None]:
+    """Hold a run folder for this process; the lock dies with it, however it dies.
+
+    Raises:
+        PruningError: Another process holds it (named), or the folder cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / ".lock").open("a+")
+    except OSError as error:
+        raise PruningError(f"{folder}: {error.strerror or error}.", "Give a folder that you may write to.") from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+            raise PruningError(f"{folder} is in use by {holder}.", "Wait for it, or give another --out.") from None
+        file.seek(0)
+        file.truncate()
+        file.write(f"process {os.getpid()} on {platform.node()} since {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
+        file.flush()
+        remove_leftovers(folder)
+        yield
+        file.truncate(0)
+
+
+def _differences(old: Any, new: Any, prefix: str = "") -> list[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = sorted(set(old) | set(new))
+        return [d for k in keys for d in _differences(old.get(k), new.get(k), f"{prefix}.{k}" if prefix else k)]
+    return [] if old == new else [f"{prefix} was {old!r}, now {new!r}"]
+
+
+def claim(folder: Path, identity: dict[str, Any]) -> None:
+    """Write the settings of a run into its folder, or compare them with those that are there.
+
+    Raises:
+        PruningError: The folder belongs to another configuration (the differences are named), or is damaged.
+    """
+    path = folder / SETTINGS
+    identity = json.loads(json.dumps(identity, default=str))
+    if not path.exists():
+        strangers = [p.name for p in folder.iterdir() if p.name != ".lock"]
+        if strangers:
+            raise PruningError(
+                f"{folder} holds {', '.join(sorted(strangers)[:3])} and no {SETTINGS}: it is no run folder.",
+                "Give an empty or new folder with --out.",
+            )
+        write_json(path, identity)
+        return
+    try:
+        there = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise PruningError(f"{path}: cannot be read ({error}).", "Give another --out.") from None
+    differences = _differences(there, identity)
+    if differences:
+        raise PruningError(
+            f"{folder} was started with another configuration: {'; '.join(differences[:4])}.",
+            "Give another --out, or the settings it was started with.",
+        )
+
+
+class JobResult(NamedTuple):
+    """What a finished job left: its facts and the class it called for each test window, by "before.clean" and so on."""
+
+    facts: dict[str, Any]
+    predictions: dict[str, np.ndarray]
+
+
+class JobFolder:
+    """Files of one job (training one model with one seed).
+
+    Args:
+        path: The job's own folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def finish(self, weights: dict[str, Tensor], predictions: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
+        """Write a job's results; `job.json`, written last, is what makes it finished."""
+        write_whole(self.path / WEIGHTS, save_tensors({n: t.contiguous() for n, t in weights.items()}))
+        write_whole(self.path / PREDICTIONS, save_arrays({n: np.ascontiguousarray(p) for n, p in predictions.items()}))
+        hashes = {name: sha256(self.path / name) for name in (WEIGHTS, PREDICTIONS)}
+        write_json(self.path / RESULT, {**facts, "sha256": hashes})
+        (self.path / CHECKPOINT).unlink(missing_ok=True)
+
+    def result(self, need_weights: bool = True) -> JobResult | None:
+        """The finished job; None where it is not finished or a file of it is damaged (it is then done again)."""
+        try:
+            facts = json.loads((self.path / RESULT).read_text(encoding="utf-8"))
+            for name, expected in facts["sha256"].items():
+                if (need_weights or name != WEIGHTS) and sha256(self.path / name) != expected:
+                    return None
+            return JobResult(facts, load_arrays(self.path / PREDICTIONS))
+        except (OSError, ValueError, KeyError, SafetensorError):
+            return None
+
+    @property
+    def weights(self) -> Path:
+        """The trained weights."""
+        return self.path / WEIGHTS
+
+    def save_checkpoint(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+        """Keep a half-finished training."""
+        write_whole(self.path / CHECKPOINT, save_tensors(tensors, {"state": json.dumps(state)}))
+
+    def load_checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """A half-finished training; None where there is none, or only a damaged one."""
+        path = self.path / CHECKPOINT
+        try:
+            with safe_open(path, "pt") as file:
+                state = json.loads((file.metadata() or {})["state"])
+            return load_tensors(path), state
+        except (OSError, ValueError, KeyError, SafetensorError):
+            return None

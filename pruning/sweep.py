@@ -1,0 +1,233 @@
+"""The sweep: a data set, a job for each model and seed, and the bundle; stopped and continued at will."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from data import Dataset, build_dataset
+from data.cache import Cache
+from data.dataset import summary
+from pruning import spec as specs
+from pruning.assemble import assemble
+from pruning.bundle import MANIFEST, Manifest, read_manifest, verified
+from pruning.config import RunConfig
+from pruning.errors import PruningError
+from pruning.figures import draw_all
+from pruning.jobs import Job, JobContext, plan_jobs, pruned_spec, run_job
+from pruning.runfolder import WEIGHTS, JobFolder, claim, only_process
+from pruning.spec import VGGSpec, dense_spec
+from pruning.train import EpochLog, choose_precision
+
+
+def choose_device(name: str) -> torch.device:
+    """The device to train on.
+
+    Raises:
+        PruningError: A GPU is required and there is none.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise PruningError("--device cuda: no usable GPU here.", "Use --device auto or cpu, or install its driver.")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+class _Reporter:
+    """Progress of a sweep: a bar with the time left on a terminal, a line a model elsewhere.
+
+    Work is counted in FLOP of training updates, so that a small model moves the bar as little as it costs.
+    """
+
+    def __init__(self, console: Console, total: float) -> None:
+        self.console = console
+        self.total = total
+        self.done = 0.0
+        self.skipped = 0.0  # done by an earlier process
+        self.unit = 0.0
+        self.started = time.monotonic()
+        self.progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self.task = self.progress.add_task("preparing", total=total)
+
+    def begin(self, job: Job, unit: float) -> None:
+        self.unit = unit
+        self.progress.update(self.task, description=job.name)
+
+    def tick(self) -> None:
+        self.done += self.unit
+        self.progress.advance(self.task, self.unit)
+
+    def skip(self, amount: float) -> None:
+        self.done += amount
+        self.skipped += amount
+        self.progress.advance(self.task, amount)
+
+    def epoch(self, job: Job, log: EpochLog) -> None:
+        accuracy = "" if log.validation_accuracy is None else f", validation {log.validation_accuracy:.1%}"
+        self.progress.update(
+            self.task, description=f"{job.name} epoch {log.epoch}: loss {log.train_loss:.3f}{accuracy}"
+        )
+
+    def finished(self, job: Job, accuracy: float) -> None:
+        line = f"{job.name:<24} test accuracy {accuracy:7.2%}"
+        if not self.console.is_terminal:
+            spent = time.monotonic() - self.started
+            share = (self.done - self.skipped) / max(self.total - self.skipped, 1e-9)
+            line += f"   {self.done / self.total:4.0%} done, about {spent / max(share, 1e-9) - spent:.0f} s left"
+        self.console.print(line, highlight=False)
+
+
+def _cost(job: Job, config: RunConfig, dense: VGGSpec, images: int) -> tuple[float, float]:
+    """FLOP of one update and of the whole job."""
+    batch = min(config.train.batch, images)
+    updates = max(1, images // config.train.batch)
+    if job.kind == "pruned":
+        shape = specs.channel_target(dense, job.rate) if config.method == "mask" else None
+        if config.ranking == "global":
+            forward = (1 - job.rate) * specs.flops(dense)
+        else:
+            forward = specs.flops(shape or pruned_spec(config, dense, job.rate))
+        epochs = config.train.retrain_epochs
+    else:
+        forward = specs.flops(dense)
+        epochs = config.train.epochs if job.kind == "dense" else config.train.retrain_epochs * config.steps
+    unit = 3.0 * forward * batch
+    return unit, unit * updates * epochs
+
+
+def check_reachable(config: RunConfig, dense: VGGSpec) -> None:
+    """Refuse a rate before hours of training, not after.
+
+    Raises:
+        PruningError: A rate cannot be reached (the layers are named).
+    """
+    if config.ranking == "layer":
+        for rate in config.pruned_rates:
+            pruned_spec(config, dense, rate)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[int]:
+    previous = torch.get_num_threads()
+    chosen = count or os.cpu_count() or 1
+    torch.set_num_threads(chosen)
+    try:
+        yield chosen
+    finally:
+        torch.set_num_threads(previous)
+
+
+def _finished_bundle(config: RunConfig, console: Console) -> Manifest | None:
+    """The bundle of this very run where it is whole."""
+    if not (config.out / MANIFEST).exists():
+        return None
+    try:
+        manifest = read_manifest(config.out)
+        for name in manifest.sha256:
+            verified(config.out, manifest, name)
+    except PruningError as error:
+        console.print(f"the bundle is damaged ({error.problem}); making it again", highlight=False)
+        return None
+    return manifest
+
+
+def _say_dataset(dataset: Dataset, cache: Cache, console: Console) -> None:
+    held = "" if dataset.held_out is None else f" (held out: {dataset.held_out:g})"
+    counts = f"{len(dataset.train)} training, {len(dataset.validation)} validation, {len(dataset.test)} test windows"
+    console.print(f"{len(dataset.classes)} classes, split {dataset.split}{held}: {counts}", highlight=False)
+    for note in dataset.notes:
+        console.print(f"note: {note}", style="yellow", highlight=False)
+    if cache.problem:
+        console.print(f"note: {cache.problem}", style="yellow", highlight=False)
+    few = [name for name, train, _, test in summary(dataset) if train < 10 or test < 3]
+    if few:
+        console.print(f"note: few windows of {', '.join(few)}", style="yellow", highlight=False)
+
+
+def run_sweep(config: RunConfig, console: Console | None = None) -> Manifest:
+    """Train, prune, retrain and test every model of a configuration, and write the bundle into `config.out`.
+
+    Stopped at any moment, an equal call goes on: finished models are kept, the running one goes on from its last
+    checkpoint, and on a CPU the bundle ends up the same, byte for byte.
+
+    Args:
+        config: What to do.
+        console: Where progress is shown; by default standard output.
+
+    Returns:
+        The bundle's manifest.
+
+    Raises:
+        DataError: The recordings cannot be used.
+        PruningError: A rate cannot be reached, the folder is another run's or in use, or training failed.
+    """
+    console = console or Console()
+    device = choose_device(config.device)
+    with _threads(config.threads) as threads, only_process(config.out):
+        cache = Cache.default()
+        dataset = build_dataset(config.data, cache)
+        dense = dense_spec(len(dataset.classes), config.data.size, config.head, config.batch_norm, config.width)
+        check_reachable(config, dense)
+        precision = str(choose_precision(config.train.precision, device)).removeprefix("torch.")
+        config = replace(config, threads=threads, train=replace(config.train, precision=precision))
+        claim(config.out, {**config.identity(), "data_set": dataset.fingerprint, "device_type": device.type})
+        finished = _finished_bundle(config, console)
+        if finished is not None:
+            console.print(f"{config.out} is finished; nothing to do", highlight=False)
+            return finished
+        where = "GPU" if device.type == "cuda" else f"CPU, {threads} threads"
+        console.print(f"training on {where}, {precision}", highlight=False)
+        _say_dataset(dataset, cache, console)
+        return _work(config, dataset, dense, device, console)
+
+
+def _work(config: RunConfig, dataset: Dataset, dense: VGGSpec, device: torch.device, console: Console) -> Manifest:
+    jobs = plan_jobs(config)
+
+    def folder(name: str) -> JobFolder:
+        return JobFolder(config.out / "jobs" / name)
+
+    costs = {job.name: _cost(job, config, dense, len(dataset.train)) for job in jobs}
+    reporter = _Reporter(console, sum(total for _, total in costs.values()))
+    with reporter.progress:
+        context = JobContext(config, dataset, dense, device, folder, reporter.tick, reporter.epoch)
+        for job in jobs:
+            unit, total = costs[job.name]
+            if folder(job.name).result() is not None:
+                reporter.skip(total)
+                continue
+            reporter.begin(job, unit)
+            before = reporter.done
+            run_job(job, context)
+            reporter.skip(max(0.0, before + total - reporter.done))  # an early stop spared the rest
+            result = folder(job.name).result()
+            if result is None:
+                raise PruningError(f"{config.out / 'jobs' / job.name}: what was just written reads back otherwise.")
+            reporter.finished(job, float((result.predictions["after.clean"] == dataset.test.labels).mean()))
+        manifest = assemble(
+            config,
+            dataset,
+            dense,
+            jobs,
+            folder,
+            lambda name: reporter.progress.update(reporter.task, description=f"writing {name}"),
+        )
+        reporter.progress.update(reporter.task, description="drawing figures")
+        draw_all(config.out, manifest, dataset)
+        reporter.progress.update(reporter.task, description="done")
+    for job in jobs:  # the bundle carries what is worth keeping
+        (config.out / "jobs" / job.name / WEIGHTS).unlink(missing_ok=True)
+    return manifest

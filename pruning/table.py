@@ -1,0 +1,51 @@
+"""A bundle as a table on the terminal."""
+
+from rich.console import Console
+from rich.table import Table
+
+from pruning.bundle import Manifest, ModelEntry
+
+
+def _percent(value: float | None, digits: int = 2) -> str:
+    return "-" if value is None else f"{100 * value:.{digits}f}"
+
+
+def _row(name: str, model: ModelEntry, snrs: list[str]) -> list[str]:
+    low, high = model.accuracy_interval
+    missed = model.after["clean"].missed_faults
+    return [
+        name,
+        f"{model.flops / 1e6:,.1f}" if model.flops < 1e9 else f"{model.flops / 1e9:,.2f}k",
+        f"{model.parameters_nonzero / 1e6:.2f}",
+        _percent(model.accuracy_before, 1),
+        _percent(model.accuracy),
+        f"{100 * low:.1f}-{100 * high:.1f}",
+        _percent(missed.value if missed else None),
+        f"{100 * model.difference.value:+.1f}",
+        *(_percent(model.after[s].accuracy.value, 1) for s in snrs),
+    ]
+
+
+def results_table(manifest: Manifest) -> Table:
+    """One row a model, 100 columns wide at most; accuracies are those of the test part in percent."""
+    held = "" if manifest.data.held_out is None else f" {manifest.data.held_out:g} held out"
+    caption = (
+        f"{manifest.data.name}, split {manifest.data.split}{held}, {manifest.data.windows['test']} test windows "
+        f"({manifest.data.test_windows_independent} independent), mean of {len(manifest.seeds)} seed(s). "
+        "MFLOP: a multiply-accumulate is 2. Param.: millions that are not zero. Raw: before retraining. "
+        "95 %: Wilson interval. Missed: faults called normal. Diff: to the dense model."
+    )
+    table = Table(caption=caption, caption_justify="left")
+    snrs = [name for name in manifest.models[0].after if name != "clean"]
+    for heading in ("rate", "MFLOP", "param.", "raw %", "acc. %", "95 %", "missed", "diff", *snrs):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for model in manifest.models:
+        table.add_row(*_row("dense" if model.method == "dense" else f"{model.rate:g}", model, snrs))
+    if manifest.control is not None:
+        table.add_row(*_row("control", manifest.control, snrs))
+    return table
+
+
+def print_results(manifest: Manifest, console: Console) -> None:
+    """The results table, at most 100 columns wide."""
+    console.print(results_table(manifest), width=min(100, console.width) if console.is_terminal else 100)

@@ -1,0 +1,297 @@
+"""One training loop for the dense model, the pruned ones and the control."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own short name
+from jaxtyping import Float, Float32, Int64
+from torch import Tensor, nn
+
+from data import Dataset, Examples
+from pruning.augment import Augmentation, augment
+from pruning.errors import PruningError
+from pruning.filters import Masks, apply_masks
+
+EVALUATION_BATCH = 256
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a model is trained."""
+
+    epochs: int = 12
+    """Passes over the training windows for the dense model."""
+    retrain_epochs: int = 8
+    """Passes after pruning, and of the control. With --steps, after each step."""
+    batch: int = 32
+    """Images an update."""
+    lr: float = 5e-4
+    """Highest learning rate (AdamW, linear warm-up, cosine to zero)."""
+    retrain_lr: float = 5e-4
+    """Highest learning rate after pruning."""
+    weight_decay: float = 0.02
+    """AdamW's decoupled weight decay."""
+    dropout: float = 0.2
+    """Chance of dropping a hidden neuron of the head."""
+    patience: int = 0
+    """Stop after so many epochs without a lower validation loss; 0 trains to the end of the schedule."""
+    distill: float = 0.0
+    """Share of the loss that follows the dense model's outputs after pruning (Hinton et al. 2015), 0 to 1."""
+    temperature: float = 4.0
+    """Softness of those outputs."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Arithmetic of convolutions while training. auto: bfloat16 where the processor has instructions for it."""
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "retrain_epochs", "batch"):
+            if getattr(self, name) < 1:
+                raise PruningError(f"--{name.replace('_', '-')} must be at least 1; got {getattr(self, name)}.")
+        for name in ("lr", "retrain_lr", "temperature"):
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
+                raise PruningError(f"--{name.replace('_', '-')} must be above 0; got {getattr(self, name)}.")
+        for name in ("dropout", "distill"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise PruningError(f"--{name} must lie in [0, 1]; got {getattr(self, name)}.")
+        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0) or self.patience < 0:
+            raise PruningError("--weight-decay and --patience must be 0 or more.")
+
+
+class EpochLog(NamedTuple):
+    """One line of `history.jsonl`: losses are means, accuracies fractions; validation is NaN-free or None."""
+
+    epoch: int
+    lr: float
+    train_loss: float
+    validation_loss: float | None
+    validation_accuracy: float | None
+
+
+@dataclass
+class TrainState:
+    """What a half-finished training needs to go on exactly: everything else follows from the seed and the epoch.
+
+    Attributes:
+        epoch: Epochs done.
+        logs: One for each.
+        best_loss: Lowest validation loss so far.
+        best_epoch: Its epoch.
+        best: Weights at that epoch; empty where there is no validation part or no early stop.
+        optimizer: The optimizer's tensors by "parameter.name".
+    """
+
+    epoch: int
+    logs: list[EpochLog]
+    best_loss: float
+    best_epoch: int
+    best: dict[str, Tensor]
+    optimizer: dict[str, Tensor]
+
+
+def choose_precision(precision: str, device: torch.device) -> torch.dtype:
+    """bfloat16 where it is asked for, or where "auto" finds instructions for it.
+
+    Measured here: on an AVX-512 BF16 processor, channels_last and bfloat16 train VGG-16 faster than plain float32 by
+    the ratios of `benchmarks/results`; without such instructions bfloat16 is emulated and slower.
+    """
+    if precision != "auto":
+        return torch.bfloat16 if precision == "bfloat16" else torch.float32
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()  # no public name yet
+    return torch.bfloat16 if fast else torch.float32
+
+
+def learning_rate(step: int, steps: int, highest: float) -> float:
+    """Linear warm-up over the first tenth, then a cosine to zero."""
+    warm = max(1, steps // 10)
+    if step < warm:
+        return highest * (step + 1) / warm
+    return highest * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+
+
+def class_weights(labels: Int64[np.ndarray, " n"], classes: int) -> Float32[Tensor, " classes"]:
+    """Loss weights that give every class the same say, with mean 1 over the windows."""
+    counts = np.bincount(labels, minlength=classes)
+    return torch.tensor(len(labels) / (classes * np.maximum(counts, 1)), dtype=torch.float32)
+
+
+@torch.no_grad()
+def predict(
+    model: nn.Module, images: Float32[np.ndarray, "n 1 size size"], device: torch.device | None = None
+) -> Float[np.ndarray, "n classes"]:
+    """Logits in float32, in evaluation mode."""
+    device = device or next(model.parameters()).device
+    model.eval()
+    batches = torch.from_numpy(images).split(EVALUATION_BATCH)
+    outputs = [model(b.to(device).contiguous(memory_format=torch.channels_last)).float().cpu() for b in batches]
+    return np.asarray(torch.cat(outputs).numpy()) if outputs else np.zeros((0, 0), dtype=np.float32)
+
+
+class Trainer:
+    """Trains one model on one data set; `run` may be left at any epoch and taken up again from its `TrainState`.
+
+    Args:
+        model: Trained in place.
+        dataset: Its training and validation parts are used.
+        config: Settings; `retrain` chooses between those of the first training and those after pruning.
+        seed: Of batches, augmentation and dropout.
+        device: Where to compute.
+        retrain: Use the settings after pruning.
+        masks: Weights that stay zero.
+        teacher: The dense model, for distillation.
+        augmentation: How training images are varied.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        dataset: Dataset,
+        config: TrainConfig,
+        *,
+        seed: int,
+        device: torch.device,
+        retrain: bool = False,
+        masks: Masks | None = None,
+        teacher: nn.Module | None = None,
+        augmentation: Augmentation | None = None,
+    ) -> None:
+        self.model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.dataset = dataset
+        self.config = config
+        self.seed = seed
+        self.device = device
+        self.epochs = config.retrain_epochs if retrain else config.epochs
+        self.highest_lr = config.retrain_lr if retrain else config.lr
+        self.masks = {n: m.to(device) for n, m in (masks or {}).items()}
+        self.teacher = teacher.to(device).eval() if teacher is not None and config.distill > 0 else None
+        self.augmentation = augmentation or Augmentation()
+        self.dtype = choose_precision(config.precision, device)
+        self.optimizer = torch.optim.AdamW(
+            [
+                {"params": [p for p in model.parameters() if p.ndim > 1], "weight_decay": config.weight_decay},
+                {"params": [p for p in model.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+            ],
+            lr=self.highest_lr,
+            foreach=True,
+        )
+        self.weights = class_weights(dataset.train.labels, len(dataset.classes)).to(device)
+        self.images = torch.from_numpy(dataset.train.images).to(device)
+        self.labels = torch.from_numpy(dataset.train.labels).to(device)
+        self.recordings = torch.from_numpy(dataset.train.recordings)
+        self.steps_an_epoch = max(1, len(dataset.train) // config.batch)
+        self.state = TrainState(0, [], math.inf, 0, {}, {})
+
+    def run(self, on_epoch: Callable[["Trainer", EpochLog], None], on_batch: Callable[[], None]) -> list[EpochLog]:
+        """Train to the end, from wherever `state` is, and leave the model in evaluation mode.
+
+        Args:
+            on_epoch: Called after every epoch; may save `snapshot()`.
+            on_batch: Called after every update.
+
+        Raises:
+            PruningError: The loss is not finite.
+        """
+        while self.state.epoch < self.epochs and not self._patience_spent():
+            log = self._epoch(self.state.epoch, on_batch)
+            self.state.logs.append(log)
+            self.state.epoch += 1
+            if log.validation_loss is not None and log.validation_loss < self.state.best_loss:
+                self.state.best_loss, self.state.best_epoch = log.validation_loss, self.state.epoch
+                if self.config.patience:
+                    self.state.best = {n: t.detach().clone() for n, t in self.model.state_dict().items()}
+            on_epoch(self, log)
+        if self.config.patience and self.state.best:
+            self.model.load_state_dict(self.state.best)
+        self.model.eval()
+        return self.state.logs
+
+    def _patience_spent(self) -> bool:
+        waited = self.state.epoch - self.state.best_epoch
+        return bool(self.config.patience and self.state.best and waited >= self.config.patience)
+
+    def _epoch(self, epoch: int, on_batch: Callable[[], None]) -> EpochLog:
+        self.model.train()
+        torch.manual_seed((self.seed * 1_000_003 + epoch) % (1 << 62))  # dropout
+        generator = torch.Generator().manual_seed((self.seed * 999_983 + epoch) % (1 << 62))
+        order = torch.randperm(len(self.labels), generator=generator)
+        batch = min(self.config.batch, len(order))
+        total, lr = 0.0, 0.0
+        for step in range(self.steps_an_epoch):
+            chosen = order[step * batch : (step + 1) * batch]
+            lr = learning_rate(epoch * self.steps_an_epoch + step, self.epochs * self.steps_an_epoch, self.highest_lr)
+            loss = self._update(chosen, lr, generator)
+            if not math.isfinite(loss):
+                raise PruningError(
+                    f"the loss became {loss} in epoch {epoch + 1}, batch {step + 1} (seed {self.seed}).",
+                    "Give a lower --lr or --retrain-lr, or --precision float32. Finished models are kept.",
+                )
+            total += loss
+            on_batch()
+        loss, accuracy = self._validate(self.dataset.validation)
+        return EpochLog(epoch + 1, lr, total / self.steps_an_epoch, loss, accuracy)
+
+    def _update(self, chosen: Int64[Tensor, " batch"], lr: float, generator: torch.Generator) -> float:
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        at = chosen.to(self.device)
+        images = augment(self.images[at], self.augmentation, generator)
+        images = images.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16):
+            outputs = self.model(images)
+        loss = F.cross_entropy(outputs.float(), self.labels[at], weight=self.weights)
+        if self.teacher is not None:
+            loss = (1 - self.config.distill) * loss + self.config.distill * self._distance(outputs.float(), images)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        apply_masks(self.model, self.masks)
+        return float(loss.detach())
+
+    def _distance(self, outputs: Float[Tensor, "batch classes"], images: Tensor) -> Float[Tensor, ""]:
+        assert self.teacher is not None
+        heat = self.config.temperature
+        with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16):
+            wanted = self.teacher(images).float()
+        soft = F.kl_div(
+            F.log_softmax(outputs / heat, 1), F.log_softmax(wanted / heat, 1), reduction="batchmean", log_target=True
+        )
+        return heat**2 * soft
+
+    def _validate(self, part: Examples) -> tuple[float | None, float | None]:
+        if len(part) == 0:
+            return None, None
+        logits = torch.from_numpy(predict(self.model, part.images, self.device))
+        labels = torch.from_numpy(part.labels)
+        loss = F.cross_entropy(logits, labels, weight=self.weights.cpu())
+        return float(loss), float((logits.argmax(1) == labels).float().mean())
+
+    def snapshot(self) -> dict[str, Tensor]:
+        """Model and optimizer as named tensors, for `resume`."""
+        tensors = {f"model.{n}": t.detach() for n, t in self.model.state_dict().items()}
+        tensors |= {f"best.{n}": t for n, t in self.state.best.items()}
+        names = {id(p): n for n, p in self.model.named_parameters()}
+        for parameter, values in self.optimizer.state.items():
+            tensors |= {f"optimizer.{names[id(parameter)]}.{k}": torch.as_tensor(v) for k, v in values.items()}
+        return {n: t.contiguous().cpu() for n, t in tensors.items()}
+
+    def resume(self, tensors: dict[str, Tensor], state: TrainState) -> None:
+        """Go on from a snapshot, as if never interrupted."""
+        self.model.load_state_dict({n[6:]: t for n, t in tensors.items() if n.startswith("model.")})
+        state.best = {n[5:]: t for n, t in tensors.items() if n.startswith("best.")}
+        for name, parameter in self.model.named_parameters():
+            prefix = f"optimizer.{name}."
+            own = {n[len(prefix) :]: t for n, t in tensors.items() if n.startswith(prefix)}
+            if own:
+                self.optimizer.state[parameter] = {
+                    k: t.clone()
+                    if k == "step"
+                    else t.to(self.device, copy=True).contiguous(
+                        memory_format=torch.channels_last if t.ndim == 4 else torch.contiguous_format
+                    )
+                    for k, t in own.items()
+                }
+        self.state = state
