@@ -59,10 +59,10 @@ class Cache:
             content = path.read_bytes()
             tensors = load_tensors(content)
             rest: dict[str, Any] = json.loads(_metadata(content)["dataset"])
-            parts = {p: Examples(*(tensors[f"{p}.{a}"] for a in ARRAYS)) for p in PARTS}
+            parts: dict[str, Any] = {p: Examples(*(tensors[f"{p}.{a}"] for a in ARRAYS)) for p in PARTS}
             noisy = {int(n.split(".")[1]): t for n, t in tensors.items() if n.startswith("noisy.")}
-            sequences = {k: tuple(v) if isinstance(v, list) else v for k, v in rest.items()}
-            return Dataset(**parts, noisy=dict(sorted(noisy.items(), reverse=True)), **sequences)
+            rest = {k: tuple(v) if isinstance(v, list) else v for k, v in rest.items()}
+            return Dataset(**{**rest, **parts, "noisy": dict(sorted(noisy.items(), reverse=True))})
         except (OSError, SafetensorError, KeyError, ValueError, TypeError):
             return None
 

@@ -10,6 +10,7 @@ from data.errors import DataError
 from data.recording import Recording
 
 KINDS = ("nan", "infinite", "zero", "constant", "clipped")
+ONE_STEP = 2.0**-11  # a 12-bit converter's range is one step longer below zero than above
 STUCK_S = 0.05  # a healthy accelerometer never repeats one value this long
 
 
@@ -51,7 +52,7 @@ def find_flaws(recording: Recording, channel: str) -> list[Flaw]:
     """NaN, infinite, all-zero, stuck and clipped samples of one channel.
 
     Clipped means that the largest value stands at least three times in a row, or that the largest and smallest are
-    exact opposites and are reached at least three times (CWRU's 236 and 237).
+    opposites, as the ends of a converter's range are, and reached at least three times (CWRU's 200, 236 and 237).
     """
     x = np.asarray(recording.signal(channel), dtype=np.float64)
     flaws = _flaw("nan", channel, np.isnan(x)) + _flaw("infinite", channel, np.isinf(x))
@@ -64,7 +65,7 @@ def find_flaws(recording: Recording, channel: str) -> list[Flaw]:
         return _flaw("constant", channel, stuck)
     top = (x == x.max()) | (x == x.min())
     flat = top & _repeats(x, 3)
-    symmetric = x.max() == -x.min() and top.sum() >= 3
+    symmetric = abs(x.max() + x.min()) < ONE_STEP * x.max() and top.sum() >= 3
     return _flaw("clipped", channel, top if symmetric else flat)
 
 

@@ -14,7 +14,7 @@ from data.errors import DataError
 Config = TypeVar("Config")
 
 
-class Stopped(BaseException):
+class StoppedError(BaseException):
     """The process was asked to stop; `status` is what it exits with."""
 
     def __init__(self, status: int) -> None:
@@ -24,7 +24,7 @@ class Stopped(BaseException):
 
 def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a signal handler
     signal.signal(number, signal.SIG_DFL)  # a second signal ends it at once
-    raise Stopped(128 + number)
+    raise StoppedError(128 + number)
 
 
 def run_command(
@@ -48,6 +48,7 @@ def run_command(
 
     Exits with 0; 2 after an error that the user can mend; 130 or 143 after Ctrl-C or SIGTERM.
     """
+    told: tuple[type[Exception], ...] = (DataError, *errors)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
     try:
@@ -56,12 +57,12 @@ def run_command(
         )
         action(config)
         sys.stdout.flush()
-    except (DataError, *errors) as error:
+    except told as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:  # the reader of our output went away, e.g. `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    except (KeyboardInterrupt, Stopped) as stop:
+    except (KeyboardInterrupt, StoppedError) as stop:
         print(f"\nstopped. {resume}", file=sys.stderr)
-        sys.exit(stop.status if isinstance(stop, Stopped) else 130)
+        sys.exit(stop.status if isinstance(stop, StoppedError) else 130)

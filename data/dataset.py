@@ -351,4 +351,4 @@ def summary(dataset: Dataset) -> Sequence[tuple[str, int, int, int]]:
     counts = [
         np.bincount(p.labels, minlength=len(dataset.classes)) for p in (dataset.train, dataset.validation, dataset.test)
     ]
-    return [(name, *(int(c[i]) for c in counts)) for i, name in enumerate(dataset.classes)]
+    return [(name, int(a), int(b), int(c)) for name, a, b, c in zip(dataset.classes, *counts, strict=True)]

@@ -117,7 +117,7 @@ def download(transfer: _Transfer, advance: Callable[[int, int | None], None], ch
             part.replace(transfer.target)
         except requests.RequestException as error:
             problem = f"{type(error).__name__}: {error}"
-        except _Wrong as error:
+        except _WrongFileError as error:
             part.unlink(missing_ok=True)  # a resumed mix or wrong bytes: begin anew
             problem = str(error)
         except OSError as error:
@@ -129,7 +129,7 @@ def download(transfer: _Transfer, advance: Callable[[int, int | None], None], ch
     raise DataError(f"{transfer.url}: {transfer.retries} attempts failed; the last: {problem[:200]}.")
 
 
-class _Wrong(Exception):
+class _WrongFileError(Exception):
     """The bytes are not those of the file."""
 
 
@@ -140,13 +140,13 @@ def _check_cwru(number: int) -> Callable[[Path], None]:
             with path.open("rb") as file:
                 got = hashlib.file_digest(file, "md5").hexdigest()
             if got != known:
-                raise _Wrong(f"wrong bytes: MD5 {got}, expected {known}")
+                raise _WrongFileError(f"wrong bytes: MD5 {got}, expected {known}")
         try:
             recording = cwru.read_file(path, number)
         except DataError as error:
-            raise _Wrong(error.problem) from None
+            raise _WrongFileError(error.problem) from None
         if recording.duration_s < SHORTEST_S["cwru"] or (known is None and "DE" not in recording.channels):
-            raise _Wrong(
+            raise _WrongFileError(
                 f"holds {', '.join(recording.channels)} of {recording.duration_s:.1f} s; expected DE, 5 s or 10 s"
             )
 
@@ -158,9 +158,9 @@ def _check_zip(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             bad = archive.testzip()
     except (zipfile.BadZipFile, OSError, EOFError) as error:
-        raise _Wrong(f"no ZIP archive ({error})") from None
+        raise _WrongFileError(f"no ZIP archive ({error})") from None
     if bad:
-        raise _Wrong(f"the archive's member {bad} is damaged")
+        raise _WrongFileError(f"the archive's member {bad} is damaged")
 
 
 def unpack(archive: Path, root: Path) -> list[Path]:
@@ -222,7 +222,7 @@ def fetch_cwru(config: FetchConfig, console: Console) -> int:
             if target.is_file():
                 try:
                     check(target)
-                except _Wrong as error:
+                except _WrongFileError as error:
                     raise DataError(f"{target}: {error}.", "Remove it and run this command again.") from None
             else:
 
@@ -248,7 +248,7 @@ def fetch_mfpt(config: FetchConfig, console: Console) -> int:
     elif archive.is_file():
         try:
             _check_zip(archive)
-        except _Wrong as error:
+        except _WrongFileError as error:
             raise DataError(f"{archive}: {error}.", "Remove it and run this command again.") from None
     else:
         with _bar(console) as progress:

@@ -135,6 +135,7 @@ def read_table(path: Path) -> Table:
     if reader is None:
         raise DataError(f"{path}: unknown kind of file.", f"Expected one of {', '.join(READERS)}.")
     table = reader(path)
+    table = Table({n: c for n, c in table.columns.items() if len(c) >= SHORTEST}, table.sampling_rate_hz)
     if not table.columns:
         raise DataError(f"{path}: holds no numeric vector of at least {SHORTEST} samples.", "Check or remove the file.")
     return table

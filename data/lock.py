@@ -54,5 +54,5 @@ def verify(root: Path, paths: Sequence[Path]) -> None:
         if locked and (path.stat().st_size != locked["bytes"] or sha256(path) != locked["sha256"]):
             raise DataError(
                 f"{path}: differs from the file that was fetched (SHA-256 in {root / LOCK}).",
-                "Remove it and run python -m data.fetch again, or remove its line from the lock file if you changed it.",
+                "Remove it and run python -m data.fetch again, or take it out of the lock file if you changed it.",
             )

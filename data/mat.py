@@ -54,10 +54,10 @@ class _Worker:
         self._process.stdin.flush()
         header = json.loads(self._line())
         if "error" in header:
-            raise _Refused(f"{path}: cannot be read as a MATLAB file ({header['error']}).")
+            raise _RefusedError(f"{path}: cannot be read as a MATLAB file ({header['error']}).")
         if not header["arrays"] and header["refused"]:
             names = ", ".join(header["refused"])
-            raise _Refused(f"{path}: holds only object arrays or cells ({names}); expected numeric vectors.")
+            raise _RefusedError(f"{path}: holds only object arrays or cells ({names}); expected numeric vectors.")
         arrays = {}
         for entry in header["arrays"]:
             raw = self._take(8 * math.prod(entry["shape"]))
@@ -91,7 +91,7 @@ class _Worker:
             self._process = None
 
 
-class _Refused(DataError):
+class _RefusedError(DataError):
     def __init__(self, problem: str) -> None:
         super().__init__(problem, REMEDY)
 

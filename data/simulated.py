@@ -3,12 +3,13 @@
 x(t) = shaft harmonics + sum_i A_i s(t - T_i) + structure noise + sensor noise.
 
 * T_i: impacts at the strike frequency of the fault (`BearingGeometry.strike_frequency`) with a random slip whose
-  variance accumulates from impact to impact (Antoni and Randall, Differential diagnosis of gear and bearing faults,
-  J. Vib. Acoust. 124, 2002; Randall and Antoni, Rolling element bearing diagnostics - a tutorial, MSSP 25, 2011).
-* A_i: the load on the defect when it strikes. The load zone is Stribeck's (1 - (1 - cos psi) / (2 e))^1.5; an inner-race
-  defect passes it once a shaft turn, a defect on a ball once a cage turn, one on the outer race stands in it (McFadden
-  and Smith, Model for the vibration produced by a single point defect in a rolling element bearing, J. Sound Vib. 96,
-  1984).
+  variance accumulates from impact to impact (Antoni and Randall, Differential diagnosis of gear and bearing
+  faults, J. Vib. Acoust. 124, 2002; Randall and Antoni, Rolling element bearing diagnostics - a tutorial, MSSP 25,
+  2011).
+* A_i: the load on the defect when it strikes. The load zone is Stribeck's (1 - (1 - cos psi) / (2 e))^1.5; an
+  inner-race defect passes it once a shaft turn, a defect on a ball once a cage turn, one on the outer race stands in
+  it (McFadden and Smith, Model for the vibration produced by a single point defect in a rolling element bearing, J.
+  Sound Vib. 96, 1984).
 * s: ring-down of three resonances of the machine. A wider defect strikes harder and excites higher modes less, and
   each strike is double: the step on entry and the impact on exit, a defect's width apart (Sawalhi and Randall, MSSP 25,
   2011).
@@ -16,6 +17,7 @@ x(t) = shaft harmonics + sum_i A_i s(t - T_i) + structure noise + sensor noise.
   as if a sensor were mounted anew.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -39,7 +41,9 @@ class Machine:
     Attributes:
         resonances_hz: Natural frequencies of the housing and sensor mount.
         damping: Their damping ratios.
-        gains: Their share of an impact.
+        gains: Their share of an impact on the outer race.
+        paths: By fault location, how much of each passes to the sensor, relative to the outer race: impacts on the
+            inner race and on a ball cross more interfaces before they reach the housing.
         shaft_harmonics: Amplitude of 1, 2, 3, ... times shaft speed (imbalance, misalignment), in g.
         slip: Standard deviation of one impact interval over its mean.
         speed_wander: Standard deviation of the slow speed variation over the mean speed.
@@ -50,9 +54,17 @@ class Machine:
     damping: tuple[float, ...] = (0.03, 0.025, 0.02)
     gains: tuple[float, ...] = (0.5, 0.8, 1.0)
     shaft_harmonics: tuple[float, ...] = (0.04, 0.025, 0.012, 0.006)
+    paths: Mapping[Location, tuple[float, ...]] = field(
+        default_factory=lambda: {
+            Location.NORMAL: (1.0, 1.0, 1.0),
+            Location.OUTER: (1.0, 1.0, 1.0),
+            Location.INNER: (0.6, 1.3, 0.7),
+            Location.BALL: (1.2, 0.6, 0.8),
+        }
+    )
     slip: float = 0.01
     speed_wander: float = 0.001
-    mount_spread: float = 0.15
+    mount_spread: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -131,8 +143,10 @@ def strike_amplitudes(
     return weak * (0.45 + 0.55 * load_zone(2 * np.pi * cage * angles))
 
 
-def ring_down(config: SimulationConfig, size_mil: int, rng: np.random.Generator) -> Float[np.ndarray, " samples"]:
-    """Response of the machine to one impact of a defect of this width, at its own mount."""
+def ring_down(
+    config: SimulationConfig, location: Location, size_mil: int, rng: np.random.Generator
+) -> Float[np.ndarray, " samples"]:
+    """Response of the machine to one impact of a defect at this place and of this width, at its own mount."""
     machine = config.machine
     time = np.arange(round(0.02 * config.sampling_rate_hz)) / config.sampling_rate_hz
     response = np.zeros_like(time)
@@ -142,7 +156,7 @@ def ring_down(config: SimulationConfig, size_mil: int, rng: np.random.Generator)
         own = frequency * np.exp(0.1 * machine.mount_spread * rng.standard_normal())
         # A wider defect gives a longer, softer contact: its spectrum falls earlier.
         softened = gain * (SIZES_MIL[0] / size_mil) ** (0.6 * mode)
-        loud = softened * np.exp(machine.mount_spread * rng.standard_normal())
+        loud = softened * machine.paths[location][mode] * np.exp(machine.mount_spread * rng.standard_normal())
         omega = 2 * np.pi * own
         response += loud * np.exp(-damping * omega * time) * np.sin(omega * np.sqrt(1 - damping**2) * time)
     return response
@@ -177,7 +191,7 @@ def simulate(
         Acceleration in g at `config.sampling_rate_hz`, and the mean shaft speed in Hz.
     """
     rng = np.random.default_rng([config.seed, *seed])
-    rate, machine = config.sampling_rate_hz, config.machine
+    machine = config.machine
     shaft_hz = NO_LOAD_SPEED_HZ - SLIP_HZ_PER_HP * load_hp
     phase = shaft_phase(config, shaft_hz, rng)
     count = len(phase)
@@ -186,7 +200,7 @@ def simulate(
         own = amplitude * np.exp(machine.mount_spread * rng.standard_normal())
         x += own * np.sin(2 * np.pi * order * phase + rng.uniform(0, 2 * np.pi))
     size = round((fault.diameter_mm or SIZES_MIL[1] / 1000 * INCH_MM) / INCH_MM * 1000)
-    response = ring_down(config, size, rng)
+    response = ring_down(config, fault.location, size, rng)
     if fault.location is not Location.NORMAL:
         x += _fault_signal(fault.location, size, load_hp, phase, response, config, rng)
     return x + _noise(count, config, rng), shaft_hz
@@ -211,7 +225,8 @@ def _fault_signal(
     crossing_s = size_mil / 1000 * INCH_MM / surface
     train = place(times, -0.3 * amplitudes, len(phase), config.sampling_rate_hz)
     train += place(times + crossing_s, amplitudes, len(phase), config.sampling_rate_hz)
-    return np.convolve(train, response)[: len(phase)]
+    signal: np.ndarray = np.convolve(train, response)[: len(phase)]
+    return signal
 
 
 def _noise(count: int, config: SimulationConfig, rng: np.random.Generator) -> Float[np.ndarray, " samples"]:
@@ -220,7 +235,7 @@ def _noise(count: int, config: SimulationConfig, rng: np.random.Generator) -> Fl
     white = rng.standard_normal(count)
     coloured = sosfilt(butter(1, 600.0, fs=config.sampling_rate_hz, output="sos"), rng.standard_normal(count))
     mixed = white / np.sqrt(2) + coloured / coloured.std() / np.sqrt(2)
-    return np.sqrt(reference) * mixed
+    return np.asarray(np.sqrt(reference) * mixed)
 
 
 def _reference_power(config: SimulationConfig) -> float:

@@ -91,8 +91,8 @@ def _random(recordings: Sequence[Recording], window_s: float, hop_s: float, seed
     for i, recording in enumerate(recordings):
         if recording.duration_s < window_s:
             raise _too_short(recording, window_s)
-        for start in np.arange(0, recording.duration_s - window_s + 1e-9, hop_s):
-            segments.append(Segment(i, parts[rng.choice(3, p=chances)], float(start), float(start) + window_s))
+        starts = np.arange(0, recording.duration_s - window_s + 1e-9, hop_s).tolist()
+        segments += [Segment(i, parts[rng.choice(3, p=chances)], start, start + window_s) for start in starts]
     return segments
 
 
@@ -103,7 +103,7 @@ def _condition(recording: Recording, split: str) -> float | None:
 
 
 def default_held_out(recordings: Sequence[Recording], labels: Sequence[str], split: str) -> float:
-    """The largest load or fault size that at least two classes were recorded at.
+    """The load or fault size that the most classes were recorded at; of several, the largest.
 
     Raises:
         DataError: The recordings do not carry it, or all carry the same.
@@ -121,7 +121,7 @@ def default_held_out(recordings: Sequence[Recording], labels: Sequence[str], spl
             f"{', '.join(f'{v:g}' for v in sorted(seen)) or 'none'}.",
             "Use --split blocked, or give the values in recordings.csv.",
         )
-    return max(shared)
+    return max(shared, key=lambda value: (len(seen[value]), value))
 
 
 def _held_out(
@@ -175,7 +175,7 @@ def plan_split(
             time; "random" deals overlapping windows out at random and leaks.
         window_s: Window length in seconds.
         hop_s: Step between windows of the random split in seconds.
-        held_out: The load or size; by default the largest that two classes share.
+        held_out: The load or size; by default see `default_held_out`.
         seed: Of the random split.
 
     Raises:

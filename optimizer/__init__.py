@@ -1,1 +1,1 @@
-"""The network's system model, its exact optimum, the learned policy and the schemes it is compared with. Not built yet."""
+"""The network's system model, its exact optimum, the learned policy and the schemes it is compared with. To come."""

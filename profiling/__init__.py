@@ -1,1 +1,1 @@
-"""FLOPs, latency on a target, the accuracy and capacity fits, and the profile that holds them. Not built yet."""
+"""FLOPs, latency on a target, the accuracy and capacity fits, and the profile that holds them. To come."""

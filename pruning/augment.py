@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own short name
 from jaxtyping import Float
 from torch import Tensor
 
@@ -15,14 +16,28 @@ class Augmentation:
 
     roll: bool = True
     """Shift in time, cyclically, by the same random amount for a batch."""
-    jitter: float = 0.2
+    jitter: float = 0.1
     """Standard deviation of independent noise on each pixel, in standard deviations of the training images."""
+    warp: float = 0.02
+    """Largest stretch of the frequency axis, either way: a machine that runs a little faster or slower."""
     gain: float = 0.0
     """Standard deviation of one offset an image (log-power: a gain), in the same unit."""
 
     def __post_init__(self) -> None:
-        if self.jitter < 0 or self.gain < 0:
-            raise PruningError(f"--jitter and --gain must be 0 or more; got {self.jitter} and {self.gain}.")
+        for name in ("jitter", "warp", "gain"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise PruningError(f"--{name} must lie in [0, 1]; got {getattr(self, name)}.")
+
+
+def stretch(images: Float[Tensor, "batch 1 size size"], factors: Float[Tensor, " batch"]) -> Tensor:
+    """Each image with its frequency axis multiplied by a factor (row 0 is 0 Hz and stays), linearly interpolated."""
+    count, _, rows, columns = images.shape
+    factors = factors.to(images.device)
+    position = torch.linspace(0, 1, rows, device=images.device) / factors[:, None]
+    down = (2 * position - 1)[:, :, None].expand(count, rows, columns)
+    across = torch.linspace(-1, 1, columns, device=images.device).expand(count, rows, columns)
+    grid = torch.stack([across, down], dim=-1)
+    return F.grid_sample(images, grid, padding_mode="border", align_corners=True)
 
 
 def augment(
@@ -32,6 +47,8 @@ def augment(
     if settings.roll:
         shift = int(torch.randint(0, images.shape[3], (1,), generator=generator))
         images = images.roll(shift, dims=3)
+    if settings.warp:
+        images = stretch(images, 1 + settings.warp * (2 * torch.rand(len(images), generator=generator) - 1))
     if settings.gain:
         images = images + settings.gain * torch.randn(len(images), 1, 1, 1, generator=generator).to(images.device)
     if settings.jitter:

@@ -45,7 +45,7 @@ class ScoresEntry(_Strict):
 
 
 class DifferenceEntry(_Strict):
-    """Accuracy minus the dense model's on the same windows, with a 95 % bootstrap interval over recordings and seeds."""
+    """Accuracy minus the dense model's on the same windows, with a 95 % bootstrap interval (recordings, seeds)."""
 
     value: float
     low: float

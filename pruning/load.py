@@ -29,7 +29,7 @@ def load_weights(path: Path, spec: VGGSpec) -> VGG:
         model.load_state_dict(tensors, assign=True)
     except RuntimeError as error:
         raise PruningError(f"{path}: weights of another structure ({str(error)[:200]}).", "Restore it.") from None
-    return model.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload,no-any-return]
+    return model.to(memory_format=torch.channels_last).eval()
 
 
 def load_model(bundle: Path | str, rate: float) -> VGG:

@@ -181,15 +181,18 @@ def run_sweep(config: RunConfig, console: Console | None = None) -> Manifest:
         dataset = build_dataset(config.data, cache)
         dense = dense_spec(len(dataset.classes), config.data.size, config.head, config.batch_norm, config.width)
         check_reachable(config, dense)
-        precision = str(choose_precision(config.train.precision, device)).removeprefix("torch.")
-        config = replace(config, threads=threads, train=replace(config.train, precision=precision))
+        precision = choose_precision(config.train.precision, device)
+        low = precision == torch.bfloat16
+        config = replace(
+            config, threads=threads, train=replace(config.train, precision="bfloat16" if low else "float32")
+        )
         claim(config.out, {**config.identity(), "data_set": dataset.fingerprint, "device_type": device.type})
         finished = _finished_bundle(config, console)
         if finished is not None:
             console.print(f"{config.out} is finished; nothing to do", highlight=False)
             return finished
         where = "GPU" if device.type == "cuda" else f"CPU, {threads} threads"
-        console.print(f"training on {where}, {precision}", highlight=False)
+        console.print(f"training on {where}, {config.train.precision}", highlight=False)
         _say_dataset(dataset, cache, console)
         return _work(config, dataset, dense, device, console)
 

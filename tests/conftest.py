@@ -1,0 +1,88 @@
+"""Shared fixtures. Nothing here trains at full width or touches the network."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from data import DataConfig, Dataset, Examples
+from data.simulated import SimulationConfig
+
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory, monkeypatch):
+    """Tests neither read nor fill the user's cache."""
+    monkeypatch.setenv("JOPA_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(scope="session")
+def bearing_data() -> Path:
+    """Folder of the real CWRU recordings, for tests that skip where they are absent."""
+    said = os.environ.get("BEARING_DATA")
+    folder = Path(said) if said else Path(__file__).parents[2] / "shared" / "data"
+    if not (folder / "cwru" / "105.mat").is_file():
+        pytest.skip(f"no CWRU recordings in {folder}; set BEARING_DATA to a folder that holds cwru/105.mat ...")
+    return folder / "cwru"
+
+
+@pytest.fixture(scope="session")
+def quick_simulation() -> SimulationConfig:
+    return SimulationConfig(duration_s=4.0, sizes_mil=(14,), loads_hp=(0.0, 3.0))
+
+
+def tiny_dataset(classes: int = 3, train: int = 48, test: int = 24, seed: int = 0) -> Dataset:
+    """Three classes that a narrow network learns in seconds: bright bands at different heights."""
+    rng = np.random.default_rng(seed)
+
+    def part(count: int, first_recording: int) -> Examples:
+        labels = np.arange(count) % classes
+        images = 0.3 * rng.standard_normal((count, 1, 32, 32)).astype(np.float32)
+        for i, label in enumerate(labels):
+            images[i, 0, 8 * label : 8 * label + 6] += 2
+        return Examples(
+            images,
+            labels.astype(np.int64),
+            (first_recording + labels).astype(np.int64),
+            (np.arange(count) // classes).astype(np.float32),
+        )
+
+    made = part(test, 3)
+    noisy = {10: made.images + 0.2 * rng.standard_normal(made.images.shape).astype(np.float32)}
+    return Dataset(
+        train=part(train, 0),
+        validation=part(12, 0),
+        test=made,
+        noisy=noisy,
+        classes=("normal", "inner", "outer")[:classes],
+        normal=0,
+        recordings=tuple("abcdef"),
+        split="load",
+        held_out=3.0,
+        mean=0.0,
+        deviation=1.0,
+        notes=(),
+        fingerprint="tiny",
+    )
+
+
+@pytest.fixture
+def dataset() -> Dataset:
+    return tiny_dataset()
+
+
+@pytest.fixture
+def one_thread():
+    """Deterministic and quick for small work."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def quick_data() -> DataConfig:
+    return DataConfig(hop_s=0.5)
