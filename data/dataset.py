@@ -57,6 +57,8 @@ class DataConfig:
     """Kinds of flawed signals to go on with: nan, infinite, zero, constant, clipped."""
     simulated_snr_db: float = 5.0
     """Noise of the simulated recordings: power of a middle fault over that of the noise."""
+    train_noise: float = 0.5
+    """Share of the training and validation windows that get white noise, each at its own SNR of 0 to 20 dB."""
     data_seed: int = 0
     """Seed of the simulation, of a random split and of the noise that is added for the noisy tests."""
 
@@ -73,6 +75,8 @@ class DataConfig:
             )
         if self.sampling_rate is not None and not (np.isfinite(self.sampling_rate) and self.sampling_rate > 0):
             raise DataError(f"--sampling-rate must be above 0 Hz; got {self.sampling_rate}.")
+        if not 0 <= self.train_noise <= 1:
+            raise DataError(f"--train-noise must lie in [0, 1]; got {self.train_noise}.")
         unknown = set(self.accept) - set(KINDS)
         if unknown:
             raise DataError(f"--accept knows no {', '.join(sorted(unknown))}.", f"Expected of {', '.join(KINDS)}.")
@@ -146,6 +150,7 @@ class _Sources:
 
 
 SNRS_DB = (10, 5, 0)
+TRAIN_SNR_DB = (0.0, 20.0)
 
 
 def read_recordings(config: DataConfig) -> list[Recording]:
@@ -267,6 +272,18 @@ def _standardised(images: np.ndarray, mean: float, deviation: float) -> np.ndarr
     return ((images - mean) / deviation).astype(np.float32)[:, None]
 
 
+def _with_noise(windows: np.ndarray, part: Part, config: DataConfig) -> np.ndarray:
+    """Windows for learning, a share of them noisy; those of the test part as they are."""
+    if part is Part.TEST or config.train_noise == 0:
+        return windows
+    rng = np.random.default_rng([config.data_seed, list(Part).index(part)])
+    chosen = rng.random(len(windows)) < config.train_noise
+    windows = windows.copy()
+    for i in np.flatnonzero(chosen):
+        windows[i] = add_noise(windows[i : i + 1], float(rng.uniform(*TRAIN_SNR_DB)), rng)[0]
+    return windows
+
+
 def _make(sources: _Sources, fingerprint: str) -> Dataset:
     config = sources.config
     assert config.split is not None
@@ -281,7 +298,8 @@ def _make(sources: _Sources, fingerprint: str) -> Dataset:
     )
     parts = _cut(sources, plan)
     images = {
-        p: log_spectrogram(np.stack(w), config.size, config.rate_hz) if w else None for p, (w, *_) in parts.items()
+        p: log_spectrogram(_with_noise(np.stack(w), p, config), config.size, config.rate_hz) if w else None
+        for p, (w, *_) in parts.items()
     }
     train = images[Part.TRAIN]
     assert train is not None

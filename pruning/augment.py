@@ -29,7 +29,7 @@ class Augmentation:
                 raise PruningError(f"--{name} must lie in [0, 1]; got {getattr(self, name)}.")
 
 
-def stretch(images: Float[Tensor, "batch 1 size size"], factors: Float[Tensor, " batch"]) -> Tensor:
+def stretch(images: Float[Tensor, "batch 1 rows columns"], factors: Float[Tensor, " batch"]) -> Tensor:
     """Each image with its frequency axis multiplied by a factor (row 0 is 0 Hz and stays), linearly interpolated."""
     count, _, rows, columns = images.shape
     factors = factors.to(images.device)

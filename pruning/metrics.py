@@ -98,8 +98,10 @@ def score(
     missed = alarms = None
     if normal is not None:
         faulty = labels != normal
-        missed = wilson(float((predictions[:, faulty] == normal).mean()), int((apart & faulty).sum()))
-        alarms = wilson(float((predictions[:, ~faulty] != normal).mean()), int((apart & ~faulty).sum()))
+        if faulty.any():
+            missed = wilson(float((predictions[:, faulty] == normal).mean()), int((apart & faulty).sum()))
+        if not faulty.all():
+            alarms = wilson(float((predictions[:, ~faulty] != normal).mean()), int((apart & ~faulty).sum()))
     return Scores(
         accuracy=wilson(float((predictions == labels).mean()), int(apart.sum())),
         balanced_accuracy=float(np.mean([r.value for r, t in zip(recalls, totals, strict=True) if t])),

@@ -111,7 +111,7 @@ def test_a_rate_that_removes_nothing_is_refused():
 
 def test_a_rate_that_whole_filters_cannot_reach_names_the_narrow_layers():
     """F15."""
-    with pytest.raises(PruningError, match="cannot be reached.*narrow layers: conv1"):
+    with pytest.raises(PruningError, match=r"cannot be reached.*narrow layers: conv1"):
         flops_target(dense_spec(10, 32, width=0.0625), 0.9999)
 
 
