@@ -17,6 +17,7 @@ from pruning import spec as specs
 from pruning.bundle import MANIFEST, SCHEMA, Manifest
 from pruning.config import RunConfig
 from pruning.export import export
+from pruning.figures import draw_all
 from pruning.jobs import Job
 from pruning.load import load_weights
 from pruning.metrics import Scores, difference, independent, score
@@ -168,7 +169,7 @@ def assemble(
         dense: The dense model's structure.
         jobs: All jobs of the run, each finished.
         folder: Where a job's files are.
-        tick: Called with a model's name before it is written.
+        tick: Called with the name of what is written next.
     """
     out = config.out
     apart = independent(dataset.test.recordings, dataset.test.starts_s, dataset.window_s)
@@ -223,7 +224,9 @@ def assemble(
         "sha256": {name: sha256(out / name) for name in files},
     }
     checked = Manifest.model_validate(manifest)
-    write_json(out / MANIFEST, manifest)
+    tick("figures")
+    draw_all(out, checked, dataset)
+    write_json(out / MANIFEST, manifest)  # last: a bundle that has it is whole
     return checked
 
 

@@ -47,7 +47,7 @@ def draw_accuracy(manifest: Manifest, path: Path) -> None:
     """Accuracy against rate after and before retraining, with 95 % intervals, the cubic and the paper's points."""
     models = manifest.models
     rates = [m.rate for m in models]
-    figure, axis = plt.subplots(figsize=(8, 5), layout="constrained")
+    figure, axis = plt.subplots(figsize=(8, 6), layout="constrained")
     for noise, (colour, marker) in NOISE_STYLES.items():
         if noise not in models[0].after:
             continue
@@ -78,7 +78,7 @@ def draw_accuracy(manifest: Manifest, path: Path) -> None:
         axis.axhline(value, color="0.7", linewidth=0.8, label=f"control: dense, trained on ({value:.1f} %)")
     axis.set(xlabel="pruning rate p", ylabel="test accuracy (%)", ylim=(0, 103), title=_where(manifest))
     axis.grid(alpha=0.3)
-    axis.legend(fontsize=8, loc="center left")
+    figure.legend(fontsize=8, loc="outside lower center", ncols=2)
     _save(figure, path)
 
 

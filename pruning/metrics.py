@@ -34,7 +34,7 @@ def wilson(value: float, count: int) -> Rate:
     z2 = Z95**2 / count
     centre = (value + z2 / 2) / (1 + z2)
     half = Z95 * sqrt(value * (1 - value) / count + z2 / (4 * count)) / (1 + z2)
-    return Rate(value, max(0.0, centre - half), min(1.0, centre + half), count)
+    return Rate(value, min(value, max(0.0, centre - half)), max(value, min(1.0, centre + half)), count)
 
 
 def independent(

@@ -1,5 +1,7 @@
 """`python -m pruning.run`: prune VGG-16 at several rates, retrain, test, and write a model bundle."""
 
+import sys
+
 from rich.console import Console
 
 from data.command import run_command
@@ -11,7 +13,7 @@ from pruning.table import print_results
 
 def run(config: RunConfig) -> None:
     """Do the sweep and print its results."""
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=100)
     manifest = run_sweep(config, console)
     print_results(manifest, console)
     console.print(f"bundle: {config.out}  figures: {config.out / 'figures'}", highlight=False, soft_wrap=True)

@@ -18,7 +18,6 @@ from pruning.assemble import assemble
 from pruning.bundle import MANIFEST, Manifest, read_manifest, verified
 from pruning.config import RunConfig
 from pruning.errors import PruningError
-from pruning.figures import draw_all
 from pruning.jobs import Job, JobContext, plan_jobs, pruned_spec, run_job
 from pruning.runfolder import WEIGHTS, JobFolder, claim, only_process
 from pruning.spec import VGGSpec, dense_spec
@@ -190,11 +189,20 @@ def run_sweep(config: RunConfig, console: Console | None = None) -> Manifest:
         finished = _finished_bundle(config, console)
         if finished is not None:
             console.print(f"{config.out} is finished; nothing to do", highlight=False)
+            _drop_job_weights(config)
             return finished
         where = "GPU" if device.type == "cuda" else f"CPU, {threads} threads"
         console.print(f"training on {where}, {config.train.precision}", highlight=False)
         _say_dataset(dataset, cache, console)
-        return _work(config, dataset, dense, device, console)
+        manifest = _work(config, dataset, dense, device, console)
+        _drop_job_weights(config)
+        return manifest
+
+
+def _drop_job_weights(config: RunConfig) -> None:
+    """Free the disk of the jobs' own weights: the finished bundle carries those worth keeping."""
+    for job in plan_jobs(config):
+        (config.out / "jobs" / job.name / WEIGHTS).unlink(missing_ok=True)
 
 
 def _work(config: RunConfig, dataset: Dataset, dense: VGGSpec, device: torch.device, console: Console) -> Manifest:
@@ -228,9 +236,5 @@ def _work(config: RunConfig, dataset: Dataset, dense: VGGSpec, device: torch.dev
             folder,
             lambda name: reporter.progress.update(reporter.task, description=f"writing {name}"),
         )
-        reporter.progress.update(reporter.task, description="drawing figures")
-        draw_all(config.out, manifest, dataset)
         reporter.progress.update(reporter.task, description="done")
-    for job in jobs:  # the bundle carries what is worth keeping
-        (config.out / "jobs" / job.name / WEIGHTS).unlink(missing_ok=True)
     return manifest

@@ -37,7 +37,7 @@ def results_table(manifest: Manifest) -> Table:
     )
     table = Table(caption=caption, caption_justify="left")
     snrs = [name for name in manifest.models[0].after if name != "clean"]
-    for heading in ("rate", "MFLOP", "param.", "raw %", "acc. %", "95 %", "missed", "diff", *snrs):
+    for heading in ("rate", "MFLOP", "param.", "raw %", "acc. %", "95 %", "missed", "diff.", *snrs):
         table.add_column(heading, justify="right", no_wrap=True)
     for model in manifest.models:
         table.add_row(*_row("dense" if model.method == "dense" else f"{model.rate:g}", model, snrs))

@@ -144,7 +144,7 @@ def test_npz_holds_signal_and_rate(tmp_path):
     assert (table.sampling_rate_hz, list(table.columns)) == (12000, ["x"])
 
 
-class _Canary:
+class Canary:
     def __init__(self, path):
         self.path = str(path)
 
@@ -156,7 +156,7 @@ class _Canary:
 def test_a_pickle_under_any_name_is_never_run(tmp_path, name):
     """F9."""
     canary = tmp_path / "canary"
-    (tmp_path / name).write_bytes(pickle.dumps(_Canary(canary)))
+    (tmp_path / name).write_bytes(pickle.dumps(Canary(canary)))
     with pytest.raises(DataError):
         read_table(tmp_path / name)
     assert not canary.exists()
@@ -164,7 +164,7 @@ def test_a_pickle_under_any_name_is_never_run(tmp_path, name):
 
 def test_an_object_array_inside_npy_is_never_run(tmp_path):
     canary = tmp_path / "canary"
-    np.save(tmp_path / "a.npy", np.array([_Canary(canary)], dtype=object), allow_pickle=True)
+    np.save(tmp_path / "a.npy", np.array([Canary(canary)], dtype=object), allow_pickle=True)
     with pytest.raises(DataError, match="no numeric NumPy file"):
         read_table(tmp_path / "a.npy")
     assert not canary.exists()
