@@ -57,7 +57,7 @@ class DataConfig:
     """Kinds of flawed signals to go on with: nan, infinite, zero, constant, clipped."""
     simulated_snr_db: float = 5.0
     """Noise of the simulated recordings: power of a middle fault over that of the noise."""
-    train_noise: float = 0.5
+    train_noise: float = 0.3
     """Share of the training and validation windows that get white noise, each at its own SNR of 0 to 20 dB."""
     data_seed: int = 0
     """Seed of the simulation, of a random split and of the noise that is added for the noisy tests."""

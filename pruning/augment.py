@@ -18,7 +18,7 @@ class Augmentation:
     """Shift in time, cyclically, by the same random amount for a batch."""
     jitter: float = 0.1
     """Standard deviation of independent noise on each pixel, in standard deviations of the training images."""
-    warp: float = 0.02
+    warp: float = 0.05
     """Largest stretch of the frequency axis, either way: a machine that runs a little faster or slower."""
     gain: float = 0.0
     """Standard deviation of one offset an image (log-power: a gain), in the same unit."""

@@ -24,9 +24,9 @@ MOMENTUM = 0.9
 class TrainConfig:
     """How a model is trained."""
 
-    epochs: int = 12
+    epochs: int = 8
     """Passes over the training windows for the dense model."""
-    retrain_epochs: int = 8
+    retrain_epochs: int = 6
     """Passes after pruning, and of the control. With --steps, after each step."""
     batch: int = 32
     """Images an update."""
@@ -36,8 +36,11 @@ class TrainConfig:
     """Highest learning rate after pruning."""
     weight_decay: float = 1e-3
     """Weight decay of kernels and matrices (not of biases and batch norm)."""
-    dropout: float = 0.2
+    dropout: float = 0.0
     """Chance of dropping a hidden neuron of the head."""
+    balance: float = 0.0
+    """Class weights: a class's share of the loss goes with its windows to the power of 1 minus this; 0 counts every
+    window the same, 1 every class."""
     patience: int = 0
     """Stop after so many epochs without a lower validation loss; 0 trains to the end of the schedule."""
     distill: float = 0.0
@@ -54,7 +57,7 @@ class TrainConfig:
         for name in ("lr", "retrain_lr", "temperature"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
                 raise PruningError(f"--{name.replace('_', '-')} must be above 0; got {getattr(self, name)}.")
-        for name in ("dropout", "distill"):
+        for name in ("dropout", "distill", "balance"):
             if not 0 <= getattr(self, name) <= 1:
                 raise PruningError(f"--{name} must lie in [0, 1]; got {getattr(self, name)}.")
         if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0) or self.patience < 0:
@@ -114,10 +117,11 @@ def learning_rate(step: int, steps: int, highest: float) -> float:
     return highest * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
 
 
-def class_weights(labels: Int64[np.ndarray, " n"], classes: int) -> Float32[Tensor, " classes"]:
-    """Loss weights that give every class the same say, with mean 1 over the windows."""
-    counts = np.bincount(labels, minlength=classes)
-    return torch.tensor(len(labels) / (classes * np.maximum(counts, 1)), dtype=torch.float32)
+def class_weights(labels: Int64[np.ndarray, " n"], classes: int, balance: float) -> Float32[Tensor, " classes"]:
+    """Loss weights that go with a class's number of windows to the power of -balance, with mean 1 over the windows."""
+    counts = np.maximum(np.bincount(labels, minlength=classes), 1).astype(float)
+    weights = counts**-balance
+    return torch.tensor(weights * counts.sum() / (weights * counts).sum(), dtype=torch.float32)
 
 
 @torch.no_grad()
@@ -180,7 +184,7 @@ class Trainer:
             momentum=MOMENTUM,
             nesterov=True,
         )
-        self.weights = class_weights(dataset.train.labels, len(dataset.classes)).to(device)
+        self.weights = class_weights(dataset.train.labels, len(dataset.classes), config.balance).to(device)
         self.images = torch.from_numpy(dataset.train.images).to(device)
         self.labels = torch.from_numpy(dataset.train.labels).to(device)
         self.recordings = torch.from_numpy(dataset.train.recordings)

@@ -119,7 +119,8 @@ class TestTrainer:
 
 def test_class_weights_give_every_class_the_same_say():
     labels = np.array([0] * 90 + [1] * 10)
-    weights = class_weights(labels, 2)
+    weights = class_weights(labels, 2, 1.0)
+    assert class_weights(labels, 2, 0.0).tolist() == [1.0, 1.0]
     assert float(weights[0]) * 90 == pytest.approx(float(weights[1]) * 10)
 
 

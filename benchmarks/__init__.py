@@ -1,0 +1,1 @@
+"""Figures of the README and docs, each by one command; results lie in `benchmarks/results`."""

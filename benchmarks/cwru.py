@@ -1,0 +1,141 @@
+"""Accuracy on the CWRU recordings: the figures of the README.
+
+`python -m benchmarks.cwru [--root DIR] [--parts blocked,mask,load,severity] [--seeds 0,1,2]`. Every part is a sweep of
+`pruning.run` in `runs/bench`, so a second call continues or only prints.
+"""
+
+import argparse
+import os
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from safetensors.numpy import load_file
+
+from benchmarks.machine import write
+from data import DataConfig
+from pruning.bundle import Manifest
+from pruning.config import RunConfig
+from pruning.metrics import difference
+from pruning.sweep import run_sweep
+
+RATES = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9)
+PAPER = dict(zip(RATES, (0.9976, 0.9803, 0.9752, 0.9517, 0.9477, 0.9221), strict=True))
+LOADS = (0.0, 1.0, 2.0, 3.0)
+
+
+def default_root() -> Path:
+    said = os.environ.get("BEARING_DATA")
+    return (Path(said) if said else Path(__file__).parents[2] / "shared" / "data") / "cwru"
+
+
+def row(manifest: Manifest) -> dict[str, Any]:
+    return {
+        f"{m.rate:g}": {
+            "accuracy": m.accuracy,
+            "interval": m.accuracy_interval,
+            "before": m.accuracy_before,
+            "snr": {k: v.accuracy.value for k, v in m.after.items()},
+            "missed_faults": m.after["clean"].missed_faults.value if m.after["clean"].missed_faults else None,
+            "difference": m.difference.model_dump(),
+        }
+        for m in manifest.models
+    } | ({"control": {"accuracy": manifest.control.accuracy}} if manifest.control else {})
+
+
+def correct(out: Path, manifest: Manifest) -> dict[float, np.ndarray]:
+    """For each rate, seeds x windows: called rightly. The jobs' predictions stay in the run folder."""
+    labels = load_file(out / manifest.test)["labels"]
+    return {
+        m.rate: np.stack(
+            [
+                load_file(
+                    out
+                    / "jobs"
+                    / (f"seed{s.seed}-dense" if m.rate == 0 else f"seed{s.seed}-p{m.rate:g}")
+                    / "predictions.safetensors"
+                )["after.clean"]
+                == labels
+                for s in m.seeds
+            ]
+        )
+        for m in manifest.models
+    }
+
+
+def average_loads(console: Console, base: RunConfig, out: Path) -> dict[str, Any]:
+    """The load split with each load held out in turn; each load counts the same."""
+    single, right, recordings = {}, [], []
+    for load in LOADS:
+        config = replace(base, data=replace(base.data, split="load", held_out=load), out=out / f"load{load:g}")
+        manifest = run_sweep(config, console)
+        single[f"{load:g}"] = row(manifest)
+        right.append(correct(config.out, manifest))
+        recordings.append(load_file(config.out / manifest.test)["recordings"] + int(1000 * load))
+    mean = {}
+    for rate in right[0]:
+        own = np.concatenate([r[rate] for r in right], axis=1)
+        dense = np.concatenate([r[0.0] for r in right], axis=1)
+        gain = difference([own, dense], np.concatenate(recordings))
+        by_seed = np.mean([r[rate].mean(axis=1) for r in right], axis=0)
+        mean[f"{rate:g}"] = {
+            "accuracy": float(np.mean([r[rate].mean() for r in right])),
+            "by_seed": by_seed.tolist(),
+            "difference": dict(zip(("value", "low", "high"), gain, strict=True)),
+        }
+    return {"mean": mean, "loads": single}
+
+
+def show(console: Console, results: dict[str, Any]) -> None:
+    table = Table(title="CWRU test accuracy in percent")
+    for heading in ("part", "dense", *(f"{r:g}" for r in RATES)):
+        table.add_column(heading, justify="right")
+    table.add_row("paper, Table II(a)", "", *(f"{100 * PAPER[r]:.2f}" for r in RATES))
+    for name, part in results.items():
+        values = part.get("mean", part)
+        table.add_row(name, *(f"{100 * values[k]['accuracy']:.2f}" for k in ("0", *(f"{r:g}" for r in RATES))))
+    console.print(table)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--root", type=Path, default=default_root())
+    parser.add_argument("--parts", default="blocked,mask,load,severity")
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--out", type=Path, default=Path("runs/bench"))
+    arguments = parser.parse_args()
+    console = Console(width=100)
+    if not arguments.root.is_dir():
+        console.print(f"no CWRU recordings in {arguments.root}; set BEARING_DATA or give --root: skipped")
+        return
+    seeds = tuple(int(s) for s in arguments.seeds.split(","))
+    base = RunConfig(rates=RATES, seeds=seeds, onnx=False, data=DataConfig(data="cwru", root=arguments.root))
+    results: dict[str, Any] = {}
+    for part in arguments.parts.split(","):
+        out = arguments.out / part
+        if part == "load":
+            results[part] = average_loads(console, base, out)
+        else:
+            split = "severity" if part == "severity" else "blocked"
+            config = replace(
+                base,
+                seeds=seeds[:1],
+                out=out,
+                data=replace(base.data, split=split),
+                method="mask" if part == "mask" else "structural",
+            )
+            results[part] = row(run_sweep(config, console))
+        settings = {"train": asdict(base.train), "augmentation": asdict(base.augmentation), "seeds": seeds}
+        write(
+            f"cwru_{part}",
+            f"python -m benchmarks.cwru --parts {part} --seeds {arguments.seeds}",
+            {"accuracy": results[part], "settings": settings},
+        )
+    show(console, results)
+
+
+if __name__ == "__main__":
+    main()
