@@ -1,7 +1,7 @@
 """Why images are made as they are: a linear classifier on row means, CWRU load 0 held out, ten classes.
 
-`python -m benchmarks.features [--root DIR]`. Trained on loads 1 to 3; accuracy on load 0 for Fourier segments of several
-lengths and for the logarithm taken before or after the mean over a band.
+`python -m benchmarks.features [--root DIR]`. Trained on loads 1 to 3; accuracy on load 0 for several Fourier segments
+and for the logarithm taken before or after the mean over a band.
 """
 
 import argparse

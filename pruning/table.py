@@ -21,6 +21,7 @@ def _row(name: str, model: ModelEntry, snrs: list[str]) -> list[str]:
         _percent(model.accuracy),
         f"{100 * low:.1f}-{100 * high:.1f}",
         _percent(missed.value if missed else None),
+        _percent(min(r.value for r in model.after["clean"].recall), 0),
         f"{100 * model.difference.value:+.1f}",
         *(_percent(model.after[s].accuracy.value, 1) for s in snrs),
     ]
@@ -33,11 +34,11 @@ def results_table(manifest: Manifest) -> Table:
         f"{manifest.data.name}, split {manifest.data.split}{held}, {manifest.data.windows['test']} test windows "
         f"({manifest.data.test_windows_independent} independent), mean of {len(manifest.seeds)} seed(s). "
         "MFLOP: a multiply-accumulate is 2. Param.: millions that are not zero. Raw: before retraining. "
-        "95 %: Wilson interval. Missed: faults called normal. Diff: to the dense model."
+        "95 %: Wilson interval. Missed: faults called normal. Worst: lowest recall of a class. Diff: to the dense model."
     )
     table = Table(caption=caption, caption_justify="left")
     snrs = [name for name in manifest.models[0].after if name != "clean"]
-    for heading in ("rate", "MFLOP", "param.", "raw %", "acc. %", "95 %", "missed", "diff.", *snrs):
+    for heading in ("rate", "MFLOP", "param.", "raw %", "acc. %", "95 %", "missed", "worst", "diff.", *snrs):
         table.add_column(heading, justify="right", no_wrap=True)
     for model in manifest.models:
         table.add_row(*_row("dense" if model.method == "dense" else f"{model.rate:g}", model, snrs))

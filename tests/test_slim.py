@@ -1,0 +1,109 @@
+"""A gateway holds no torch: what reads, profiles and decides must import and work without it."""
+
+import importlib.metadata
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ABSENT = "torch,torchvision,torch_pruning,matplotlib,sklearn,onnxscript"
+NEED_TORCH = {  # training and drawing; everything else must do without
+    "pruning": {
+        "assemble",
+        "augment",
+        "config",
+        "export",
+        "figures",
+        "filters",
+        "jobs",
+        "load",
+        "run",
+        "runfolder",
+        "sweep",
+        "train",
+        "vgg",
+    },
+}
+
+
+def modules(package: str) -> list[str]:
+    inside = [m.name for m in pkgutil.iter_modules([str(ROOT / package)])]
+    return [package, *(f"{package}.{m}" for m in inside if m not in NEED_TORCH.get(package, set()))]
+
+
+def without_torch(code: str) -> subprocess.CompletedProcess:
+    """Run Python where importing the absent packages fails, as on a gateway."""
+    block = (
+        "import sys\n"
+        "class Absent:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name.split('.')[0] in {ABSENT!r}.split(','):\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, Absent())\n"
+    )
+    return subprocess.run([sys.executable, "-c", block + code], capture_output=True, text=True, cwd=ROOT, check=False)
+
+
+@pytest.mark.parametrize("package", ["data", "pruning", "profiling", "optimizer"])
+def test_modules_import_with_torch_absent(package):
+    names = modules(package)
+    done = without_torch("import importlib\n" + "\n".join(f"importlib.import_module({n!r})" for n in names))
+    assert done.returncode == 0, done.stderr
+
+
+def test_images_are_made_with_torch_absent(tmp_path):
+    done = without_torch(
+        "import numpy as np\nfrom data.images import log_spectrogram\n"
+        "print(log_spectrogram(np.random.default_rng(0).standard_normal((1, 4000)), 32, 4000.0).shape)"
+    )
+    assert done.stdout.strip() == "(1, 32, 32)", done.stderr
+
+
+def test_what_needs_torch_says_so_by_its_import():
+    done = without_torch("from pruning import load_model")
+    assert "torch" in done.stderr
+
+
+def test_the_slim_requirements_are_pinned_and_hold_no_torch():
+    lines = [x.split("#")[0].strip() for x in (ROOT / "requirements-gateway.txt").read_text().splitlines()]
+    names = [re.fullmatch(r"([A-Za-z0-9_.-]+)==[0-9][^;\s]*(\s*;.*)?", x) for x in lines if x]
+    assert all(names)
+    assert not {m[1].lower() for m in names if m} & set(ABSENT.replace("_", "-").split(","))
+
+
+def test_the_slim_requirements_cover_what_the_modules_import():
+    """Every third-party package that the torch-free modules load is pinned."""
+    done = without_torch(
+        "import importlib, sys\n"
+        + "\n".join(
+            f"importlib.import_module({n!r})" for p in ("data", "pruning", "profiling", "optimizer") for n in modules(p)
+        )
+        + "\nprint(' '.join(sorted({m.split('.')[0] for m in sys.modules})))"
+    )
+    owners = importlib.metadata.packages_distributions()
+    loaded = {d.lower().replace("_", "-") for m in done.stdout.split() for d in owners.get(m, [])}
+    pinned = {
+        x.split("==")[0].strip().lower().replace("_", "-")
+        for x in (ROOT / "requirements-gateway.txt").read_text().splitlines()
+        if "==" in x
+    }
+    assert loaded - pinned <= {"jopa", "pip", "setuptools"}
+
+
+@pytest.mark.slow
+def test_the_documented_slim_install_works_in_an_empty_environment(tmp_path):
+    """As the README says it: pinned requirements, then this package without its dependencies."""
+    venv = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
+    pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+    subprocess.run([*pip, "-r", str(ROOT / "requirements-gateway.txt")], check=True)
+    subprocess.run([*pip, "--no-deps", str(ROOT)], check=True)
+    code = "\n".join(f"import {n}" for p in ("data", "pruning", "profiling", "optimizer") for n in modules(p))
+    subprocess.run([str(venv / "bin" / "python"), "-c", code], check=True, cwd=tmp_path)
+    subprocess.run(
+        [str(venv / "bin" / "python"), "-m", "data.fetch", "--help"], check=True, cwd=tmp_path, capture_output=True
+    )
