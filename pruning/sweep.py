@@ -86,7 +86,7 @@ class _Reporter:
             spent = time.monotonic() - self.started
             share = (self.done - self.skipped) / max(self.total - self.skipped, 1e-9)
             line += f"   {self.done / self.total:4.0%} done, about {spent / max(share, 1e-9) - spent:.0f} s left"
-        self.console.print(line, highlight=False)
+        self.console.print(line, highlight=False, soft_wrap=True)
 
 
 def _cost(job: Job, config: RunConfig, dense: VGGSpec, images: int) -> tuple[float, float]:
@@ -138,7 +138,7 @@ def _finished_bundle(config: RunConfig, console: Console) -> Manifest | None:
         for name in manifest.sha256:
             verified(config.out, manifest, name)
     except PruningError as error:
-        console.print(f"the bundle is damaged ({error.problem}); making it again", highlight=False)
+        console.print(f"the bundle is damaged ({error.problem}); making it again", highlight=False, soft_wrap=True)
         return None
     return manifest
 
@@ -146,14 +146,16 @@ def _finished_bundle(config: RunConfig, console: Console) -> Manifest | None:
 def _say_dataset(dataset: Dataset, cache: Cache, console: Console) -> None:
     held = "" if dataset.held_out is None else f" (held out: {dataset.held_out:g})"
     counts = f"{len(dataset.train)} training, {len(dataset.validation)} validation, {len(dataset.test)} test windows"
-    console.print(f"{len(dataset.classes)} classes, split {dataset.split}{held}: {counts}", highlight=False)
+    console.print(
+        f"{len(dataset.classes)} classes, split {dataset.split}{held}: {counts}", highlight=False, soft_wrap=True
+    )
     for note in dataset.notes:
-        console.print(f"note: {note}", style="yellow", highlight=False)
+        console.print(f"note: {note}", style="yellow", highlight=False, soft_wrap=True)
     if cache.problem:
-        console.print(f"note: {cache.problem}", style="yellow", highlight=False)
+        console.print(f"note: {cache.problem}", style="yellow", highlight=False, soft_wrap=True)
     few = [name for name, train, _, test in summary(dataset) if train < 10 or test < 3]
     if few:
-        console.print(f"note: few windows of {', '.join(few)}", style="yellow", highlight=False)
+        console.print(f"note: few windows of {', '.join(few)}", style="yellow", highlight=False, soft_wrap=True)
 
 
 def run_sweep(config: RunConfig, console: Console | None = None) -> Manifest:
@@ -188,11 +190,11 @@ def run_sweep(config: RunConfig, console: Console | None = None) -> Manifest:
         claim(config.out, {**config.identity(), "data_set": dataset.fingerprint, "device_type": device.type})
         finished = _finished_bundle(config, console)
         if finished is not None:
-            console.print(f"{config.out} is finished; nothing to do", highlight=False)
+            console.print(f"{config.out} is finished; nothing to do", highlight=False, soft_wrap=True)
             _drop_job_weights(config)
             return finished
         where = "GPU" if device.type == "cuda" else f"CPU, {threads} threads"
-        console.print(f"training on {where}, {config.train.precision}", highlight=False)
+        console.print(f"training on {where}, {config.train.precision}", highlight=False, soft_wrap=True)
         _say_dataset(dataset, cache, console)
         manifest = _work(config, dataset, dense, device, console)
         _drop_job_weights(config)

@@ -34,7 +34,8 @@ def results_table(manifest: Manifest) -> Table:
         f"{manifest.data.name}, split {manifest.data.split}{held}, {manifest.data.windows['test']} test windows "
         f"({manifest.data.test_windows_independent} independent), mean of {len(manifest.seeds)} seed(s). "
         "MFLOP: a multiply-accumulate is 2. Param.: millions that are not zero. Raw: before retraining. "
-        "95 %: Wilson interval. Missed: faults called normal. Worst: lowest recall of a class. Diff: to the dense model."
+        "95 %: Wilson interval. Missed: faults called normal. Worst: lowest recall of a class. "
+        "Diff.: to the dense model."
     )
     table = Table(caption=caption, caption_justify="left")
     snrs = [name for name in manifest.models[0].after if name != "clean"]
