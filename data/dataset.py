@@ -39,6 +39,8 @@ class DataConfig:
     """Load, or fault size in mm, of the test part; by default the largest."""
     labels: Literal["fault", "location"] | None = None
     """Classes: location and size, or location alone. Default: fault, but location for the severity split."""
+    cwru_set: Literal["drive-12k", "drive-48k", "fan-12k"] = "drive-12k"
+    """Which CWRU recordings: damaged bearing and sampling rate of the faulty ones."""
     size: Literal[32, 64, 128] = 32
     """Rows and columns of an image."""
     window_s: float = 1.0
@@ -48,7 +50,8 @@ class DataConfig:
     hop_s: float = 0.25
     """Step between overlapping windows in seconds."""
     channel: str | None = None
-    """Accelerometer or column to use. Default: DE for CWRU, the only one elsewhere."""
+    """Accelerometer or column to use. Default: for CWRU the one at the damaged bearing, DE or FE;
+    else the only one."""
     sampling_rate: float | None = None
     """Samples a second of folder recordings that do not say it themselves."""
     resample: bool = False
@@ -168,9 +171,12 @@ def read_recordings(config: DataConfig) -> list[Recording]:
     elif config.data == "mfpt":
         recordings = mfpt.read(config.root)
     else:
-        recordings = cwru.read(config.root, cwru.chosen(labels))
+        end, rate = config.cwru_set.split("-")
+        recordings = cwru.read(config.root, cwru.chosen(labels, end, 1000 * float(rate.removesuffix("k"))))
     verify(config.root, [r.path for r in recordings if r.path])
-    channel = config.channel or ("DE" if config.data == "cwru" else None)
+    channel = config.channel
+    if config.data == "cwru" and channel is None:
+        channel = "FE" if config.cwru_set.startswith("fan") else "DE"
     return [r.only(channel or _only_channel(r)) for r in recordings]
 
 
@@ -225,6 +231,7 @@ def _prepared(recording: Recording, rate_hz: float) -> tuple[np.ndarray, np.ndar
     signal = np.asarray(recording.signal(), dtype=np.float64)
     broken = ~np.isfinite(signal)
     clean = np.where(broken, 0.0, signal)
+    clean -= clean.mean()  # some CWRU files carry an offset, which is the amplifier's and no vibration
     try:
         resampled = resample(clean, recording.sampling_rate_hz, rate_hz)
     except DataError as error:

@@ -185,6 +185,9 @@ def run_job(job: Job, context: JobContext) -> None:
             teacher = _dense_model(job, context) if train.distill > 0 else None
     try:
         logs = _train(job, context, own, pruned, train, teacher)
+    except PruningError as error:
+        own.fail(error.problem, job.seed)
+        raise
     except torch.OutOfMemoryError:
         raise PruningError(
             f"{job.name}: the GPU's memory ran out.", "Give a smaller --batch, or --device cpu. Finished jobs are kept."

@@ -22,12 +22,8 @@ from data.files import remove_leftovers, sha256, write_json, write_whole
 from pruning.errors import PruningError
 
 SETTINGS = "run.json"
-WEIGHTS, PREDICTIONS, CHECKPOINT, RESULT = (
-    "weights.safetensors",
-    "predictions.safetensors",
-    "checkpoint.safetensors",
-    "job.json",
-)
+WEIGHTS, PREDICTIONS = "weights.safetensors", "predictions.safetensors"
+CHECKPOINT, RESULT, FAILED = "checkpoint.safetensors", "job.json", "failed.json"
 
 
 @contextmanager
@@ -117,7 +113,12 @@ class JobFolder:
         write_whole(self.path / PREDICTIONS, save_arrays({n: np.ascontiguousarray(p) for n, p in predictions.items()}))
         hashes = {name: sha256(self.path / name) for name in (WEIGHTS, PREDICTIONS)}
         write_json(self.path / RESULT, {**facts, "sha256": hashes})
-        (self.path / CHECKPOINT).unlink(missing_ok=True)
+        for name in (CHECKPOINT, FAILED):
+            (self.path / name).unlink(missing_ok=True)
+
+    def fail(self, reason: str, seed: int) -> None:
+        """Mark a job that cannot be finished; the mark goes when it is."""
+        write_json(self.path / FAILED, {"reason": reason, "seed": seed})
 
     def result(self, need_weights: bool = True) -> JobResult | None:
         """The finished job; None where it is not finished or a file of it is damaged (it is then done again)."""
