@@ -1,5 +1,6 @@
 """A bundle as a table on the terminal."""
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -37,7 +38,7 @@ def results_table(manifest: Manifest) -> Table:
         "95 %: Wilson interval. Missed: faults called normal. Worst: lowest recall of a class. "
         "Diff.: to the dense model."
     )
-    table = Table(caption=caption, caption_justify="left")
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), caption=caption, caption_justify="left")
     snrs = [name for name in manifest.models[0].after if name != "clean"]
     for heading in ("rate", "MFLOP", "param.", "raw %", "acc. %", "95 %", "missed", "worst", "diff.", *snrs):
         table.add_column(heading, justify="right", no_wrap=True)

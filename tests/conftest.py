@@ -51,7 +51,10 @@ def tiny_dataset(classes: int = 3, train: int = 48, test: int = 24, seed: int = 
         )
 
     made = part(test, 3)
-    noisy = {10: made.images + 0.2 * rng.standard_normal(made.images.shape).astype(np.float32)}
+    noisy = {
+        snr: (made.images + 2.0 / (snr + 1) * rng.standard_normal(made.images.shape)).astype(np.float32)
+        for snr in (10, 5, 0)
+    }
     return Dataset(
         train=part(train, 0),
         validation=part(12, 0),

@@ -191,3 +191,40 @@ def test_a_mat_with_nan_in_a_real_layout_is_named(tmp_path):
     scipy.io.savemat(tmp_path / "130.mat", {"X130_DE_time": NOISE.standard_normal((60000, 1))})
     with pytest.raises(DataError, match=r"105.mat: channel DE: nan \(2 samples, first 10, last 11\)"):
         build_dataset(DataConfig(data="cwru", root=tmp_path, split="blocked"))
+
+
+def mfpt_like(root):
+    """The archive's shape in small: rates, loads and counts as published, 3 s each."""
+    rng = np.random.default_rng(5)
+
+    def write(path, rate, load, tone):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        time = np.arange(round(3.2 * rate)) / rate
+        signal = np.sin(2 * np.pi * tone * time) + 0.3 * rng.standard_normal(len(time))
+        scipy.io.savemat(path, {"bearing": {"gs": signal[:, None], "sr": rate, "rate": 25.0, "load": load}})
+
+    for i in (1, 2, 3):
+        write(root / "1 - Three Baseline Conditions" / f"baseline_{i}.mat", 97656.0, 270.0, 300)
+        write(root / "2 - Three Outer Race Fault Conditions" / f"OuterRaceFault_{i}.mat", 97656.0, 270.0, 900)
+    for i, load in enumerate((25.0, 100.0, 300.0), start=1):
+        write(root / "3 - Seven More" / f"OuterRaceFault_vload_{i}.mat", 48828.0, load, 900)
+    for i, load in enumerate((0.0, 100.0, 300.0), start=1):
+        write(root / "4 - Seven Inner" / f"InnerRaceFault_vload_{i}.mat", 48828.0, load, 1500)
+
+
+def test_mfpt_holds_a_load_out_that_most_classes_share_and_splits_the_baseline_in_time(tmp_path):
+    mfpt_like(tmp_path)
+    dataset = build_dataset(DataConfig(data="mfpt", root=tmp_path))
+    assert dataset.classes == ("normal", "inner", "outer")
+    assert (dataset.split, dataset.held_out) == ("load", 300.0)
+    assert any("'normal' (3 recordings)" in note for note in dataset.notes)
+    assert any("48828, 97656 Hz" in note for note in dataset.notes)
+    assert dataset.test.images.shape[1:] == (1, 32, 32)
+
+
+def test_an_offset_is_no_vibration(tmp_path):
+    config = make_folder(tmp_path / "a")
+    x = np.load(tmp_path / "a" / "inner" / "a.npz")["x"]
+    first = build_dataset(config)
+    np.savez(tmp_path / "a" / "inner" / "a.npz", x=x + 7.0, fs=4000)
+    np.testing.assert_allclose(build_dataset(config).test.images, first.test.images, atol=1e-3)

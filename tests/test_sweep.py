@@ -119,7 +119,7 @@ class TestBundle:
             assert entry.accuracy == pytest.approx(np.mean([s.accuracy for s in entry.seeds]))
             low, high = entry.accuracy_interval
             assert low <= entry.accuracy <= high
-            assert set(entry.after) == {"clean", "10dB"}
+            assert set(entry.after) == {"clean", "10dB", "5dB", "0dB"}
             assert (entry.before is None) == (entry.rate == 0)
 
     def test_relative_accuracy_is_to_the_dense_model(self, bundle):
