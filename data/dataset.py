@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from jaxtyping import Float32, Int64
@@ -17,6 +17,7 @@ from data.errors import DataError
 from data.files import sha256
 from data.images import add_noise, check_size, log_spectrogram, resample
 from data.lock import verify
+from data.options import comma_separated
 from data.recording import Location, Recording, class_name
 from data.splits import GUARD_S, Part, SplitPlan, plan_split, window_starts
 
@@ -56,8 +57,8 @@ class DataConfig:
     """Samples a second of folder recordings that do not say it themselves."""
     resample: bool = False
     """Go on when folder recordings differ in sampling rate: all are resampled to --rate-hz."""
-    accept: tuple[str, ...] = ()
-    """Kinds of flawed signals to go on with: nan, infinite, zero, constant, clipped."""
+    accept: Annotated[tuple[str, ...], comma_separated(str, "accept", "KIND")] = ()
+    """Kinds of flawed signals to go on with, separated by commas: nan, infinite, zero, constant, clipped."""
     simulated_snr_db: float = 5.0
     """Noise of the simulated recordings: power of a middle fault over that of the noise."""
     train_noise: float = 0.3

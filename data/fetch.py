@@ -25,6 +25,7 @@ from data.command import run_command
 from data.errors import DataError
 from data.files import remove_leftovers
 from data.lock import entry, read_lock, verify, write_lock
+from data.options import comma_separated
 
 CHUNK = 1 << 16
 OFFLINE = (
@@ -45,8 +46,8 @@ class FetchConfig:
     """Which data set."""
     root: Path
     """Folder to put the files into."""
-    only: tuple[int, ...] = ()
-    """CWRU file numbers, e.g. --only 97 105; by default all 161."""
+    only: Annotated[tuple[int, ...], comma_separated(int, "only", "N")] = ()
+    """CWRU file numbers separated by commas, e.g. --only 97,105; by default all 161."""
     drive_end: bool = False
     """Only the CWRU recordings of the ten-class task (normal, and 12 kHz drive-end faults)."""
     url: str | None = None

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -193,7 +193,7 @@ def assemble(
         entries.append(entry)
     manifest = {
         "schema": SCHEMA,
-        "library": {name: version(name) for name in LIBRARIES},
+        "library": {name: _version(name) for name in LIBRARIES},
         "data": _data_entry(config, dataset, apart),
         "classes": list(dataset.classes),
         "normal_class": dataset.normal,
@@ -228,6 +228,13 @@ def assemble(
     draw_all(out, checked, dataset)
     write_json(out / MANIFEST, manifest)  # last: a bundle that has it is whole
     return checked
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:  # run from a checkout that was never installed
+        return "unknown"
 
 
 def _data_entry(config: RunConfig, dataset: Dataset, apart: np.ndarray) -> dict[str, Any]:

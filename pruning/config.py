@@ -1,48 +1,17 @@
 """The settings of one sweep, from which the command line is made."""
 
-import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
-from tyro.constructors import PrimitiveConstructorSpec
 
 from data import DataConfig
+from data.options import comma_separated
 from pruning.augment import Augmentation
 from pruning.errors import PruningError
 from pruning.spec import check_rate
 from pruning.train import TrainConfig
-
-
-def parse_numbers(text: str, kind: type[float] | type[int], name: str) -> tuple[Any, ...]:
-    """Numbers separated by commas.
-
-    Raises:
-        PruningError: Something else, or a number twice.
-    """
-    parts = [p for p in re.split(r"[,\s]+", text.strip()) if p]
-    try:
-        numbers = tuple(kind(p) for p in parts)
-    except ValueError:
-        raise PruningError(f"--{name} takes numbers separated by commas; got {text!r}.") from None
-    if not numbers:
-        raise PruningError(f"--{name} is empty.", "Give at least one number.")
-    twice = sorted({n for n in numbers if numbers.count(n) > 1})
-    if twice:
-        raise PruningError(f"--{name} holds {', '.join(f'{n:g}' for n in twice)} twice.", "Give each number once.")
-    return numbers
-
-
-def _comma(kind: type[float] | type[int], name: str, letter: str) -> Any:
-    """How tyro reads and shows a comma-separated option."""
-    return PrimitiveConstructorSpec(
-        nargs=1,
-        metavar=f"{letter},{letter},...",
-        instance_from_str=lambda args: parse_numbers(args[0], kind, name),
-        is_instance=lambda value: isinstance(value, tuple),
-        str_from_instance=lambda value: [",".join(f"{v:g}" for v in value)],
-    )
 
 
 @dataclass(frozen=True)
@@ -53,7 +22,7 @@ class RunConfig:
     options it runs on the built-in simulated recordings in a few minutes.
     """
 
-    rates: Annotated[tuple[float, ...], _comma(float, "rates", "P")] = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9)
+    rates: Annotated[tuple[float, ...], comma_separated(float, "rates", "P")] = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9)
     """Pruning rates as fractions in [0, 1), separated by commas. The dense model (0.0) is always there."""
     method: Literal["structural", "mask"] = "structural"
     """structural removes filters; mask, the paper's, sets them to zero (and saves no computation)."""
@@ -65,7 +34,7 @@ class RunConfig:
     """Widths are multiples of this, e.g. 8 (structural)."""
     steps: int = 1
     """Prune in so many steps with retraining after each."""
-    seeds: Annotated[tuple[int, ...], _comma(int, "seeds", "S")] = (0,)
+    seeds: Annotated[tuple[int, ...], comma_separated(int, "seeds", "S")] = (0,)
     """Seeds, separated by commas; figures are means over them."""
     data: Annotated[DataConfig, tyro.conf.arg(name="")] = field(default_factory=DataConfig)
     """Recordings, windows, images and split."""

@@ -21,10 +21,11 @@ from test_formats import Canary
 from torch.utils.flop_counter import FlopCounterMode
 
 import data.files
-from data import DataConfig
+from data import DataConfig, DataError
 from data.files import sha256
+from data.options import parse_list
 from pruning import PruningError, load_model, read_manifest
-from pruning.config import RunConfig, parse_numbers
+from pruning.config import RunConfig
 from pruning.jobs import plan_jobs
 from pruning.runfolder import only_process
 from pruning.sweep import run_sweep
@@ -353,8 +354,6 @@ class TestInterruption:
         """F3."""
         import errno
 
-        from data import DataError
-
         real, calls = os.fsync, 0
 
         def full(handle):
@@ -448,8 +447,8 @@ def test_a_sweep_that_cannot_be_is_refused_when_its_config_is_built(settings, me
     ("text", "message"), [("0.1;0.2", "separated by commas"), ("", "empty"), ("0.1,0.10", "twice")]
 )
 def test_rates_that_are_no_list_are_refused(text, message):
-    with pytest.raises(PruningError, match=message):
-        parse_numbers(text, float, "rates")
+    with pytest.raises(DataError, match=message):
+        parse_list(text, float, "rates")
 
 
 def test_a_gpu_that_is_required_and_absent_is_refused(tmp_path):
