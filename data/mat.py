@@ -4,7 +4,7 @@ import atexit
 import json
 import math
 import os
-import selectors
+import select
 import subprocess
 import sys
 import threading
@@ -26,12 +26,15 @@ class _Worker:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
+        self._received = bytearray()
 
     def read(self, path: Path) -> dict[str, Float[np.ndarray, "..."]]:
         with self._lock:
             try:
                 return self._read(path)
-            except (OSError, EOFError, TimeoutError) as error:
+            except DataError:
+                raise  # the reader is well; the file is not
+            except (OSError, EOFError, ValueError) as error:  # a TimeoutError is an OSError
                 self.stop()
                 raise DataError(f"{path}: reading it killed the reader ({error}).", REMEDY) from None
             except BaseException:
@@ -41,11 +44,13 @@ class _Worker:
     def _read(self, path: Path) -> dict[str, Float[np.ndarray, "..."]]:
         if self._process is None or self._process.poll() is not None:
             # -P: this package's own module names must not shadow the libraries'. One BLAS thread: nothing is computed.
+            self._received = bytearray()
             self._process = subprocess.Popen(
                 [sys.executable, "-P", str(WORKER)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
+                bufsize=0,
                 env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
                 start_new_session=True,  # a Ctrl-C is the parent's to handle
             )
@@ -65,23 +70,33 @@ class _Worker:
         return arrays
 
     def _line(self) -> bytes:
-        line = bytearray()
-        while not line.endswith(b"\n"):
-            line += self._take(1)
+        while b"\n" not in self._received:
+            self._receive()
+        line, _, self._received = self._received.partition(b"\n")
         return bytes(line)
 
     def _take(self, count: int) -> bytes:
+        while len(self._received) < count:
+            self._receive()
+        taken, self._received = bytes(self._received[:count]), self._received[count:]
+        return taken
+
+    def _receive(self) -> None:
+        """Wait for the child's next bytes.
+
+        Raises:
+            EOFError: The child has ended.
+            TimeoutError: It neither answers nor ends.
+        """
         assert self._process is not None
         assert self._process.stdout is not None
-        pipe = self._process.stdout
-        with selectors.DefaultSelector() as selector:
-            selector.register(pipe, selectors.EVENT_READ)
-            if count and not pipe.peek(1)[:1] and not selector.select(TIMEOUT_S):  # type: ignore[attr-defined]
-                raise TimeoutError(f"no answer within {TIMEOUT_S:.0f} s")
-        raw = pipe.read(count)
-        if len(raw) < count:
+        pipe = self._process.stdout.fileno()
+        if not select.select([pipe], [], [], TIMEOUT_S)[0]:
+            raise TimeoutError(f"no answer within {TIMEOUT_S:.0f} s")
+        chunk = os.read(pipe, 1 << 20)
+        if not chunk:
             raise EOFError(f"it ended with status {self._process.wait()}")
-        return raw
+        self._received += chunk
 
     def stop(self) -> None:
         """End the child; the next read starts another."""
