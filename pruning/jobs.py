@@ -127,7 +127,7 @@ def prune(config: RunConfig, model: VGG, dense: VGGSpec, rate: float) -> _Pruned
     compact = remove_filters(model, kept, dense.size)
 
     def finish() -> VGG:
-        restore_filters(compact, model, kept)
+        restore_filters(compact.cpu(), model, kept)  # it may have been trained on a GPU
         return model
 
     return _Pruned(compact, compact_masks(model, masks, kept), finish, counts)

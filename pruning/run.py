@@ -7,7 +7,7 @@ from rich.console import Console
 from data.command import run_command
 from pruning.config import RunConfig
 from pruning.errors import PruningError
-from pruning.sweep import run_sweep
+from pruning.sweep import run_sweep, say
 from pruning.table import print_results
 
 
@@ -16,7 +16,7 @@ def run(config: RunConfig) -> None:
     console = Console() if sys.stdout.isatty() else Console(width=100)
     manifest = run_sweep(config, console)
     print_results(manifest, console)
-    console.print(f"bundle: {config.out}  figures: {config.out / 'figures'}", highlight=False, soft_wrap=True)
+    say(console, f"bundle: {config.out}  figures: {config.out / 'figures'}")
 
 
 def main() -> None:

@@ -35,6 +35,11 @@ def choose_device(name: str) -> torch.device:
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
+def say(console: Console, text: str, style: str | None = None) -> None:
+    """Print a line as it is: names of files and classes may hold what rich takes for markup."""
+    console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
 class _Reporter:
     """Progress of a sweep: a bar with the time left on a terminal, a line a model elsewhere.
 
@@ -86,7 +91,7 @@ class _Reporter:
             spent = time.monotonic() - self.started
             share = (self.done - self.skipped) / max(self.total - self.skipped, 1e-9)
             line += f"   {self.done / self.total:4.0%} done, about {spent / max(share, 1e-9) - spent:.0f} s left"
-        self.console.print(line, highlight=False, soft_wrap=True)
+        say(self.console, line)
 
 
 def _cost(job: Job, config: RunConfig, dense: VGGSpec, images: int) -> tuple[float, float]:
@@ -138,7 +143,7 @@ def _finished_bundle(config: RunConfig, console: Console) -> Manifest | None:
         for name in manifest.sha256:
             verified(config.out, manifest, name)
     except PruningError as error:
-        console.print(f"the bundle is damaged ({error.problem}); making it again", highlight=False, soft_wrap=True)
+        say(console, f"the bundle is damaged ({error.problem}); making it again")
         return None
     return manifest
 
@@ -146,16 +151,14 @@ def _finished_bundle(config: RunConfig, console: Console) -> Manifest | None:
 def _say_dataset(dataset: Dataset, cache: Cache, console: Console) -> None:
     held = "" if dataset.held_out is None else f" (held out: {dataset.held_out:g})"
     counts = f"{len(dataset.train)} training, {len(dataset.validation)} validation, {len(dataset.test)} test windows"
-    console.print(
-        f"{len(dataset.classes)} classes, split {dataset.split}{held}: {counts}", highlight=False, soft_wrap=True
-    )
+    say(console, f"{len(dataset.classes)} classes, split {dataset.split}{held}: {counts}")
     for note in dataset.notes:
-        console.print(f"note: {note}", style="yellow", highlight=False, soft_wrap=True)
+        say(console, f"note: {note}", "yellow")
     if cache.problem:
-        console.print(f"note: {cache.problem}", style="yellow", highlight=False, soft_wrap=True)
+        say(console, f"note: {cache.problem}", "yellow")
     few = [name for name, train, _, test in summary(dataset) if train < 10 or test < 3]
     if few:
-        console.print(f"note: few windows of {', '.join(few)}", style="yellow", highlight=False, soft_wrap=True)
+        say(console, f"note: few windows of {', '.join(few)}", "yellow")
 
 
 def run_sweep(config: RunConfig, console: Console | None = None) -> Manifest:
@@ -190,11 +193,11 @@ def run_sweep(config: RunConfig, console: Console | None = None) -> Manifest:
         claim(config.out, {**config.identity(), "data_set": dataset.fingerprint, "device_type": device.type})
         finished = _finished_bundle(config, console)
         if finished is not None:
-            console.print(f"{config.out} is finished; nothing to do", highlight=False, soft_wrap=True)
+            say(console, f"{config.out} is finished; nothing to do")
             _drop_job_weights(config)
             return finished
         where = "GPU" if device.type == "cuda" else f"CPU, {threads} threads"
-        console.print(f"training on {where}, {config.train.precision}", highlight=False, soft_wrap=True)
+        say(console, f"training on {where}, {config.train.precision}")
         _say_dataset(dataset, cache, console)
         manifest = _work(config, dataset, dense, device, console)
         _drop_job_weights(config)
