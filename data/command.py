@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import tyro
 
-from data.errors import DataError
+from data.errors import UserError
 
 Config = TypeVar("Config")
 
@@ -33,7 +33,6 @@ def run_command(
     module: str,
     *,
     resume: str,
-    errors: tuple[type[Exception], ...] = (),
     arguments: Sequence[str] | None = None,
 ) -> None:
     """Build a config dataclass from the command line, act on it, and exit.
@@ -43,21 +42,17 @@ def run_command(
         action: What the command does.
         module: Its name after `python -m`.
         resume: What to tell a user who stopped it.
-        errors: Exceptions besides `DataError` that are the user's to mend.
         arguments: The command line, by default the process's own.
 
     Exits with 0; 2 after an error that the user can mend; 130 or 143 after Ctrl-C or SIGTERM.
     """
-    told: tuple[type[Exception], ...] = (DataError, *errors)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
     try:
-        config: Any = tyro.cli(
-            config_type, prog=f"python -m {module}", args=arguments, config=(tyro.conf.FlagConversionOff,)
-        )
+        config: Any = tyro.cli(config_type, prog=f"python -m {module}", args=arguments)
         action(config)
         sys.stdout.flush()
-    except told as error:
+    except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:  # the reader of our output went away, e.g. `| head`

@@ -1,8 +1,8 @@
-"""The one exception of this package."""
+"""What a user can mend, told so that they can."""
 
 
-class DataError(Exception):
-    """A recording, folder or setting that cannot be used, told to the person who can mend it.
+class UserError(Exception):
+    """Something that cannot be used, told to the person who can mend it; commands print it and exit with 2.
 
     Args:
         problem: What was got and what was expected, with the file or field.
@@ -16,3 +16,7 @@ class DataError(Exception):
 
     def __str__(self) -> str:
         return f"{self.problem}\n  {self.remedy}" if self.remedy else self.problem
+
+
+class DataError(UserError):
+    """A recording, folder or setting of `data` that cannot be used."""

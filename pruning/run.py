@@ -6,7 +6,6 @@ from rich.console import Console
 
 from data.command import run_command
 from pruning.config import RunConfig
-from pruning.errors import PruningError
 from pruning.sweep import run_sweep, say
 from pruning.table import print_results
 
@@ -26,7 +25,6 @@ def main() -> None:
         run,
         "pruning.run",
         resume="Finished models are kept; the same command goes on from here.",
-        errors=(PruningError,),
     )
 
 
