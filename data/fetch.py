@@ -77,7 +77,9 @@ def _attempt(transfer: _Transfer, part: Path, advance: Callable[[int, int | None
         DataError: The server has no such file (a 4xx answer other than 416): no second attempt would help.
     """
     have = part.stat().st_size if part.exists() else 0
-    headers = {"Range": f"bytes={have}-"} if have else {}
+    headers = {"Accept-Encoding": "identity"}  # compressed, byte positions would mean nothing
+    if have:
+        headers["Range"] = f"bytes={have}-"
     with requests.get(transfer.url, headers=headers, stream=True, timeout=transfer.timeout_s) as response:
         if response.status_code == 416:  # the part is not a beginning of this file
             part.unlink()
