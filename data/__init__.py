@@ -6,9 +6,11 @@ Start reading at `dataset.build_dataset`; `recording.Recording` is what readers 
 is tested. `python -m data.fetch cwru|mfpt --root DIR` downloads.
 """
 
-from data.dataset import DataConfig, Dataset, Examples, build_dataset, read_recordings
+from data.config import DataConfig
+from data.dataset import Dataset, Examples, build_dataset
 from data.errors import DataError
 from data.recording import Fault, Location, Recording
+from data.sources import read_recordings
 
 __all__ = [
     "DataConfig",

@@ -3,89 +3,27 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from data import cwru, folder, mfpt, simulated
+from data import simulated
 from data.cache import Cache
-from data.checks import KINDS, check, sampling_rate_tells
+from data.config import DataConfig
 from data.errors import DataError
 from data.files import sha256
-from data.images import add_noise, check_size, log_spectrogram, resample
-from data.lock import verify
-from data.options import comma_separated
-from data.recording import Location, Recording, class_name
+from data.folder import LOCATION_WORDS
+from data.images import add_noise, log_spectrogram, resample
+from data.recording import Location, Recording
+from data.sources import Sources, gather
 from data.splits import GUARD_S, Part, SplitPlan, plan_split, window_starts
 
+SNRS_DB = (10, 5, 0)  # of the noisy tests
+TRAIN_SNR_DB = (0.0, 20.0)  # range of the noise added for learning
 PIPELINE_VERSION = 1  # raise when the same recordings would give other images
-NORMAL_WORDS = folder.LOCATION_WORDS[Location.NORMAL]
-
-
-@dataclass(frozen=True)
-class DataConfig:
-    """Recordings, windows, images and split."""
-
-    data: Literal["simulated", "cwru", "mfpt", "folder"] = "simulated"
-    """Built-in simulation, the CWRU or MFPT recordings, or a folder with one sub-folder a class."""
-    root: Path | None = None
-    """Folder of the recordings (not for simulated)."""
-    split: Literal["load", "severity", "blocked", "random"] | None = None
-    """What is held out for the test: one motor load, one fault size, the end of each recording (in time, with a guard
-    gap), or random windows (leaks). Default: load where the recordings carry loads, else blocked."""
-    held_out: float | None = None
-    """Load, or fault size in mm, of the test part; by default the largest."""
-    labels: Literal["fault", "location"] | None = None
-    """Classes: location and size, or location alone. Default: fault, but location for the severity split."""
-    cwru_set: Literal["drive-12k", "drive-48k", "fan-12k"] = "drive-12k"
-    """Which CWRU recordings: damaged bearing and sampling rate of the faulty ones."""
-    size: Literal[32, 64, 128] = 32
-    """Rows and columns of an image."""
-    window_s: float = 1.0
-    """Length of a window in seconds; one window is one task."""
-    rate_hz: float = 4000.0
-    """Samples a second of a window after resampling; the paper's sensors give 4 kHz."""
-    hop_s: float = 0.25
-    """Step between overlapping windows in seconds."""
-    channel: str | None = None
-    """Accelerometer or column to use. Default: for CWRU the one at the damaged bearing, DE or FE;
-    else the only one."""
-    sampling_rate: float | None = None
-    """Samples a second of folder recordings that do not say it themselves."""
-    resample: bool = False
-    """Go on when folder recordings differ in sampling rate: all are resampled to --rate-hz."""
-    accept: Annotated[tuple[str, ...], comma_separated(str, "accept", "KIND")] = ()
-    """Kinds of flawed signals to go on with, separated by commas: nan, infinite, zero, constant, clipped."""
-    simulated_snr_db: float = 5.0
-    """Noise of the simulated recordings: power of a middle fault over that of the noise."""
-    train_noise: float = 0.3
-    """Share of the training and validation windows that get white noise, each at its own SNR of 0 to 20 dB."""
-    data_seed: int = 0
-    """Seed of the simulation, of a random split and of the noise that is added for the noisy tests."""
-
-    def __post_init__(self) -> None:
-        check_size(self.size)
-        for name in ("window_s", "rate_hz", "hop_s"):
-            if not (np.isfinite(getattr(self, name)) and getattr(self, name) > 0):
-                raise DataError(f"{name} must be above 0; got {getattr(self, name)}.")
-        if round(self.window_s * self.rate_hz) < self.size:
-            raise DataError(
-                f"a window of {self.window_s:g} s at {self.rate_hz:g} Hz has "
-                f"{round(self.window_s * self.rate_hz)} samples, fewer than the image's {self.size} columns.",
-                "Give a longer --window-s, a higher --rate-hz or a smaller --size.",
-            )
-        if self.sampling_rate is not None and not (np.isfinite(self.sampling_rate) and self.sampling_rate > 0):
-            raise DataError(f"--sampling-rate must be above 0 Hz; got {self.sampling_rate}.")
-        if not 0 <= self.train_noise <= 1:
-            raise DataError(f"--train-noise must lie in [0, 1]; got {self.train_noise}.")
-        unknown = set(self.accept) - set(KINDS)
-        if unknown:
-            raise DataError(f"--accept knows no {', '.join(sorted(unknown))}.", f"Expected of {', '.join(KINDS)}.")
-        if self.data != "simulated" and self.root is None:
-            raise DataError(f"--data {self.data} needs the folder of its recordings.", "Give it with --root DIR.")
+NORMAL_WORDS = LOCATION_WORDS[Location.NORMAL]
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,78 +83,7 @@ class Dataset:
     window_s: float = 1.0
 
 
-@dataclass(frozen=True, eq=False)
-class _Sources:
-    config: DataConfig
-    recordings: list[Recording]
-    labels: list[str]
-    notes: list[str] = field(default_factory=list)
-
-
-SNRS_DB = (10, 5, 0)
-TRAIN_SNR_DB = (0.0, 20.0)
-
-
-def read_recordings(config: DataConfig) -> list[Recording]:
-    """The recordings that a configuration names, each with the one channel that is used.
-
-    Raises:
-        DataError: See the readers; also a file that differs from the lock file `data.fetch` wrote.
-    """
-    labels = config.labels or ("location" if config.split == "severity" else "fault")
-    if config.data == "simulated":
-        return simulated.read(simulated.SimulationConfig(snr_db=config.simulated_snr_db, seed=config.data_seed))
-    assert config.root is not None
-    if config.data == "folder":
-        recordings = folder.read(config.root, config.sampling_rate, config.channel)
-    elif config.data == "mfpt":
-        recordings = mfpt.read(config.root)
-    else:
-        end, rate = config.cwru_set.split("-")
-        recordings = cwru.read(config.root, cwru.chosen(labels, end, 1000 * float(rate.removesuffix("k"))))
-    verify(config.root, [r.path for r in recordings if r.path])
-    channel = config.channel
-    if config.data == "cwru" and channel is None:
-        channel = "FE" if config.cwru_set.startswith("fan") else "DE"
-    return [r.only(channel or _only_channel(r)) for r in recordings]
-
-
-def _only_channel(recording: Recording) -> str:
-    recording.signal()  # refuses several
-    return next(iter(recording.channels))
-
-
-def _resolve(config: DataConfig) -> _Sources:
-    """Readers, labels and the checks that need all recordings."""
-    recordings = read_recordings(config)
-    split = config.split
-    if split is None:
-        split = "load" if len({r.load for r in recordings if r.load is not None}) > 1 else "blocked"
-    labels_kind = config.labels or ("location" if split == "severity" else "fault")
-    labels = [class_name(r, labels_kind) for r in recordings]
-    if len(set(labels)) < 2:
-        raise DataError(
-            f"one class only ({labels[0]}) in {len(labels)} recordings.", "Expected recordings of at least two classes."
-        )
-    notes: list[str] = []
-    rates = sorted({r.sampling_rate_hz for r in recordings})
-    if len(rates) > 1:
-        tells, blind = sampling_rate_tells(recordings, labels)
-        said = (
-            f"recordings are sampled at {', '.join(f'{r:g}' for r in rates)} Hz; the sampling rate alone names the "
-            f"class of {tells:.0%} of the recordings (knowing nothing: {blind:.0%})"
-        )
-        if config.data == "folder" and not config.resample:
-            raise DataError(
-                said + ".", f"If the rates are right, go on with --resample (all to {config.rate_hz:g} Hz)."
-            )
-        notes.append(f"{said}; all are resampled to {config.rate_hz:g} Hz")
-    for name, flaws in check(recordings, None, config.accept).items():
-        notes.append(f"recording {name} is used although flawed: {'; '.join(map(str, flaws))}")
-    return _Sources(replace(config, split=split, labels=labels_kind), recordings, labels, notes)
-
-
-def _fingerprint(sources: _Sources) -> str:
+def _fingerprint(sources: Sources) -> str:
     """Hash of everything the images depend on: settings, recordings and this pipeline's version."""
     config = {k: v for k, v in asdict(sources.config).items() if k not in ("root", "accept", "resample")}
     content: list[Any] = [PIPELINE_VERSION, SNRS_DB, config]
@@ -240,7 +107,7 @@ def _prepared(recording: Recording, rate_hz: float) -> tuple[np.ndarray, np.ndar
     return resampled, np.flatnonzero(broken) / recording.sampling_rate_hz
 
 
-def _cut(sources: _Sources, plan: SplitPlan) -> dict[Part, tuple[list[np.ndarray], list[int], list[int], list[float]]]:
+def _cut(sources: Sources, plan: SplitPlan) -> dict[Part, tuple[list[np.ndarray], list[int], list[int], list[float]]]:
     """Windows of every part with label, recording and start."""
     config = sources.config
     samples = round(config.window_s * config.rate_hz)
@@ -292,7 +159,7 @@ def _with_noise(windows: np.ndarray, part: Part, config: DataConfig) -> np.ndarr
     return windows
 
 
-def _make(sources: _Sources, fingerprint: str) -> Dataset:
+def _make(sources: Sources, fingerprint: str) -> Dataset:
     config = sources.config
     assert config.split is not None
     plan = plan_split(
@@ -362,7 +229,7 @@ def build_dataset(config: DataConfig, cache: Cache | None = None) -> Dataset:
     Raises:
         DataError: Anything about the recordings or settings that would give a wrong data set.
     """
-    sources = _resolve(config)
+    sources = gather(config)
     fingerprint = _fingerprint(sources)
     cache = cache or Cache.default()
     cached = cache.load(fingerprint)

@@ -78,6 +78,12 @@ def dataset() -> Dataset:
 
 
 @pytest.fixture
+def small_data(monkeypatch):
+    """Sweeps on the tiny data set; `test_commands.py` and `test_end_to_end.py` use real ones."""
+    monkeypatch.setattr("pruning.sweep.build_dataset", lambda config, cache: tiny_dataset())
+
+
+@pytest.fixture
 def one_thread():
     """Deterministic and quick for small work."""
     before = torch.get_num_threads()

@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 import pytest
-from test_sweep import snapshot
+from sweeps import snapshot
 
 from pruning import read_manifest
 

@@ -1,0 +1,75 @@
+"""The settings of a data set, from which command-line options are made."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+
+from data.checks import KINDS
+from data.errors import DataError
+from data.images import check_size
+from data.options import comma_separated
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Recordings, windows, images and split."""
+
+    data: Literal["simulated", "cwru", "mfpt", "folder"] = "simulated"
+    """Built-in simulation, the CWRU or MFPT recordings, or a folder with one sub-folder a class."""
+    root: Path | None = None
+    """Folder of the recordings (not for simulated)."""
+    split: Literal["load", "severity", "blocked", "random"] | None = None
+    """What is held out for the test: one motor load, one fault size, the end of each recording (in time, with a guard
+    gap), or random windows (leaks). Default: load where the recordings carry loads, else blocked."""
+    held_out: float | None = None
+    """Load, or fault size in mm, of the test part; by default the largest."""
+    labels: Literal["fault", "location"] | None = None
+    """Classes: location and size, or location alone. Default: fault, but location for the severity split."""
+    cwru_set: Literal["drive-12k", "drive-48k", "fan-12k"] = "drive-12k"
+    """Which CWRU recordings: damaged bearing and sampling rate of the faulty ones."""
+    size: Literal[32, 64, 128] = 32
+    """Rows and columns of an image."""
+    window_s: float = 1.0
+    """Length of a window in seconds; one window is one task."""
+    rate_hz: float = 4000.0
+    """Samples a second of a window after resampling; the paper's sensors give 4 kHz."""
+    hop_s: float = 0.25
+    """Step between overlapping windows in seconds."""
+    channel: str | None = None
+    """Accelerometer or column to use. Default: for CWRU the one at the damaged bearing, DE or FE;
+    else the only one."""
+    sampling_rate: float | None = None
+    """Samples a second of folder recordings that do not say it themselves."""
+    resample: bool = False
+    """Go on when folder recordings differ in sampling rate: all are resampled to --rate-hz."""
+    accept: Annotated[tuple[str, ...], comma_separated(str, "accept", "KIND")] = ()
+    """Kinds of flawed signals to go on with, separated by commas: nan, infinite, zero, constant, clipped."""
+    simulated_snr_db: float = 5.0
+    """Noise of the simulated recordings: power of a middle fault over that of the noise."""
+    train_noise: float = 0.3
+    """Share of the training and validation windows that get white noise, each at its own SNR of 0 to 20 dB."""
+    data_seed: int = 0
+    """Seed of the simulation, of a random split and of the noise that is added for the noisy tests."""
+
+    def __post_init__(self) -> None:
+        check_size(self.size)
+        for name in ("window_s", "rate_hz", "hop_s"):
+            if not (np.isfinite(getattr(self, name)) and getattr(self, name) > 0):
+                raise DataError(f"{name} must be above 0; got {getattr(self, name)}.")
+        if round(self.window_s * self.rate_hz) < self.size:
+            raise DataError(
+                f"a window of {self.window_s:g} s at {self.rate_hz:g} Hz has "
+                f"{round(self.window_s * self.rate_hz)} samples, fewer than the image's {self.size} columns.",
+                "Give a longer --window-s, a higher --rate-hz or a smaller --size.",
+            )
+        if self.sampling_rate is not None and not (np.isfinite(self.sampling_rate) and self.sampling_rate > 0):
+            raise DataError(f"--sampling-rate must be above 0 Hz; got {self.sampling_rate}.")
+        if not 0 <= self.train_noise <= 1:
+            raise DataError(f"--train-noise must lie in [0, 1]; got {self.train_noise}.")
+        unknown = set(self.accept) - set(KINDS)
+        if unknown:
+            raise DataError(f"--accept knows no {', '.join(sorted(unknown))}.", f"Expected of {', '.join(KINDS)}.")
+        if self.data != "simulated" and self.root is None:
+            raise DataError(f"--data {self.data} needs the folder of its recordings.", "Give it with --root DIR.")
