@@ -78,18 +78,18 @@ class SimulationConfig:
             same in every class.
         loads_hp: Motor loads.
         sizes_mil: Fault widths in thousandths of an inch.
-        recordings_per_condition: Recordings of each class at each load.
+        recordings_per_condition: Recordings of each class at each load, each with its own sensor mount.
         seed: Seed of every random number.
         geometry: The bearing.
         machine: The machine around it.
     """
 
     sampling_rate_hz: float = 12000.0
-    duration_s: float = 10.0
+    duration_s: float = 5.0
     snr_db: float = 5.0
     loads_hp: tuple[float, ...] = LOADS_HP
     sizes_mil: tuple[int, ...] = SIZES_MIL
-    recordings_per_condition: int = 1
+    recordings_per_condition: int = 3
     seed: int = 0
     geometry: BearingGeometry = field(default_factory=BearingGeometry)
     machine: Machine = field(default_factory=Machine)

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from data import DataConfig, Dataset, Examples
-from data.simulated import SimulationConfig
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 
@@ -27,11 +26,6 @@ def bearing_data() -> Path:
     if not (folder / "cwru" / "105.mat").is_file():
         pytest.skip(f"no CWRU recordings in {folder}; set BEARING_DATA to a folder that holds cwru/105.mat ...")
     return folder / "cwru"
-
-
-@pytest.fixture(scope="session")
-def quick_simulation() -> SimulationConfig:
-    return SimulationConfig(duration_s=4.0, sizes_mil=(14,), loads_hp=(0.0, 3.0))
 
 
 def tiny_dataset(classes: int = 3, train: int = 48, test: int = 24, seed: int = 0) -> Dataset:

@@ -100,7 +100,7 @@ def test_the_load_zone_is_full_at_its_centre_and_empty_opposite():
 
 
 def test_equal_seeds_give_equal_recordings_and_others_do_not():
-    config = SimulationConfig(duration_s=1.0, loads_hp=(0.0,), sizes_mil=(7,))
+    config = SimulationConfig(duration_s=1.0, loads_hp=(0.0,), sizes_mil=(7,), recordings_per_condition=1)
     first, again, other = read(config), read(config), read(replace(config, seed=1))
     assert all(np.array_equal(a.signal(), b.signal()) for a, b in zip(first, again, strict=True))
     assert not np.array_equal(first[0].signal(), other[0].signal())

@@ -52,7 +52,9 @@ def table(recordings: list[Recording]) -> tuple[np.ndarray, np.ndarray]:
 def test_trained_on_simulated_bearings_alone_it_finds_real_fault_locations_better_than_chance(bearing_data):
     """Four classes, chance is 25 % balanced accuracy."""
     config = simulated.SimulationConfig(
-        duration_s=6.0, machine=simulated.Machine(resonances_hz=(900.0, 2200.0, 3600.0), mount_spread=0.4, slip=0.01)
+        duration_s=6.0,
+        recordings_per_condition=1,
+        machine=simulated.Machine(resonances_hz=(900.0, 2200.0, 3600.0), mount_spread=0.4, slip=0.01),
     )
     noisy = [
         r
