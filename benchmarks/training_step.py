@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F  # noqa: N812 - torch's own short name
 from rich.console import Console
 from rich.table import Table
 
