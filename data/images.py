@@ -56,7 +56,8 @@ def log_spectrogram(
     The logarithm is taken before the mean, on bins of 3.9 Hz: what lies between the shaft's harmonics then counts as
     much as the harmonics. Trained on CWRU loads 1 to 3 and tested on load 0, ten classes, a linear classifier on the
     rows' means is right for 99 % of the windows; with power averaged over the bands of 128-sample segments, 77 %
-    (`python -m benchmarks.features`); the setting was chosen on that test, so expect less elsewhere. Without the running mean a VGG-16 learns the flicker of each training recording.
+    (`python -m benchmarks.features`); the setting was chosen on that test, so expect less elsewhere. Without the
+    running mean a VGG-16 learns the flicker of each training recording.
     """
     count, samples = windows.shape
     length = segment_length(size, rate_hz)
