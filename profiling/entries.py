@@ -1,0 +1,267 @@
+"""The parts of a profile as they stand in `profile.json`. Times in seconds; a multiply-accumulate is 2 FLOP."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Rate = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0)]
+Precision = Literal["fp32", "bf16", "int8"]
+RuntimeName = Literal["onnxruntime", "openvino", "torch"]
+Law = Literal["proportional", "affine", "affine_bytes", "per_model", "measured"]
+
+
+class Strict(BaseModel):
+    """Unknown fields are refused, never ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Interval(Strict):
+    """A 95 % interval."""
+
+    low: Finite
+    high: Finite
+
+
+class Processor(Strict):
+    """The CPU that the measuring process may use."""
+
+    name: str
+    architecture: str
+    cores: Count
+    cores_usable: Count
+    caches: dict[str, int]
+    governor: str | None
+    frequency_hz: NonNegative | None
+    flags: list[str]
+
+
+class Accelerator(Strict):
+    """A GPU."""
+
+    name: str
+    memory_bytes: Count
+    driver: str | None
+    compute_capability: str | None
+
+
+class Environment(Strict):
+    """Where, with what and when a profile was measured."""
+
+    processor: Processor
+    accelerator: Accelerator | None
+    memory_bytes: Count
+    virtual_machine: str | None
+    system: str
+    python: str
+    libraries: dict[str, str]
+    load_before: list[float]
+    load_after: list[float]
+    started: str
+    duration_s: NonNegative
+
+
+class BundleReference(Strict):
+    """The model bundle that was profiled; `sha256` is that of its `models.json`, which holds every file's hash."""
+
+    sha256: str
+    data: str
+    split: str
+    size: int
+    classes: int
+    method: str
+
+
+class RuntimeTrial(Strict):
+    """A runtime's short race on the dense and the most pruned model; None in `batch_s` and an error where it failed."""
+
+    runtime: RuntimeName
+    version: str
+    batch: int
+    dense_s: Positive | None
+    pruned_s: Positive | None
+    error: str | None
+
+
+class Measurement(Strict):
+    """How the latencies were measured.
+
+    `grade`: "reference" (1,024 runs and 60 s a cell), "quick" (30 runs and 1 s), or "noisy" where over a tenth of the
+    cells were disturbed, whatever was asked for.
+    """
+
+    runtime: RuntimeName
+    device: Literal["cpu", "cuda"]
+    threads: list[int]
+    batches: list[int]
+    precisions: list[Precision]
+    grade: Literal["quick", "reference", "noisy"]
+    noisy_cells: Count
+    cells: Count
+    rounds: Count
+    processes: Count
+    protocol: str
+    samples: str | None
+    samples_sha256: str | None
+    chosen_from: list[RuntimeTrial]
+
+
+class Latency(Strict):
+    """Seconds that one batch takes, at one batch size and number of threads.
+
+    `p50_low_s` to `p50_high_s`: 95 % bootstrap interval of the median over rounds and runs. `intervals`:
+    distribution-free order-statistic intervals; a percentile without one has too few runs ("low n"). `outliers`: runs
+    above p50 + 5 MAD, counted and kept. `host_p50_s` (CUDA): with both copies. A datasheet's entry has count 0.
+    """
+
+    batch: Annotated[int, Field(ge=1)]
+    threads: Count
+    p50_s: Positive
+    p90_s: Positive
+    p99_s: Positive
+    mean_s: Positive
+    p50_low_s: Positive
+    p50_high_s: Positive
+    intervals: dict[Literal["p50", "p90", "p99"], Interval]
+    count: Count
+    outliers: Count
+    round_p50_s: list[Positive]
+    host_p50_s: Positive | None
+    memory_bytes: Count | None
+    noisy: bool
+    notes: list[str]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Latency":
+        if not self.p50_s <= self.p90_s <= self.p99_s:
+            raise ValueError(f"percentiles must ascend; got {self.p50_s}, {self.p90_s}, {self.p99_s}")
+        return self
+
+
+class Layer(Strict):
+    """One operator of the ONNX graph for one input: FLOP in multiply-accumulates, and element-wise operations."""
+
+    name: str
+    operator: str
+    output: list[int]
+    flops: Count
+    elementwise: Count
+
+
+class Model(Strict):
+    """One (rate, precision) of a bundle on this device.
+
+    `flops`: what the hardware executes for one input (equal for a masked and the dense model); `flops_nominal`: the
+    paper's (1 - p) share of the dense model's. `accuracy`: measured here, on the bundle's test windows, with the file
+    that would be deployed; `accuracy_bundle`: the bundle's mean over seeds. `relative_accuracy`: to the dense fp32
+    model (it may exceed 1). `accuracy_change`: to the same rate in the profile's first precision, on the same windows.
+    """
+
+    rate: Rate
+    method: str
+    precision: Precision
+    flops: Annotated[int, Field(gt=0)]
+    flops_nominal: Annotated[int, Field(gt=0)]
+    flops_elementwise: Count
+    parameters: Count
+    activation_bytes: Count
+    weight_bytes: Count
+    accuracy: Fraction
+    accuracy_interval: Interval
+    accuracy_windows: Count
+    accuracy_bundle: Fraction
+    accuracy_change: Finite | None
+    relative_accuracy: NonNegative
+    file: str | None
+    file_sha256: str | None
+    layers: list[Layer]
+    latency: list[Latency]
+
+
+class Failed(Strict):
+    """A cell that could not be measured, and why."""
+
+    rate: Rate
+    precision: Precision
+    batch: int
+    threads: Count
+    reason: str
+
+
+class Residual(Strict):
+    """One measured point beside what a law says of it; `left_out`: with this batch size left out of the fit."""
+
+    rate: Rate
+    batch: int
+    measured_s: Positive
+    fitted_s: Finite
+    relative_error: Finite
+    left_out: Finite | None
+
+
+class LawFit(Strict):
+    """One law of latency, fitted to relative error.
+
+    `errors` are of |fitted / measured - 1|: mean, worst, and the median with the cell's batch size left out.
+    `parameters` per model are keyed by rate. R^2 stands beside the errors only to show how little it says.
+    """
+
+    law: Law
+    formula: str
+    overhead_s: NonNegative | None
+    capacity_flop_per_s: Positive | None
+    bandwidth_byte_per_s: Positive | None
+    per_model: dict[str, tuple[float, float]]
+    mean_error: NonNegative
+    worst_error: NonNegative
+    left_out_median_error: NonNegative | None
+    r_squared: Finite
+    residuals: list[Residual]
+
+
+class Capacity(Strict):
+    """All laws of one precision and number of threads, the one to use, and the matrix-product peak beside them."""
+
+    precision: Precision
+    threads: Count
+    chosen: Law
+    laws: list[LawFit]
+    peak_flop_per_s: Positive | None
+    skipped: dict[str, str]
+
+
+class DegreeFit(Strict):
+    """A polynomial of one degree; errors are root mean squares of accuracy (a fraction)."""
+
+    degree: int
+    coefficients: list[Finite]
+    intervals: list[Interval] | None
+    error: NonNegative
+    left_out_error: NonNegative | None
+    aic: Finite | None
+    aicc: Finite | None
+    rises: bool
+
+
+class AccuracyCurve(Strict):
+    """Accuracy against pruning rate, eq. (1): ascending powers of the rate as a fraction, clipped to [0, 1].
+
+    `rises`: the curve goes up somewhere between the rates; then `monotone` (isotonic values at `rates`, joined by
+    PCHIP) is the safer one. `verdict` says in words what the table of degrees shows.
+    """
+
+    degree: int
+    coefficients: list[Finite]
+    intervals: list[Interval] | None
+    rates: list[Rate]
+    accuracies: list[Fraction]
+    residuals: list[Finite]
+    degrees: list[DegreeFit]
+    rises: bool
+    monotone: list[Fraction]
+    verdict: str

@@ -1,0 +1,7 @@
+"""The exception of `profiling`."""
+
+from data.errors import UserError
+
+
+class ProfilingError(UserError):
+    """A bundle, device, runtime, setting or profile that cannot be used."""
