@@ -79,7 +79,9 @@ def _verdict(fits: Sequence[DegreeFit], chosen: int, asked: int, points: int) ->
         best = min(judged, key=lambda f: f.left_out_error or 0.0)
         assert best.left_out_error is not None
         if best.degree == chosen or own.left_out_error <= best.left_out_error + PERFECT:
-            words.append(f"Degree {chosen} predicts a left-out rate best (off by {100 * own.left_out_error:.2f} points).")
+            words.append(
+                f"Degree {chosen} predicts a left-out rate best (off by {100 * own.left_out_error:.2f} points)."
+            )
         else:
             words.append(
                 f"Degree {best.degree} predicts a left-out rate better than degree {chosen}: off by "

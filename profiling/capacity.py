@@ -179,7 +179,8 @@ def fit_capacity(cells: Cells, precision: Precision, threads: int, peak_flop_per
         threads: Theirs.
         peak_flop_per_s: Measured with a matrix product on the same runtime, to see the efficiency by.
     """
-    laws, skipped = [], {}
+    laws: list[LawFit] = []
+    skipped: dict[str, str] = {}
     for law in FORMULAS:
         fit = fit_law(cells, law)
         if fit is None:

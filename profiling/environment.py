@@ -12,7 +12,8 @@ from pathlib import Path
 from profiling.entries import Accelerator, Environment, Processor
 
 LIBRARIES = ("jopa", "onnxruntime", "openvino", "torch", "onnx", "numpy")
-TELLING_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx_vnni", "amx_bf16", "amx_int8", "asimd", "bf16", "i8mm")  # fmt: skip
+VECTOR_FLAGS = frozenset({"avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx_vnni", "amx_bf16", "amx_int8"})
+TELLING_FLAGS = VECTOR_FLAGS | {"asimd", "bf16", "i8mm"}
 CPU = Path("/sys/devices/system/cpu")
 
 
@@ -41,7 +42,9 @@ def _caches() -> dict[str, int]:
         level, kind, size = (_text(index / n) for n in ("level", "type", "size"))
         if level and size:
             with contextlib.suppress(ValueError):
-                found[f"L{level}{ {'Data': 'd', 'Instruction': 'i'}.get(kind or '', '')}".replace(" ", "")] = _bytes(size)
+                found[f"L{level}{ {'Data': 'd', 'Instruction': 'i'}.get(kind or '', '') }".replace(" ", "")] = _bytes(
+                    size
+                )
     return found
 
 
@@ -89,7 +92,7 @@ def _processor() -> Processor:
         caches=_caches(),
         governor=_text(CPU / "cpu0/cpufreq/scaling_governor"),
         frequency_hz=frequency_hz(),
-        flags=[f for f in TELLING_FLAGS if f in flags],
+        flags=sorted(TELLING_FLAGS & flags),
     )
 
 

@@ -1,7 +1,8 @@
 """FLOPs of an ONNX model from its graph, without running it.
 
 We count a multiply-accumulate as 2 FLOP, of convolutions and matrix products, for one input: the numbers of
-`torch.utils.flop_counter.FlopCounterMode`. fvcore and THOP count the same multiply-accumulates once and call them FLOPs.
+`torch.utils.flop_counter.FlopCounterMode`. fvcore and THOP count the same
+multiply-accumulates once and call them FLOPs.
 Element-wise work (bias, activation, pooling, normalisation, addition) is counted apart, one for each number made,
 except where the table says otherwise.
 """
@@ -177,7 +178,8 @@ def _check_location(path: Path, tensor: onnx.TensorProto, allowed: frozenset[Pat
     target = (path.parent / location).resolve()
     if not location or not target.is_relative_to(path.parent.resolve()) or target not in allowed:
         raise ProfilingError(
-            f"{path}: {tensor.name} points at the file {location!r}, outside its folder or without a hash in the bundle.",
+            f"{path}: {tensor.name} points at the file {location!r}, outside its folder or without a hash in "
+            "the bundle.",
             "Export the model again, in one file.",
         )
 
@@ -214,7 +216,7 @@ def _fold(node: onnx.NodeProto, shapes: dict[str, Shape | None], values: dict[st
     if not node.input or len(node.output) != 1 or not all(x in values for x in node.input if x):
         return False
     result = ReferenceEvaluator(node).run(None, {x: values[x] for x in node.input if x})
-    found = np.asarray(result[0])
+    found = np.asarray(next(iter(result)))
     if found.size > SMALL or found.dtype.kind not in "iub":
         return False
     values[node.output[0]] = found
@@ -288,13 +290,10 @@ def count(model: onnx.ModelProto, name: str) -> Count:
     )
 
 
-
 def _item_bytes(tensor: onnx.TensorProto) -> int:
     return int(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
 
 
 def nonzero_parameters(model: onnx.ModelProto) -> int:
     """Weights that are not zero, of a model without external data."""
-    return sum(
-        int((numpy_helper.to_array(t) != 0).sum()) for t in model.graph.initializer if t.data_type in _NUMBERS
-    )
+    return sum(int((numpy_helper.to_array(t) != 0).sum()) for t in model.graph.initializer if t.data_type in _NUMBERS)

@@ -45,9 +45,7 @@ def look() -> Reading:
     """Read the clocks now."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     busy, steal = _system_times()
-    return Reading(
-        time.monotonic(), usage.ru_utime + usage.ru_stime, busy, steal, usage.ru_nivcsw, frequency_hz()
-    )
+    return Reading(time.monotonic(), usage.ru_utime + usage.ru_stime, busy, steal, usage.ru_nivcsw, frequency_hz())
 
 
 def disturbances(before: Reading, after: Reading, cores: int) -> list[str]:

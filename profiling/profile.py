@@ -85,7 +85,9 @@ class Profile(Strict):
         if not isinstance(schema, int) or isinstance(schema, bool):
             raise ProfilingError(f"{name}: no schema version in it.", "Is this a profile?")
         if schema > SCHEMA:
-            raise ProfilingError(f"{name}: schema {schema} is newer than the {SCHEMA} this version reads.", "Update jopa.")
+            raise ProfilingError(
+                f"{name}: schema {schema} is newer than the {SCHEMA} this version reads.", "Update jopa."
+            )
         if schema < 1:
             raise ProfilingError(f"{name}: unknown schema {schema}; expected 1 to {SCHEMA}.")
         try:

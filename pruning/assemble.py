@@ -24,7 +24,8 @@ from pruning.metrics import Scores, difference, independent, score
 from pruning.runfolder import JobFolder, JobResult
 from pruning.spec import VGGSpec
 
-TEST, HISTORY = "test.safetensors", "history.jsonl"
+TEST, CALIBRATION, HISTORY = "test.safetensors", "calibration.safetensors", "history.jsonl"
+CALIBRATION_WINDOWS = 64
 LIBRARIES = ("jopa", "torch", "torchvision", "torch-pruning", "numpy", "scipy", "onnx")
 
 
@@ -142,6 +143,18 @@ def _write_test_part(out: Path, dataset: Dataset, apart: np.ndarray) -> None:
     write_whole(out / TEST, save_arrays({n: np.ascontiguousarray(t) for n, t in tensors.items()}))
 
 
+def _write_calibration(out: Path, dataset: Dataset) -> None:
+    """Training images of all classes, evenly chosen: the ranges of an int8 model must not be set on test windows."""
+    labels = dataset.train.labels
+    each = -(-CALIBRATION_WINDOWS // len(dataset.classes))
+    chosen = []
+    for label in np.unique(labels):
+        own = np.flatnonzero(labels == label)
+        chosen += own[np.unique(np.linspace(0, len(own) - 1, each).astype(int))].tolist()
+    images = np.ascontiguousarray(dataset.train.images[np.sort(chosen)])
+    write_whole(out / CALIBRATION, save_arrays({"images": images}))
+
+
 def _write_history(out: Path, jobs: Sequence[Job], folder: Callable[[str], JobFolder]) -> None:
     lines = []
     for job in jobs:
@@ -174,8 +187,9 @@ def assemble(
     out = config.out
     apart = independent(dataset.test.recordings, dataset.test.starts_s, dataset.window_s)
     models, control = _gather(config, jobs, folder)
-    entries, files = [], [TEST, HISTORY]
+    entries, files = [], [TEST, CALIBRATION, HISTORY]
     _write_test_part(out, dataset, apart)
+    _write_calibration(out, dataset)
     _write_history(out, jobs, folder)
     for model in (*models, control):
         tick(model.name)
@@ -220,6 +234,7 @@ def assemble(
         "models": entries[:-1],
         "control": entries[-1],
         "test": TEST,
+        "calibration": CALIBRATION,
         "history": HISTORY,
         "sha256": {name: sha256(out / name) for name in files},
     }

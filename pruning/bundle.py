@@ -14,7 +14,7 @@ from data.files import sha256
 from pruning.errors import PruningError
 from pruning.spec import VGGSpec
 
-SCHEMA = 1
+SCHEMA = 2  # 2 added `calibration`; a bundle of schema 1 is read as it is
 MANIFEST = "models.json"
 
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -147,7 +147,10 @@ class DataEntry(_Strict):
 
 
 class Manifest(_Strict):
-    """`models.json`."""
+    """`models.json`.
+
+    `test` holds the test part; `calibration` some training images, to set the ranges of an int8 model by.
+    """
 
     schema_version: Annotated[int, Field(alias="schema")]
     library: dict[str, str]
@@ -161,6 +164,7 @@ class Manifest(_Strict):
     models: list[ModelEntry] = Field(min_length=1)
     control: ModelEntry | None
     test: str
+    calibration: str | None = None
     history: str
     sha256: dict[str, str]
 

@@ -1,12 +1,6 @@
-"""A run folder on disk: one process at a time, finished jobs kept, another configuration refused."""
+"""A run folder on disk: finished jobs kept, another configuration refused."""
 
-import fcntl
 import json
-import os
-import platform
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,40 +12,12 @@ from safetensors.torch import load_file as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from data.files import remove_leftovers, sha256, write_json, write_whole
+from data.files import sha256, write_json, write_whole
 from pruning.errors import PruningError
 
 SETTINGS = "run.json"
 WEIGHTS, PREDICTIONS = "weights.safetensors", "predictions.safetensors"
 CHECKPOINT, RESULT, FAILED = "checkpoint.safetensors", "job.json", "failed.json"
-
-
-@contextmanager
-def only_process(folder: Path) -> Iterator[None]:
-    """Hold a run folder for this process; the lock dies with it, however it dies.
-
-    Raises:
-        PruningError: Another process holds it (named), or the folder cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".lock").open("a+")
-    except OSError as error:
-        raise PruningError(f"{folder}: {error.strerror or error}.", "Give a folder that you may write to.") from None
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            holder = file.read().strip() or "another process"
-            raise PruningError(f"{folder} is in use by {holder}.", "Wait for it, or give another --out.") from None
-        file.seek(0)
-        file.truncate()
-        file.write(f"process {os.getpid()} on {platform.node()} since {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
-        file.flush()
-        remove_leftovers(folder)
-        yield
-        file.truncate(0)
 
 
 def _differences(old: Any, new: Any, prefix: str = "") -> list[str]:

@@ -14,11 +14,11 @@ from sweeps import QUICK, snapshot, sweep
 
 import data.files
 from data import DataError
+from data.exclusive import only_process
 from data.options import parse_list
 from pruning import PruningError, load_model, read_manifest
 from pruning.config import RunConfig
 from pruning.jobs import plan_jobs
-from pruning.runfolder import only_process
 from pruning.train import predict
 
 
@@ -132,12 +132,12 @@ class TestInterruption:
     def test_two_processes_in_one_folder_are_refused_and_a_dead_ones_lock_is_not(self, tmp_path):
         """F11, F12."""
         code = (
-            "import sys,time,pathlib; from pruning.runfolder import only_process\n"
+            "import sys,time,pathlib; from data.exclusive import only_process\n"
             "with only_process(pathlib.Path(sys.argv[1])):\n print('held', flush=True); time.sleep(60)"
         )
         holder = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE)
         assert holder.stdout.readline() == b"held\n"
-        with pytest.raises(PruningError, match=f"in use by process {holder.pid}"), only_process(tmp_path):
+        with pytest.raises(DataError, match=f"in use by process {holder.pid}"), only_process(tmp_path):
             pass
         holder.kill()
         holder.communicate()

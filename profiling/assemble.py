@@ -1,0 +1,284 @@
+"""What was measured -> the profile: entries, accuracies, fits, and the notes that a reader should not miss."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import binomtest
+
+from data.files import sha256
+from profiling.accuracy import fit_accuracy
+from profiling.capacity import Cell as Point
+from profiling.capacity import capacity_flop_per_s, fit_capacity
+from profiling.config import RunConfig
+from profiling.entries import (
+    Capacity,
+    Environment,
+    Failed,
+    Interval,
+    Latency,
+    Measurement,
+    Model,
+    Precision,
+    RuntimeName,
+    RuntimeTrial,
+)
+from profiling.environment import library_version
+from profiling.errors import ProfilingError
+from profiling.latency import Visits, summarise
+from profiling.peak import PEAK, peak_flops
+from profiling.plan import Cell, predictions_key
+from profiling.profile import SCHEMA, Profile
+from profiling.subjects import Bundle, Subject
+
+NOISY_SHARE = 0.1  # of the cells; above it the whole run is marked noisy
+PROTOCOL = (
+    "Fixed seeded input; monotonic clock, one time stamp a run (CUDA: events around a captured graph). Warm-up until "
+    "the median of the last ten runs moves by less than 2 %, at least 50 runs or 1 s. Cells are visited in a drawn "
+    "order, once a round; each visit begins with at least 3 unrecorded runs and 0.03 s. Fresh processes share the "
+    "rounds. Noisy cells (the median's interval wider than 5 %, or a third of the visits disturbed) are visited once "
+    "more as often; all runs count."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """Everything that was measured.
+
+    Attributes:
+        runtime: What executed the models.
+        trials: The race that chose it; empty where the user did.
+        visits: By cell key.
+        called: Classes called for the test windows, by predictions key.
+        failed: Reasons by key.
+        int8: Quantised files by rate.
+        samples: The file with all runs.
+        environment: Where it was.
+    """
+
+    runtime: RuntimeName
+    trials: list[RuntimeTrial]
+    visits: dict[str, Visits]
+    called: dict[str, list[int]]
+    failed: dict[str, str]
+    int8: dict[float, Path]
+    samples: Path
+    environment: Environment
+
+
+def _latencies(config: RunConfig, found: Findings, rate: float, precision: Precision) -> list[Latency]:
+    cells = [Cell(rate, precision, b, t) for t in config.resolved_threads for b in sorted(config.batches)]
+    return [summarise(found.visits[c.key], c.batch, c.threads) for c in cells if c.key in found.visits]
+
+
+def _failures(config: RunConfig, bundle: Bundle, found: Findings) -> list[Failed]:
+    cells = [
+        Cell(s.entry.rate, p, b, t)
+        for s in bundle.subjects
+        for p in config.precisions
+        for t in config.resolved_threads
+        for b in config.batches
+    ]
+    return [
+        Failed(rate=c.rate, precision=c.precision, batch=c.batch, threads=c.threads, reason=found.failed[c.key])
+        for c in cells
+        if c.key in found.failed
+    ]
+
+
+class _Accuracies:
+    """Accuracy of every (rate, precision), from predictions where there are any, else from the bundle."""
+
+    def __init__(self, bundle: Bundle, found: Findings) -> None:
+        self._bundle, self._found = bundle, found
+
+    def right(self, rate: float, precision: Precision) -> np.ndarray | None:
+        """Which test windows are called rightly."""
+        called = self._found.called.get(predictions_key(rate, precision))
+        return None if called is None else np.asarray(called) == self._bundle.labels
+
+    def value(self, subject: Subject, precision: Precision) -> float:
+        right = self.right(subject.entry.rate, precision)
+        return exported_accuracy(subject) if right is None else float(right.mean())
+
+    def interval(self, value: float) -> tuple[Interval, int]:
+        """95 % Wilson interval on the independent windows; the others repeat them."""
+        count = int(self._bundle.independent.sum())
+        if count == 0:
+            return Interval(low=0.0, high=1.0), 0
+        wilson = binomtest(round(value * count), count).proportion_ci(method="wilson")
+        return Interval(low=min(value, float(wilson.low)), high=max(value, float(wilson.high))), count
+
+
+def exported_accuracy(subject: Subject) -> float:
+    """Test accuracy, by the bundle, of the seed whose weights the bundle holds."""
+    entry = subject.entry
+    return next((s.accuracy for s in entry.seeds if s.seed == entry.exported_seed), entry.accuracy)
+
+
+def _model(
+    config: RunConfig, found: Findings, accuracies: _Accuracies, subject: Subject, dense: Subject, precision: Precision
+) -> Model:
+    entry, cost = subject.entry, subject.cost
+    first = config.precisions[0]
+    value = accuracies.value(subject, precision)
+    interval, windows = accuracies.interval(value)
+    file = found.int8.get(entry.rate) if precision == "int8" else None
+    return Model(
+        rate=entry.rate,
+        method=entry.method,
+        precision=precision,
+        flops=cost.flops,
+        flops_nominal=entry.flops_nominal,
+        flops_elementwise=cost.elementwise,
+        parameters=entry.parameters,
+        activation_bytes=cost.activation_bytes,
+        weight_bytes=file.stat().st_size if file else cost.weight_bytes,
+        accuracy=value,
+        accuracy_interval=interval,
+        accuracy_windows=windows,
+        accuracy_bundle=entry.accuracy,
+        accuracy_change=None if precision == first else value - accuracies.value(subject, first),
+        relative_accuracy=value / max(accuracies.value(dense, "fp32" if "fp32" in config.precisions else first), 1e-12),
+        file=f"{config.folder.name}/int8/{file.name}" if file else entry.onnx,
+        file_sha256=sha256(file) if file else None,
+        layers=cost.layers,
+        latency=_latencies(config, found, entry.rate, precision),
+    )
+
+
+def _capacities(config: RunConfig, found: Findings, models: Iterable[Model]) -> list[Capacity]:
+    fits = []
+    models = list(models)
+    for threads in config.resolved_threads:
+        for precision in config.precisions:
+            points = [
+                Point(m.rate, x.batch, m.flops, m.activation_bytes, x.p50_s)
+                for m in models
+                if m.precision == precision
+                for x in m.latency
+                if x.threads == threads
+            ]
+            if points:
+                fits.append(fit_capacity(points, precision, threads, _peak(config, found, precision, threads)))
+    return fits
+
+
+def _peak(config: RunConfig, found: Findings, precision: Precision, threads: int) -> float | None:
+    for key, visits in found.visits.items():
+        name, of, _side, with_threads = key.split("/")
+        if (name, of, with_threads) == (PEAK, precision, str(threads)):
+            return peak_flops(config.device) / float(np.median(np.concatenate(visits.samples)))
+    return None
+
+
+def _speed_notes(models: list[Model], threads: int) -> list[str]:
+    """What pruning and precision brought, at the batch size nearest to 8, in words."""
+    first = models[0].precision
+
+    def seconds(model: Model) -> dict[int, float]:
+        return {x.batch: x.p50_s for x in model.latency if x.threads == threads}
+
+    own = [m for m in models if m.precision == first]
+    dense, most = own[0], own[-1]
+    shared = sorted(set(seconds(dense)) & set(seconds(most)), key=lambda b: abs(b - 8))
+    notes = []
+    if shared and most.rate > 0:
+        batch = shared[0]
+        ratio = seconds(dense)[batch] / seconds(most)[batch]
+        if most.method == "mask":
+            notes.append(
+                f"Masked pruning gains nothing here: at rate {most.rate:g} and batch {batch} the model takes "
+                f"{1 / ratio:.2f} times the dense model's time. Zeros are multiplied like other numbers: the hardware "
+                f"executes {most.flops / dense.flops:.0%} of the FLOPs, not the nominal {1 - most.rate:.0%}."
+            )
+        else:
+            notes.append(
+                f"At batch {batch} the model of rate {most.rate:g} runs {ratio:.1f} times as fast as the dense one, "
+                f"with {dense.flops / most.flops:.1f} times fewer FLOPs."
+            )
+    for precision in dict.fromkeys(m.precision for m in models if m.precision != first):
+        pairs = [(m, n) for m in own for n in models if n.precision == precision and n.rate == m.rate]
+        ratios = [seconds(m)[b] / seconds(n)[b] for m, n in pairs for b in set(seconds(m)) & set(seconds(n))]
+        changes = [n.accuracy_change or 0.0 for _, n in pairs]
+        if ratios:
+            notes.append(
+                f"{precision} runs {np.median(ratios):.2f} times as fast as {first} (median of {len(ratios)} cells); "
+                f"accuracy changes by {100 * min(changes):+.2f} to {100 * max(changes):+.2f} points."
+            )
+    return notes
+
+
+def _accuracy_notes(bundle: Bundle, found: Findings, accuracies: _Accuracies, first: Precision) -> list[str]:
+    notes = []
+    for subject in bundle.subjects:
+        rate = subject.entry.rate
+        if accuracies.right(rate, first) is None:
+            reason = found.failed.get(predictions_key(rate, first), "not measured")
+            notes.append(f"{subject.name}: accuracy is the bundle's; it could not be measured here ({reason}).")
+        elif first == "fp32" and abs(accuracies.value(subject, first) - exported_accuracy(subject)) > 0.005:
+            notes.append(
+                f"{subject.name}: accuracy here is {accuracies.value(subject, first):.4f}, in the bundle "
+                f"{exported_accuracy(subject):.4f}: this runtime does not reproduce it."
+            )
+    return notes
+
+
+def assemble(config: RunConfig, bundle: Bundle, found: Findings) -> Profile:
+    """The profile of a finished measurement.
+
+    Raises:
+        ProfilingError: Not one cell of the default precision and threads could be measured.
+    """
+    first, threads = config.precisions[0], config.resolved_threads[0]
+    accuracies = _Accuracies(bundle, found)
+    dense = bundle.subjects[0]
+    models = [
+        _model(config, found, accuracies, subject, dense, precision)
+        for precision in config.precisions
+        for subject in bundle.subjects
+    ]
+    capacities = _capacities(config, found, models)
+    if not capacities or (capacities[0].precision, capacities[0].threads) != (first, threads):
+        reason = next(iter(found.failed.values()), "unknown")
+        raise ProfilingError(f"no cell of {first} with {threads} threads could be measured: {reason}.")
+    cells = [x for m in models for x in m.latency]
+    noisy = sum(x.noisy for x in cells)
+    own = [m for m in models if m.precision == first]
+    return Profile(
+        schema_version=SCHEMA,
+        kind="measured",
+        name=config.name or _device_name(config, found.environment),
+        library=library_version("jopa") or "unknown",
+        bundle=bundle.reference,
+        environment=found.environment,
+        measurement=Measurement(
+            runtime=found.runtime,
+            device=config.device,
+            threads=list(config.resolved_threads),
+            batches=sorted(config.batches),
+            precisions=list(config.precisions),
+            grade="noisy" if noisy > NOISY_SHARE * len(cells) else config.grade,
+            noisy_cells=noisy,
+            cells=len(cells),
+            rounds=config.rounds,
+            processes=config.processes,
+            protocol=PROTOCOL,
+            samples=f"{config.folder.name}/{found.samples.name}",
+            samples_sha256=sha256(found.samples),
+            chosen_from=found.trials,
+        ),
+        models=models,
+        failed=_failures(config, bundle, found),
+        capacity_flop_per_s=capacity_flop_per_s(capacities[0]),
+        capacities=capacities,
+        accuracy_curve=fit_accuracy([m.rate for m in own], [m.accuracy for m in own], config.degree),
+        notes=[*_speed_notes(models, threads), *_accuracy_notes(bundle, found, accuracies, first)],
+    )
+
+
+def _device_name(config: RunConfig, environment: Environment) -> str:
+    if environment.accelerator is not None:
+        return environment.accelerator.name
+    return f"{environment.processor.name}, {config.resolved_threads[0]} threads"

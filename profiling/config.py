@@ -1,0 +1,112 @@
+"""The settings of one profile, from which the command line is made."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from data.options import comma_separated
+from profiling.entries import Precision
+from profiling.environment import usable_cores
+from profiling.errors import ProfilingError
+
+LARGEST_BATCH = 65_536
+GRADES = {"quick": (30, 1.0), "reference": (1024, 60.0)}  # runs and seconds a cell, at least
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Measure a bundle's models on this device: FLOPs, latency by batch size, accuracy, capacity; write a profile.
+
+    Needs no torch where the bundle holds ONNX models. Stop it at any moment (Ctrl-C): the same command goes on.
+    """
+
+    models: Path
+    """Bundle: the folder that `python -m pruning.run` wrote."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """What to measure. cuda: the first visible GPU."""
+    runtime: Literal["auto", "onnxruntime", "openvino", "torch"] = "auto"
+    """What executes the models. auto: the fastest of those installed, by a short race."""
+    threads: Annotated[tuple[int, ...], comma_separated(int, "threads", "T")] = (0,)
+    """CPU threads, separated by commas; the first is the profile's default. 0: all cores."""
+    batches: Annotated[tuple[int, ...], comma_separated(int, "batches", "B")] = (1, 2, 4, 8, 16, 32)
+    """Batch sizes, separated by commas."""
+    precision: Annotated[tuple[str, ...], comma_separated(str, "precision", "P")] = ("fp32",)
+    """fp32, bf16, int8, separated by commas; each (rate, precision) becomes a model of the profile."""
+    grade: Literal["quick", "reference"] = "quick"
+    """quick: at least 30 runs and 1 s a cell. reference: 1,024 runs and 60 s."""
+    rounds: int = 8
+    """Visits to each cell, spread over the whole run so that drift hits all alike."""
+    processes: int = 2
+    """Fresh processes that share the rounds."""
+    degree: int = 3
+    """Degree of the accuracy curve; the paper's is 3."""
+    name: str = ""
+    """Of the device, for tables. By default what the system calls it."""
+    figures: bool = True
+    """Draw the pictures (needs matplotlib)."""
+    out: Path = Path("runs/profile.json")
+    """The profile. Samples, pictures and int8 models go to a folder of the same name without .json."""
+
+    def __post_init__(self) -> None:
+        if self.out.suffix != ".json":
+            raise ProfilingError(f"--out must end in .json; got {self.out.name!r}.", "E.g. --out runs/gateway.json")
+        for name in ("threads", "batches", "precision"):
+            values = getattr(self, name)
+            if not values or len(set(values)) < len(values):
+                raise ProfilingError(f"--{name} is empty or holds a value twice.", "Give each value once.")
+        if min(self.batches) < 1 or max(self.batches) > LARGEST_BATCH:
+            raise ProfilingError(
+                f"batch sizes must lie in 1 to {LARGEST_BATCH:,}; got {min(self.batches)} to {max(self.batches)}."
+            )
+        unknown = [p for p in self.precision if p not in get_args(Precision)]
+        if unknown:
+            raise ProfilingError(f"unknown precision {unknown[0]!r}.", f"Expected {', '.join(get_args(Precision))}.")
+        if not 1 <= self.processes <= self.rounds:
+            raise ProfilingError(
+                f"--processes must lie in 1 to --rounds ({self.rounds}); got {self.processes}.",
+                "Each process takes at least one round.",
+            )
+        if not 1 <= self.degree <= 6:
+            raise ProfilingError(f"--degree must lie in 1 to 6; got {self.degree}.")
+        self._check_threads()
+
+    def _check_threads(self) -> None:
+        cores = usable_cores()
+        if min(self.threads) < 0 or max(self.threads) > cores:
+            wrong = min(self.threads) if min(self.threads) < 0 else max(self.threads)
+            raise ProfilingError(
+                f"--threads {wrong}: this process may use {cores} cores.",
+                f"Give numbers from 1 to {cores}, or 0 for all.",
+            )
+        if len(set(self.resolved_threads)) < len(self.threads):
+            raise ProfilingError(f"--threads names {cores} twice: 0 means all {cores} cores.", "Give each once.")
+        if self.device == "cuda" and len(self.threads) > 1:
+            raise ProfilingError("--threads takes one value with --device cuda.")
+
+    @property
+    def resolved_threads(self) -> tuple[int, ...]:
+        """Threads with 0 replaced by all usable cores."""
+        return tuple(t or usable_cores() for t in self.threads)
+
+    @property
+    def folder(self) -> Path:
+        """Where the profile's other files go."""
+        return self.out.with_suffix("")
+
+    @property
+    def precisions(self) -> tuple[Precision, ...]:
+        """The precisions, typed."""
+        return tuple(p for wanted in self.precision for p in get_args(Precision) if p == wanted)
+
+    def identity(self) -> dict[str, Any]:
+        """Every setting that the measured runs depend on; another one begins anew."""
+        return {
+            "device": self.device,
+            "runtime": self.runtime,
+            "threads": list(self.resolved_threads),
+            "batches": list(self.batches),
+            "precision": list(self.precision),
+            "grade": self.grade,
+            "rounds": self.rounds,
+            "processes": self.processes,
+        }

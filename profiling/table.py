@@ -1,0 +1,178 @@
+"""A profile as tables on the terminal, at most 100 columns wide."""
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from profiling.entries import Capacity, Latency, Model, RuntimeTrial
+from profiling.profile import Profile
+
+WIDTH = 100
+SHOWN = 6  # batch sizes in a row of the table
+MEASURED = (
+    "Median ms a batch; * noisy cell. MFLOP: of one input, executed, a multiply-accumulate is 2. acc.: on the bundle's "
+    "test windows, measured here. eff.: FLOP/s at the largest batch over a matrix product's."
+)
+DATASHEET = "From a datasheet, NOT measured: ms = batch * FLOP / C. MFLOP: of one input, a multiply-accumulate is 2."
+LAWS = "Errors are relative: mean and worst of the cells; median where the cell's batch size was left out of the fit."
+
+
+def milliseconds(seconds: float) -> str:
+    """Three significant digits, in ms."""
+    value = 1e3 * seconds
+    return (
+        f"{value:.3f}"
+        if value < 1
+        else f"{value:.2f}"
+        if value < 10
+        else f"{value:.1f}"
+        if value < 100
+        else f"{value:,.0f}"
+    )
+
+
+def _cell(found: list[Latency], batch: int, threads: int) -> str:
+    for entry in found:
+        if (entry.batch, entry.threads) == (batch, threads):
+            return milliseconds(entry.p50_s) + ("*" if entry.noisy else " ")
+    return "- "
+
+
+def shown_batches(profile: Profile) -> list[int]:
+    """The batch sizes that fit in a table: all, or the smallest, the largest and some between."""
+    batches = sorted({x.batch for m in profile.models for x in m.latency})
+    if len(batches) <= SHOWN:
+        return batches
+    return sorted({batches[round(i * (len(batches) - 1) / (SHOWN - 1))] for i in range(SHOWN)})
+
+
+def efficiency(profile: Profile, model: Model, threads: int) -> float | None:
+    """FLOP/s at the largest batch relative to the matrix-product peak; None without one."""
+    fits = [c for c in profile.capacities if (c.precision, c.threads) == (model.precision, threads)]
+    cells = [x for x in model.latency if x.threads == threads]
+    if not fits or fits[0].peak_flop_per_s is None or not cells:
+        return None
+    last = max(cells, key=lambda x: x.batch)
+    return last.batch * model.flops / last.p50_s / fits[0].peak_flop_per_s
+
+
+def latency_table(profile: Profile, threads: int) -> Table:
+    """A row a model: FLOPs, accuracy, median milliseconds by batch size."""
+    batches = shown_batches(profile)
+    table = Table(
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        title=f"{profile.name}" + (f", {threads} threads" if threads and len(_threads(profile)) > 1 else ""),
+        title_justify="left",
+    )
+    for heading in ("rate", "", "MFLOP", "acc. %", *(f"b={b} " for b in batches), "eff."):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for model in profile.models:
+        share = efficiency(profile, model, threads)
+        table.add_row(
+            "dense" if model.rate == 0 else f"{model.rate:g}",
+            model.precision,
+            f"{model.flops / 1e6:,.1f}" if model.flops < 1e9 else f"{model.flops / 1e6:,.0f}",
+            f"{100 * model.accuracy:.2f}",
+            *(_cell(model.latency, b, threads) for b in batches),
+            "-" if share is None else f"{share:.0%}",
+        )
+    return table
+
+
+def _threads(profile: Profile) -> list[int]:
+    return profile.measurement.threads if profile.measurement else [0]
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f} %"
+
+
+def law_table(capacity: Capacity, title: str) -> Table:
+    """A row a law: its errors and terms."""
+    table = Table(
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        title=title,
+        title_justify="left",
+    )
+    for heading in ("law", "mean", "worst", "left out", "R^2", "C, GFLOP/s", "overhead, ms"):
+        table.add_column(heading, justify="left" if heading == "law" else "right", no_wrap=True)
+    for fit in capacity.laws:
+        table.add_row(
+            fit.law + (" <- used" if fit.law == capacity.chosen else ""),
+            _percent(fit.mean_error),
+            _percent(fit.worst_error),
+            _percent(fit.left_out_median_error),
+            f"{fit.r_squared:.4f}",
+            "-" if fit.capacity_flop_per_s is None else f"{fit.capacity_flop_per_s / 1e9:,.1f}",
+            "-" if fit.overhead_s is None else milliseconds(fit.overhead_s),
+        )
+    return table
+
+
+def accuracy_table(profile: Profile) -> Table:
+    """A row a degree of the accuracy curve."""
+    curve = profile.accuracy_curve
+    table = Table(
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        title="accuracy against rate, polynomials; errors in points of accuracy",
+        title_justify="left",
+    )
+    for heading in ("degree", "error", "left out", "AIC", "AICc", "rises"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for fit in curve.degrees:
+        table.add_row(
+            f"{fit.degree}" + (" <- used" if fit.degree == curve.degree else ""),
+            f"{100 * fit.error:.2f}",
+            "-" if fit.left_out_error is None else f"{100 * fit.left_out_error:.2f}",
+            "-" if fit.aic is None else f"{fit.aic:.1f}",
+            "-" if fit.aicc is None else f"{fit.aicc:.1f}",
+            "yes" if fit.rises else "no",
+        )
+    return table
+
+
+def _trial_line(trials: list[RuntimeTrial]) -> str:
+    parts = [
+        f"{t.runtime} {milliseconds(t.dense_s)}/{milliseconds(t.pruned_s)} ms"
+        if t.dense_s and t.pruned_s
+        else f"{t.runtime}: {t.error}"
+        for t in trials
+    ]
+    return f"runtimes raced at batch {trials[0].batch} (dense/most pruned): {'; '.join(parts)}"
+
+
+def print_profile(profile: Profile, console: Console) -> None:
+    """Everything that a person should read of a profile."""
+    width = min(WIDTH, console.width) if console.is_terminal else WIDTH
+
+    def say(text: str) -> None:
+        console.print(text, width=width, highlight=False, markup=False)
+
+    for threads in _threads(profile):
+        console.print(latency_table(profile, threads), width=width)
+    say(MEASURED if profile.kind == "measured" else DATASHEET)
+    say("")
+    for fit in profile.capacities:
+        peak = "" if fit.peak_flop_per_s is None else f"; matrix product: {fit.peak_flop_per_s / 1e9:,.1f} GFLOP/s"
+        console.print(law_table(fit, f"latency laws, {fit.precision}, {fit.threads} threads{peak}"), width=width)
+    if profile.capacities:
+        say(LAWS)
+        say("")
+    console.print(accuracy_table(profile), width=width)
+    say(profile.accuracy_curve.verdict)
+    say("")
+    if profile.measurement and profile.measurement.chosen_from:
+        say(_trial_line(profile.measurement.chosen_from))
+    for note in profile.notes:
+        say(f"* {note}")
+    for cell in profile.failed:
+        say(f"! failed: rate {cell.rate:g} {cell.precision} batch {cell.batch} threads {cell.threads}: {cell.reason}")
+    if profile.measurement:
+        measured = profile.measurement
+        say(
+            f"capacity: {profile.capacity / 1e9:,.1f} GFLOP/s; grade: {measured.grade} "
+            f"({measured.noisy_cells} of {measured.cells} cells noisy)"
+        )
