@@ -15,7 +15,8 @@ $(READY): pyproject.toml
 	touch $@
 
 demo: $(READY)
-	$(BIN)/python -m pruning.run --rates 0.1,0.3,0.5,0.7,0.8,0.9 --data simulated --size 32 --out $(DEMO)/bundle
+	$(BIN)/python -m pruning.run --rates 0.1,0.3,0.5,0.7,0.8,0.9 --data simulated --size 32 --round-to 16 \
+		--out $(DEMO)/bundle
 
 test: $(READY)
 	$(BIN)/python -m pytest

@@ -26,7 +26,7 @@ from profiling.entries import (
 )
 from profiling.environment import library_version
 from profiling.errors import ProfilingError
-from profiling.latency import Visits, summarise
+from profiling.latency import DRIFT, Visits, drift, summarise
 from profiling.peak import PEAK, peak_flops
 from profiling.plan import Cell, predictions_key
 from profiling.profile import SCHEMA, Profile
@@ -173,6 +173,18 @@ def _peak(config: RunConfig, found: Findings, precision: Precision, threads: int
     return None
 
 
+def _width_note(subjects: list[Subject], device: str) -> list[str]:
+    """What narrow vector blocks lose; 64 x 64 ... 162 channels are padded to the next 16 by blocked layouts."""
+    odd = [s.name for s in subjects if s.entry.method == "structural" and any(w % 8 for w in s.entry.widths)]
+    if not odd or device != "cpu":
+        return []
+    return [
+        f"Widths of {', '.join(odd)} are not multiples of 8, and CPU runtimes pad them: the same FLOPs run faster with "
+        "python -m pruning.run --round-to 16 (at 128 pixels and rate 0.9, onnxruntime: 9.9 instead of 6.2 times as "
+        "fast as the dense model; python -m benchmarks.latency --parts speed)."
+    ]
+
+
 def _speed_notes(models: list[Model], threads: int) -> list[str]:
     """What pruning and precision brought, at the batch size nearest to 8, in words."""
     first = models[0].precision
@@ -245,6 +257,7 @@ def assemble(config: RunConfig, bundle: Bundle, found: Findings) -> Profile:
         raise ProfilingError(f"no cell of {first} with {threads} threads could be measured: {reason}.")
     cells = [x for m in models for x in m.latency]
     noisy = sum(x.noisy for x in cells)
+    moved = drift([v for k, v in found.visits.items() if not k.startswith(PEAK)], config.rounds)
     own = [m for m in models if m.precision == first]
     return Profile(
         schema_version=SCHEMA,
@@ -259,9 +272,10 @@ def assemble(config: RunConfig, bundle: Bundle, found: Findings) -> Profile:
             threads=list(config.resolved_threads),
             batches=sorted(config.batches),
             precisions=list(config.precisions),
-            grade="noisy" if noisy > NOISY_SHARE * len(cells) else config.grade,
+            grade="noisy" if noisy > NOISY_SHARE * len(cells) or moved > DRIFT else config.grade,
             noisy_cells=noisy,
             cells=len(cells),
+            drift=moved,
             rounds=config.rounds,
             processes=config.processes,
             protocol=PROTOCOL,
@@ -274,7 +288,11 @@ def assemble(config: RunConfig, bundle: Bundle, found: Findings) -> Profile:
         capacity_flop_per_s=capacity_flop_per_s(capacities[0]),
         capacities=capacities,
         accuracy_curve=fit_accuracy([m.rate for m in own], [m.accuracy for m in own], config.degree),
-        notes=[*_speed_notes(models, threads), *_accuracy_notes(bundle, found, accuracies, first)],
+        notes=[
+            *_speed_notes(models, threads),
+            *_width_note(bundle.subjects, config.device),
+            *_accuracy_notes(bundle, found, accuracies, first),
+        ],
     )
 
 

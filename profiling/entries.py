@@ -92,7 +92,7 @@ class Measurement(Strict):
     """How the latencies were measured.
 
     `grade`: "reference" (1,024 runs and 60 s a cell), "quick" (30 runs and 1 s), or "noisy" where over a tenth of the
-    cells were disturbed, whatever was asked for.
+    cells were noisy or the device's speed drifted by over 5 % (`drift`), whatever was asked for.
     """
 
     runtime: RuntimeName
@@ -103,6 +103,7 @@ class Measurement(Strict):
     grade: Literal["quick", "reference", "noisy"]
     noisy_cells: Count
     cells: Count
+    drift: NonNegative
     rounds: Count
     processes: Count
     protocol: str

@@ -12,11 +12,12 @@ from profiling.entries import Interval, Latency
 
 PERCENTILES: dict[Literal["p50", "p90", "p99"], float] = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 OUTLIER_MAD = 5.0
+DRIFT = 0.05  # between rounds, over all cells; above it the run is noisy
 WIDE = 0.05  # a median whose 95 % interval is wider than this, relative to it, makes a cell noisy
 DISTURBED = 1 / 3  # share of visits with a disturbance from which a cell is noisy
 RESAMPLES = 500
 THINNED = 200  # runs of a round that take part in the bootstrap, evenly chosen
-Samples = Float64[np.ndarray, " n"]
+Samples = Float64[np.ndarray, "_"]
 
 
 @dataclass
@@ -76,6 +77,20 @@ def bootstrap_median(rounds: Sequence[Samples], seed: int) -> tuple[float, float
         medians[i] = np.median(np.concatenate([r[rng.integers(len(r), size=len(r))] for r in drawn]))
     low, high = np.quantile(medians, [0.025, 0.975])
     return float(low), float(high)
+
+
+def drift(cells: Sequence[Visits], rounds: int) -> float:
+    """How much the whole device changed speed over a run: slowest over fastest round, less 1.
+
+    A round's slowness is the geometric mean, over cells, of its median relative to the cell's. Single cells may be
+    steady within themselves while a host throttles all of them together; this sees it.
+    """
+    whole = [v.medians[:rounds] for v in cells if len(v.samples) >= rounds]
+    if not whole or rounds < 2:
+        return 0.0
+    logs = np.log(np.asarray(whole))
+    slowness = (logs - np.median(logs, axis=1, keepdims=True)).mean(axis=0)
+    return float(np.exp(slowness.max() - slowness.min()) - 1)
 
 
 def _disturbances(visits: Visits) -> list[str]:

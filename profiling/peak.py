@@ -15,6 +15,7 @@ from profiling.runtimes import Device
 
 SIDE: dict[Device, int] = {"cpu": 1024, "cuda": 8192}
 PEAK = "peak"
+PEAK_FILE = ".peak.onnx"
 
 
 def peak_flops(device: Device) -> int:
@@ -39,7 +40,7 @@ def write_peak(path: Path, side: int) -> None:
 def peak_cell(runtime: RuntimeName, device: Device, precision: Precision, threads: int, folder: Path) -> dict[str, Any]:
     """The product as a cell for the worker; its file is written where it is needed."""
     side = SIDE[device]
-    path = folder / ".peak.onnx"
+    path = folder / PEAK_FILE
     if runtime != "torch" and not path.exists():
         write_peak(path, side)
     return {

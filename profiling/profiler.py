@@ -23,7 +23,7 @@ from profiling.environment import describe, library_version, load
 from profiling.errors import ProfilingError
 from profiling.latency import Visits, is_noisy
 from profiling.measure import Event, Journal, measure
-from profiling.peak import peak_cell
+from profiling.peak import PEAK_FILE, peak_cell
 from profiling.plan import Cell, predictions_key, visits_of
 from profiling.profile import Profile
 from profiling.quantize import quantize
@@ -337,6 +337,7 @@ def _measure(profiler: Profiler) -> Profile:
     profile = assemble(config, bundle, findings)
     profile.save(config.out)
     journal.path.unlink(missing_ok=True)
+    (config.folder / PEAK_FILE).unlink(missing_ok=True)
     return profile
 
 

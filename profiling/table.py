@@ -117,7 +117,7 @@ def accuracy_table(profile: Profile) -> Table:
     table = Table(
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
-        title="accuracy against rate, polynomials; errors in points of accuracy",
+        title="polynomials of accuracy; errors in points",
         title_justify="left",
     )
     for heading in ("degree", "error", "left out", "AIC", "AICc", "rises"):
@@ -174,5 +174,5 @@ def print_profile(profile: Profile, console: Console) -> None:
         measured = profile.measurement
         say(
             f"capacity: {profile.capacity / 1e9:,.1f} GFLOP/s; grade: {measured.grade} "
-            f"({measured.noisy_cells} of {measured.cells} cells noisy)"
+            f"({measured.noisy_cells} of {measured.cells} cells noisy; speed drifted by {measured.drift:.0%})"
         )

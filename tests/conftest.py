@@ -89,3 +89,24 @@ def one_thread():
 @pytest.fixture
 def quick_data() -> DataConfig:
     return DataConfig(hop_s=0.5)
+
+
+def _swept(out: Path, **changes) -> Path:
+    from sweeps import sweep  # it imports what this module defines
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pruning.sweep.build_dataset", lambda config, cache: tiny_dataset())
+        sweep(out, **changes)
+    return out
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory) -> Path:
+    """One finished structural bundle with two seeds: dense, 0.5 and 0.9, narrow, 32 pixels."""
+    return _swept(tmp_path_factory.mktemp("bundle"), seeds=(0, 1))
+
+
+@pytest.fixture(scope="session")
+def masked(tmp_path_factory) -> Path:
+    """The same by masks."""
+    return _swept(tmp_path_factory.mktemp("masked"), method="mask", width=0.125)

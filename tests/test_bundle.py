@@ -7,7 +7,6 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from conftest import tiny_dataset
 from rich.console import Console
 from safetensors.numpy import load_file
 from sweeps import QUICK, snapshot, sweep
@@ -23,25 +22,6 @@ from pruning.train import predict
 @pytest.fixture(autouse=True)
 def _small_data(small_data):
     """Sweeps of this file run on the tiny data set."""
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory):
-    """One finished structural bundle with two seeds."""
-    out = tmp_path_factory.mktemp("bundle")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pruning.sweep.build_dataset", lambda config, cache: tiny_dataset())
-        sweep(out, seeds=(0, 1))
-    return out
-
-
-@pytest.fixture(scope="module")
-def masked(tmp_path_factory):
-    out = tmp_path_factory.mktemp("masked")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pruning.sweep.build_dataset", lambda config, cache: tiny_dataset())
-        sweep(out, method="mask", width=0.125)
-    return out
 
 
 class TestBundle:
