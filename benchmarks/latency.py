@@ -115,7 +115,7 @@ def benchmark_app(path: Path, batch: int, size: int) -> float:
         report = f"-shape [{batch},1,{size},{size}] -report_type no_counters -json_stats -report_folder {folder}"
         subprocess.run([str(tool), *options.split(), *report.split()], check=True, capture_output=True)
         found = json.loads(next(Path(folder).glob("*.json")).read_text())
-    return float(found["execution_results"]["latency_median"])
+    return float(found["execution_results"]["latency (ms)"])
 
 
 def speed(size: int, repeats: int, console: Console) -> list[dict[str, Any]]:

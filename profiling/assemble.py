@@ -37,8 +37,8 @@ PROTOCOL = (
     "Fixed seeded input; monotonic clock, one time stamp a run (CUDA: events around a captured graph). Warm-up until "
     "the median of the last ten runs moves by less than 2 %, at least 50 runs or 1 s. Cells are visited in a drawn "
     "order, once a round; each visit begins with at least 3 unrecorded runs and 0.03 s. Fresh processes share the "
-    "rounds. Noisy cells (the median's interval wider than 5 %, or a third of the visits disturbed) are visited once "
-    "more as often; all runs count."
+    "rounds. Noisy cells (the median's interval wider than 5 %, or a third of the visits disturbed) are visited as "
+    "often again unless they are over a third of all; all runs count."
 )
 
 

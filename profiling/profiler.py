@@ -32,6 +32,7 @@ from profiling.subjects import Bundle, Subject, read_bundle
 from profiling.worker import Job
 
 PREDICT_BATCH = 32
+HOPELESS = 1 / 3  # where more of the cells are noisy the device is: visiting them again would change nothing
 TRIAL_BATCH = 8
 RACE: tuple[RuntimeName, ...] = ("openvino", "onnxruntime", "torch")
 
@@ -219,7 +220,7 @@ class Profiler:
         return {key for key, visits in visits_of(self.journal).items() if is_noisy(visits)}
 
     def measure_all(self, runtime: RuntimeName) -> None:
-        """All predictions and visits, then once more so many rounds of the cells that were noisy."""
+        """All predictions and visits, then as many rounds again of cells that were noisy, where those are the few."""
         config = self.config
         threads, rounds = config.resolved_threads, range(config.rounds)
         shares = [[r for r in rounds if r % config.processes == k] for k in range(config.processes)]
@@ -241,7 +242,7 @@ class Profiler:
                 for t in threads:
                     measure(self._plan(runtime, share, t), hear)
             again = self._noisy()
-            if again:
+            if 0 < len(again) <= HOPELESS * len(self.cells()):
                 bar.update(
                     task, description=f"again: {len(again)} noisy cells", total=total + len(again) * config.rounds
                 )

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
@@ -58,6 +58,7 @@ class Request:
     bundle: tuple[Path, float] | None
 
 
+@runtime_checkable
 class Session(Protocol):
     """A model ready to run batches of one size."""
 

@@ -11,8 +11,9 @@ import signal
 import sys
 import time
 from dataclasses import dataclass
+from io import TextIOBase
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file
@@ -94,7 +95,7 @@ def resident_bytes() -> int:
 class Worker:
     """Open sessions by cell, and how to measure them."""
 
-    def __init__(self, job: Job, out: IO[str]) -> None:
+    def __init__(self, job: Job, out: TextIOBase) -> None:
         self._job, self._out = job, out
         self._cells = {c["key"]: c for c in job.cells}
         self._open: dict[str, Session] = {}
