@@ -180,7 +180,7 @@ def _width_note(subjects: list[Subject], device: str) -> list[str]:
         return []
     return [
         f"Widths of {', '.join(odd)} are not multiples of 8, and CPU runtimes pad them: the same FLOPs run faster with "
-        "python -m pruning.run --round-to 16 (at 128 pixels and rate 0.9, onnxruntime: 9.9 instead of 6.2 times as "
+        "python -m pruning.run --round-to 16 (at 128 pixels and rate 0.9, onnxruntime: 9.6 instead of 6.0 times as "
         "fast as the dense model; python -m benchmarks.latency --parts speed)."
     ]
 

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
 from profiling.entries import Accelerator, Environment, Processor
@@ -111,6 +112,14 @@ def accelerator() -> Accelerator | None:
     return Accelerator(
         name=fields[0], memory_bytes=int(fields[1]) * 2**20, driver=fields[2], compute_capability=fields[3]
     )
+
+
+def is_installed(module: str) -> bool:
+    """Whether a module could be imported."""
+    try:
+        return find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def library_version(name: str) -> str | None:

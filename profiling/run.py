@@ -1,12 +1,12 @@
 """`python -m profiling.run`: measure a bundle's models on this device and write a profile."""
 
 import sys
-from importlib.util import find_spec
 
 from rich.console import Console
 
 from data.command import run_command
 from profiling.config import RunConfig
+from profiling.environment import is_installed
 from profiling.profiler import run_profile
 from profiling.table import print_profile
 
@@ -17,7 +17,7 @@ def run(config: RunConfig) -> None:
     profile = run_profile(config, console)
     print_profile(profile, console)
     drawn = ""
-    if config.figures and find_spec("matplotlib") is None:
+    if config.figures and not is_installed("matplotlib"):
         drawn = "  (no pictures: matplotlib is not installed; python -m profiling.figures draws them elsewhere)"
     elif config.figures:
         from profiling.figures import draw_all  # a gateway may hold no matplotlib

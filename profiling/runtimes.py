@@ -6,7 +6,6 @@ Needs none of them to be imported; each is loaded when a session of it is opened
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -14,7 +13,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from profiling.entries import Precision, RuntimeName
-from profiling.environment import library_version
+from profiling.environment import is_installed, library_version
 from profiling.errors import ProfilingError
 
 Device = Literal["cpu", "cuda"]
@@ -162,7 +161,7 @@ def open_session(request: Request) -> Session:
 
 def installed(runtime: RuntimeName) -> str | None:
     """A runtime's version, None where it is absent."""
-    if find_spec(runtime) is None:
+    if not is_installed(runtime):
         return None
     names = {"onnxruntime": ("onnxruntime", "onnxruntime-gpu")}.get(runtime, (runtime,))
     return next((v for n in names if (v := library_version(n))), "unknown")

@@ -16,6 +16,11 @@ from safetensors.numpy import load_file
 from data import DataError, cwru
 from data.command import StoppedError, run_command
 from data.fetch import FetchConfig
+from profiling.compare import CompareConfig
+from profiling.config import RunConfig as ProfileConfig
+from profiling.figures import FiguresConfig
+from profiling.schema import SchemaConfig
+from profiling.spec import SpecConfig
 from pruning import read_manifest
 from pruning.config import RunConfig
 
@@ -55,6 +60,17 @@ WORDS = st.one_of(
             "--out",
             "--width",
             "--accept",
+            "--models",
+            "--batches",
+            "--threads",
+            "--precision",
+            "--device",
+            "--runtime",
+            "--rounds",
+            "--flop-per-s",
+            "int8,fp32",
+            "cuda",
+            "x.json",
             "--help",
             "0.1",
             "0.1,0.5",
@@ -80,8 +96,11 @@ WORDS = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(WORDS, max_size=6), st.sampled_from([RunConfig, FetchConfig]))
+CONFIGS = [RunConfig, FetchConfig, ProfileConfig, CompareConfig, SpecConfig, FiguresConfig, SchemaConfig]
+
+
+@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(WORDS, max_size=6), st.sampled_from(CONFIGS))
 def test_random_arguments_end_with_0_or_2_and_never_a_traceback(words, config):
     """F20."""
     status: object = 0
@@ -94,12 +113,14 @@ def test_random_arguments_end_with_0_or_2_and_never_a_traceback(words, config):
     assert "Traceback" not in errors.getvalue()
 
 
-@pytest.mark.parametrize("module", ["pruning.run", "data.fetch"])
+@pytest.mark.parametrize(
+    "module", ["pruning.run", "data.fetch", "profiling.run", "profiling.compare", "profiling.spec"]
+)
 def test_help_is_worth_reading(module):
     done = command(module, "--help")
     assert done.returncode == 0
     assert f"python -m {module}" in done.stdout
-    assert len(done.stdout.splitlines()) > 15
+    assert len(done.stdout.splitlines()) > 10
 
 
 @pytest.mark.parametrize(
@@ -122,6 +143,34 @@ def test_a_wrong_argument_is_told_with_exit_code_2(tmp_path, monkeypatch, argume
     assert message in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out" / "models.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments", "message"),
+    [
+        ("run", [], "--models"),
+        ("run", ["--models", "nowhere"], "no models.json"),
+        ("run", ["--models", "nowhere", "--precision", "fp64"], "fp64"),
+        ("run", ["--models", "nowhere", "--batches", "0"], "batch sizes"),
+        ("run", ["--models", "nowhere", "--runtime", "tensorrt"], "tensorrt"),
+        ("run", ["--models", "nowhere", "--runtime", "onnxruntime", "--precision", "bf16"], "openvino or torch"),
+        ("run", ["--models", "nowhere", "--out", "profile"], "end in .json"),
+        ("compare", ["a.json", "b.json"], "a.json: no such file"),
+        ("compare", ["a.json"], "Missing"),
+        ("compare", ["a.json", "b.json", "--allow", "everything"], "expected bundle"),
+        ("spec", ["--device", "other"], "--flop-per-s"),
+        ("spec", ["--models", "nowhere"], "no models.json"),
+        ("figures", ["absent.json"], "no such file"),
+        ("schema", ["--out", "/proc/nowhere/schema.json"], "cannot write"),
+    ],
+)
+def test_profilings_commands_tell_a_wrong_argument_with_exit_code_2(tmp_path, monkeypatch, module, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    done = command(f"profiling.{module}", *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_switches_take_no_value():

@@ -113,7 +113,7 @@ class TestDamage:
         whole = (bundle / read_manifest(bundle).models[0].onnx).read_bytes()
         for cut in np.linspace(1, len(whole) - 1, 25).astype(int):
             (tmp_path / "m.onnx").write_bytes(whole[:cut])
-            with pytest.raises(ProfilingError, match="m.onnx"):
+            with pytest.raises(ProfilingError, match=r"m\.onnx"):
                 count(read_graph(tmp_path / "m.onnx"), "m.onnx")
 
     @pytest.mark.parametrize("location", ["../secret.bin", "/etc/passwd", "beside.bin", ""])

@@ -65,7 +65,7 @@ class TestAnswers:
     @pytest.mark.parametrize("rate", [-0.1, 0.95, float("nan")])
     def test_accuracy_is_not_extrapolated(self, rate):
         """F16."""
-        with pytest.raises(ProfilingError, match="outside the measured 0 to 0.9"):
+        with pytest.raises(ProfilingError, match=r"outside the measured 0 to 0\.9"):
             profile().accuracy(rate)
 
     def test_what_is_not_there_is_told_with_what_is(self):

@@ -240,8 +240,8 @@ class TestTrouble:
         assert "out of memory" in failed["reason"]
 
     def test_a_worker_that_cannot_begin_is_told(self):
-        with pytest.raises(ProfilingError, match="could not begin: .*no-such-thing"):
-            command = (sys.executable, "-c", "raise SystemExit('no-such-thing')")
+        command = (sys.executable, "-c", "raise SystemExit('no-such-thing')")
+        with pytest.raises(ProfilingError, match=r"could not begin: .*no-such-thing"):
             measure(self.job([], [("a", 0)]), lambda event: None, command)
 
     def test_a_failed_cell_is_in_the_profile_with_its_reason(self, bundle, tmp_path, monkeypatch):
@@ -316,7 +316,7 @@ class TestTrouble:
         monkeypatch.setattr("torch.cuda.is_available", lambda: False)
         with pytest.raises(ProfilingError, match="no CUDA device"):
             check("torch", "cuda", "fp32")
-        monkeypatch.setattr("profiling.runtimes.find_spec", lambda name: None)
+        monkeypatch.setattr("profiling.runtimes.is_installed", lambda name: False)
         with pytest.raises(ProfilingError, match="not installed") as caught:
             check("openvino", "cpu", "fp32")
         assert "jopa[openvino]" in caught.value.remedy

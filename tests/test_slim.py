@@ -1,6 +1,7 @@
 """A gateway holds no torch: what reads, profiles and decides must import and work without it."""
 
 import importlib.metadata
+import os
 import pkgutil
 import re
 import subprocess
@@ -9,8 +10,18 @@ from pathlib import Path
 
 import pytest
 
+from profiling import Profile
+
 ROOT = Path(__file__).parents[1]
 ABSENT = "torch,torchvision,torch_pruning,matplotlib,sklearn,onnxscript"
+BLOCK = (
+    "import sys\n"
+    "class Absent:\n"
+    "    def find_spec(self, name, path=None, target=None):\n"
+    f"        if name.split('.')[0] in {ABSENT!r}.split(','):\n"
+    "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+    "sys.meta_path.insert(0, Absent())\n"
+)
 NEED_TORCH = {  # training and drawing; everything else must do without
     "pruning": {
         "assemble",
@@ -27,6 +38,7 @@ NEED_TORCH = {  # training and drawing; everything else must do without
         "train",
         "vgg",
     },
+    "profiling": {"figures", "torch_runtime"},
 }
 
 
@@ -37,15 +49,7 @@ def modules(package: str) -> list[str]:
 
 def without_torch(code: str) -> subprocess.CompletedProcess:
     """Run Python where importing the absent packages fails, as on a gateway."""
-    block = (
-        "import sys\n"
-        "class Absent:\n"
-        "    def find_spec(self, name, path=None, target=None):\n"
-        f"        if name.split('.')[0] in {ABSENT!r}.split(','):\n"
-        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
-        "sys.meta_path.insert(0, Absent())\n"
-    )
-    return subprocess.run([sys.executable, "-c", block + code], capture_output=True, text=True, cwd=ROOT, check=False)
+    return subprocess.run([sys.executable, "-c", BLOCK + code], capture_output=True, text=True, cwd=ROOT, check=False)
 
 
 @pytest.mark.parametrize("package", ["data", "pruning", "profiling", "optimizer"])
@@ -61,6 +65,21 @@ def test_images_are_made_with_torch_absent(tmp_path):
         "print(log_spectrogram(np.random.default_rng(0).standard_normal((1, 4000)), 32, 4000.0).shape)"
     )
     assert done.stdout.strip() == "(1, 32, 32)", done.stderr
+
+
+def test_a_bundle_is_profiled_with_torch_absent(bundle, tmp_path):
+    """As on a gateway: the worker, too, is a Python that has no torch."""
+    (tmp_path / "sitecustomize.py").write_text(BLOCK)
+    command = [sys.executable, "-m", "profiling.run", "--models", str(bundle), "--out", str(tmp_path / "p.json")]
+    command += ["--batches", "1", "--threads", "1", "--rounds", "1", "--processes", "1", "--precision", "fp32,int8"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "matplotlib is not installed" in " ".join(done.stdout.split())
+    profile = Profile.load(tmp_path / "p.json")
+    assert len(profile.models) == 6
+    trials = {t.runtime: t for t in profile.measurement.chosen_from}
+    assert "torch" not in trials or trials["torch"].error
 
 
 def test_what_needs_torch_says_so_by_its_import():
