@@ -17,6 +17,7 @@ $(READY): pyproject.toml
 demo: $(READY)
 	$(BIN)/python -m pruning.run --rates 0.1,0.3,0.5,0.7,0.8,0.9 --data simulated --size 32 --round-to 16 \
 		--out $(DEMO)/bundle
+	$(BIN)/python -m profiling.run --models $(DEMO)/bundle --out $(DEMO)/gateway.json
 
 test: $(READY)
 	$(BIN)/python -m pytest
@@ -33,6 +34,7 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks.training_step
 	$(BIN)/python -m benchmarks.cwru
+	$(BIN)/python -m benchmarks.latency
 
 clean:
 	rm -rf .venv runs build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from profiling.environment import library_version
+
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -27,6 +29,7 @@ def describe() -> dict[str, Any]:
         "bfloat16_instructions": bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()),
         "python": platform.python_version(),
         "torch": torch.__version__,
+        **{n: v for n in ("onnxruntime", "openvino") if (v := library_version(n))},
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
     }
 

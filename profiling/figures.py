@@ -18,9 +18,9 @@ from data.command import run_command
 from data.files import write_whole
 from profiling.entries import AccuracyCurve, Model
 from profiling.profile import Profile
+from profiling.spec import PAPER_TABLE_II
 
 DPI = 120
-PAPER_TABLE_II = ((0.1, 99.76), (0.3, 98.03), (0.5, 97.52), (0.7, 95.17), (0.8, 94.77), (0.9, 92.21))
 PRECISION_MARKERS = {"fp32": "o", "bf16": "s", "int8": "^"}
 
 
@@ -178,7 +178,13 @@ def draw_accuracy(profile: Profile, path: Path) -> None:
             label=f"measured, {precision} (95 %: independent windows)",
             zorder=4,
         )
-    axis.plot(*zip(*PAPER_TABLE_II, strict=True), "k+", markersize=9, label="paper, Table II(a) (its own data)")
+    axis.plot(
+        list(PAPER_TABLE_II),
+        [100 * a for a in PAPER_TABLE_II.values()],
+        "k+",
+        markersize=9,
+        label="paper, Table II(a) (its own data)",
+    )
     lowest = min(min(100 * m.accuracy_interval.low for m in profile.models), 92.0)
     axis.set(
         xlabel="pruning rate p",
