@@ -161,13 +161,15 @@ def draw_accuracy(profile: Profile, path: Path) -> None:
     """Accuracy against pruning rate with the polynomials and the monotone curve: the paper's Fig. 3."""
     figure, axis = plt.subplots(figsize=(8, 6.4), layout="constrained")
     _draw_curves(axis, profile.accuracy_curve)
-    for precision in _precisions(profile):
+    names = _precisions(profile)
+    for k, precision in enumerate(names):
         models = _of(profile, precision)
+        aside = 0.012 * (k - (len(names) - 1) / 2)  # so that equal accuracies do not hide one another
         values = np.array([100 * m.accuracy for m in models])
         low = values - [100 * m.accuracy_interval.low for m in models]
         high = np.array([100 * m.accuracy_interval.high for m in models]) - values
         axis.errorbar(
-            [m.rate for m in models],
+            [m.rate + aside for m in models],
             values,
             [np.maximum(low, 0), np.maximum(high, 0)],
             linestyle="none",
