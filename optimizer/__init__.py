@@ -1,1 +1,14 @@
-"""The network's system model, its exact optimum, the learned policy and the schemes it is compared with. To come."""
+"""The network's system model, its exact optimum, the learned policy and the schemes it is compared with.
+
+In: a scenario (shipped, a TOML file, or measured profiles). Out: decisions, and what becomes of every task. Start
+reading at `scenario.Scenario` (the network), `system` (the paper's equations), `optimum` (the best decision of a slot)
+and `environment` (the same as a Gymnasium environment). `python -m optimizer.solve` solves slots.
+"""
+
+from optimizer.errors import OptimizerError
+from optimizer.optimum import Optimum, optimum
+from optimizer.scenario import Scenario
+from optimizer.slots import Action, State, draw_states
+from optimizer.system import Outcome, evaluate
+
+__all__ = ["Action", "OptimizerError", "Optimum", "Outcome", "Scenario", "State", "draw_states", "evaluate", "optimum"]

@@ -1,0 +1,18 @@
+"""How kernels are compiled: by numba, without the interpreter's lock, kept on disk where that is possible."""
+
+from collections.abc import Callable
+from typing import Any
+
+from numba import njit
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Compile at the first call (seconds), and keep the machine code beside the module or in the user's cache.
+
+    Decorate with `typing.no_type_check` too: annotations would mean nothing to numba. Where neither place can be
+    written (a read-only installation and home), it is compiled anew in each process.
+    """
+    try:
+        return njit(cache=True, nogil=True)(function)
+    except RuntimeError:  # numba found no folder to write to
+        return njit(nogil=True)(function)

@@ -1,0 +1,178 @@
+"""`python -m optimizer.solve`: the exact optimum of many slots, and the schemes beside it, as a table and JSON."""
+
+import json
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from rich.console import Console
+
+from data.command import run_command
+from data.files import write_json
+from data.options import comma_separated, parse_list
+from optimizer.config import NetworkConfig, build_scenario
+from optimizer.errors import OptimizerError
+from optimizer.metrics import Summary, summarise
+from optimizer.scenario import Scenario
+from optimizer.schemes import SCHEMES, make_scheme
+from optimizer.slots import Action, State, check_action, check_state, concatenate, draw_states, parse_states
+from optimizer.solve_table import print_summaries
+from optimizer.system import Outcome, evaluate
+
+CHUNK = 2048  # slots at a time, to bound memory and show progress
+
+
+@dataclass(frozen=True)
+class SolveConfig:
+    """Solve slots exactly: offloading, models and shares of the edge with the highest reward.
+
+    Prints a table of what the optimum does (and any other scheme) and, with --json, writes every decision.
+    """
+
+    network: Annotated[NetworkConfig, tyro.conf.arg(name="")] = field(default_factory=NetworkConfig)
+    """The network."""
+    sensors: Annotated[tuple[int, ...], comma_separated(int, "sensors", "N")] = ()
+    """Numbers of sensors, separated by commas; by default the scenario's own."""
+    slots: int = 1000
+    """Slots of each network."""
+    models: str = "all"
+    """all, or pruning rates separated by commas, e.g. 0.7 for JOPAV1."""
+    shares: str = "exact"
+    """exact: continuous shares of the edge; or the number of steps of a grid (the paper's 20)."""
+    schemes: Annotated[tuple[str, ...], comma_separated(str, "schemes", "NAME")] = ("optimum",)
+    """optimum, jopav1, agdm, equal, greedy, local, edge, random, exhaustive, separated by commas; or all."""
+    seed: int = 0
+    """Of the slots."""
+    states: Path | None = None
+    """JSON file of slots given by hand: {"slots": [{"channel": ["good", ...], "criticality": [[0.2, ...], ...]}]}"""
+    json: Path | None = None
+    """Write summaries, and the first network's and scheme's decisions slot by slot."""
+
+    def __post_init__(self) -> None:
+        if self.slots < 1:
+            raise OptimizerError(f"--slots: expected at least 1; got {self.slots}.")
+        if self.seed < 0:
+            raise OptimizerError(f"--seed: expected 0 or more; got {self.seed}.")
+        if self.states is not None and len(self.sensors) > 1:
+            raise OptimizerError("--states holds the slots of one network: give one number of --sensors.")
+        if self.sensors and min(self.sensors) < 1:
+            raise OptimizerError(f"--sensors: expected at least 1; got {min(self.sensors)}.")
+        for name in self.names:
+            if name not in SCHEMES:
+                raise OptimizerError(f"--schemes: no scheme {name!r}.", f"There are {', '.join(SCHEMES)}, all.")
+        _ = self.steps, self.rates
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The schemes; `all` leaves out the exhaustive search, which only small networks allow."""
+        return tuple(n for n in SCHEMES if n != "exhaustive") if self.schemes == ("all",) else self.schemes
+
+    @property
+    def steps(self) -> str | int:
+        """`shares`, checked."""
+        if self.shares == "exact":
+            return "exact"
+        if not self.shares.isdecimal() or not 1 <= int(self.shares) <= 100_000:
+            raise OptimizerError(f"--shares: expected exact or a number from 1 to 100000; got {self.shares!r}.")
+        return int(self.shares)
+
+    @property
+    def rates(self) -> tuple[float, ...] | None:
+        """`models`, checked; None for all."""
+        return None if self.models == "all" else parse_list(self.models, float, "models")
+
+
+@dataclass(frozen=True, eq=False)
+class Solved:
+    """One scheme on one network."""
+
+    scenario: Scenario
+    scheme: str
+    action: Action
+    outcome: Outcome
+    summary: Summary
+
+    def slots(self) -> list[dict[str, Any]]:
+        """Every slot's reward and decision, as JSON would hold it."""
+        groups, rewards = self.scenario.groups, self.outcome.reward
+        return [
+            {
+                "reward": float(rewards[i]),
+                "drop_ratio": float(self.outcome.drop_ratio[i]),
+                "offload": [[int(x) for x in self.action.offload[i, g, :m]] for g, m in enumerate(groups)],
+                "model": [int(v) for v in self.action.model[i]],
+                "share": [float(c) for c in self.action.share[i]],
+            }
+            for i in range(len(rewards))
+        ]
+
+    def head(self) -> dict[str, Any]:
+        """Which network and scheme."""
+        return {"sensors": self.scenario.sensors, "scheme": self.scheme, "summary": self.summary.dump()}
+
+
+def solve(scenario: Scenario, state: State, scheme: str, shares: str | int = "exact", seed: int = 0) -> Solved:
+    """One scheme on one network's slots.
+
+    Raises:
+        OptimizerError: A state that does not fit, or a scheme that cannot be used here.
+    """
+    check_state(state, scenario)
+    policy = make_scheme(scheme, scenario, shares, seed)
+    action = concatenate([policy.decide(state[i : i + CHUNK]) for i in range(0, len(state), CHUNK)])
+    check_action(action, state, scenario)
+    outcome = evaluate(scenario, state, action)
+    return Solved(scenario, policy.name, action, outcome, summarise(outcome))
+
+
+def read_states(path: Path, scenario: Scenario) -> State:
+    """Slots given by hand. Raises OptimizerError."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise OptimizerError(f"{path}: no such file.", "--states takes a JSON file of slots.") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise OptimizerError(f"{path}: cannot be read as JSON ({error}).") from None
+    return parse_states(content, scenario, str(path))
+
+
+def run(config: SolveConfig) -> None:
+    """Solve, print, write."""
+    console = Console() if sys.stdout.isatty() else Console(width=100)
+    solved = []
+    for sensors in config.sensors or (None,):
+        scenario = build_scenario(config.network, sensors)
+        if config.rates is not None:
+            scenario = scenario.with_models(config.rates)
+        if config.states is not None:
+            state = read_states(config.states, scenario)
+        else:
+            state = draw_states(scenario, config.slots, config.seed)
+        for name in config.names:
+            with console.status(f"{scenario.sensors} sensors, {len(state)} slots: {name}"):
+                solved.append(solve(scenario, state, name, config.steps, config.seed))
+    print_summaries([(s.scenario, s.scheme, s.summary) for s in solved], config.shares, console)
+    if config.json is not None:
+        first = solved[0]
+        content = {
+            "scenario": first.scenario.dump(),
+            "shares": config.steps,
+            "seed": None if config.states else config.seed,
+            "models": [m.rate for m in first.scenario.models],
+            **first.head(),
+            "slots": first.slots(),
+            "runs": [s.head() for s in solved],
+        }
+        write_json(config.json, content)
+        console.print(f"decisions: {config.json}", highlight=False, markup=False)
+
+
+def main() -> None:
+    """Entry point of `python -m optimizer.solve`."""
+    run_command(SolveConfig, run, "optimizer.solve", resume="Nothing is lost; run it again.")
+
+
+if __name__ == "__main__":
+    main()
