@@ -23,7 +23,7 @@ from gymnasium.vector.utils import batch_space
 from optimizer.errors import OptimizerError
 from optimizer.scenario import Reward, Scenario
 from optimizer.slots import Action, State, StateSource
-from optimizer.spaces import Codec, Kind, Observation, action_space, observation_space
+from optimizer.spaces import Codec, Kind, action_space, observation_space
 from optimizer.system import Outcome, evaluate
 
 EPISODE = 1000
@@ -89,7 +89,7 @@ class OffloadingEnv(gym.Env[np.ndarray, Any]):
         scenario: Scenario | Path | str = "paper",
         sensors: int | None = None,
         reward: Reward | None = None,
-        observation: Observation = "scaled",
+        observation: str = "scaled",
         episode_length: int = EPISODE,
         action: Kind = "dict",
         render_mode: str | None = None,
@@ -159,7 +159,7 @@ class OffloadingVectorEnv(VectorEnv[np.ndarray, Any, np.ndarray]):
         scenario: Scenario | Path | str = "paper",
         sensors: int | None = None,
         reward: Reward | None = None,
-        observation: Observation = "scaled",
+        observation: str = "scaled",
         episode_length: int = EPISODE,
         action: Kind = "dict",
         render_mode: str | None = None,

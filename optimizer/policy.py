@@ -1,10 +1,11 @@
 """One interface for everything that decides: the optimum, the schemes it is compared with, the learned policies."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from optimizer.slots import Action, State
 
 
+@runtime_checkable
 class Policy(Protocol):
     """Decides for the slots of one network.
 

@@ -14,6 +14,7 @@ from optimizer.errors import OptimizerError
 from optimizer.tables import Tables, build_tables
 
 FOLDER = Path(__file__).parent / "scenarios"
+MOST_SENSORS = 100_000
 SHIPPED = ("paper", "paper-heavy", "paper-printed")
 
 Reward = Literal["utilization", "goodput", "delay", "literal"]
@@ -133,7 +134,7 @@ class Scenario(Strict):
     """
 
     name: str
-    groups: tuple[Count, ...]
+    groups: Annotated[tuple[Count, ...], Field(min_length=1)]
     slot_s: Positive
     penalty: NonNegative
     reward: Reward = "utilization"
@@ -162,6 +163,8 @@ class Scenario(Strict):
     @model_validator(mode="after")
     def _consistent(self) -> "Scenario":
         _check_qos(self.qos, self.slot_s)
+        if sum(self.groups) > MOST_SENSORS:
+            raise ValueError(f"groups: expected at most {MOST_SENSORS:,} sensors; got {sum(self.groups):,}")
         if not self.models:
             raise ValueError("models: expected at least one")
         rates = [m.rate for m in self.models]
@@ -197,14 +200,7 @@ class Scenario(Strict):
         try:
             return cls.model_validate(_on_base(content, name))
         except ValidationError as error:
-            detail = error.errors()[0]
-            where = ".".join(str(x) for x in detail["loc"] if not str(x).startswith(("tuple", "constrained")))
-            got = detail["input"]
-            shown = f"; got {got!r}" if isinstance(got, int | float | str | None) else ""
-            message = detail["msg"].removeprefix("Value error, ")
-            raise OptimizerError(
-                f"{name}: {where + ': ' if where else ''}{message}{shown}.", "docs/optimizer.md lists all fields."
-            ) from None
+            raise OptimizerError(f"{name}: {_explain(error)}.", "docs/optimizer.md lists all fields.") from None
 
     def dump(self) -> dict[str, Any]:
         """All of it as JSON would hold it; `Scenario.parse` reads it back."""
@@ -216,8 +212,7 @@ class Scenario(Strict):
         try:
             return type(self).model_validate(fields)
         except ValidationError as error:
-            detail = error.errors()[0]
-            raise OptimizerError(f"{self.name}: {detail['msg'].removeprefix('Value error, ')}.") from None
+            raise OptimizerError(f"{self.name}: {_explain(error)}.") from None
 
     def with_sensors(self, sensors: int) -> "Scenario":
         """The same network with so many sensors, in proportion to its groups. Raises OptimizerError."""
@@ -257,6 +252,16 @@ class Scenario(Strict):
     def tables(self) -> Tables:
         """Everything that the equations look up, as arrays."""
         return build_tables(self)
+
+
+def _explain(error: ValidationError) -> str:
+    """The first wrong field, its path and what was got."""
+    detail = error.errors()[0]
+    where = ".".join(str(x) for x in detail["loc"] if not str(x).startswith(("tuple", "constrained")))
+    message = {"extra_forbidden": "unknown key", "missing": "missing"}.get(detail["type"], detail["msg"])
+    got = detail["input"]
+    shown = f"; got {got!r}" if isinstance(got, int | float | str | None) else ""
+    return f"{where + ': ' if where else ''}{message.removeprefix('Value error, ')}{shown}"
 
 
 def split_sensors(sensors: int, weights: Sequence[int]) -> tuple[int, ...]:

@@ -15,7 +15,6 @@ from optimizer.slots import Action, State
 STEEPNESS = 5.0  # the flat action lies in [-1, 1]; sigmoid(5) = 0.993, so that every model can be chosen
 SUM_TOLERANCE = 1e-5  # float32 shares
 Kind = Literal["dict", "box"]
-Observation = Literal["scaled", "raw"]
 
 
 class Simplex(gym.spaces.Box):
@@ -62,8 +61,14 @@ def action_space(scenario: Scenario, kind: Kind) -> gym.Space[Any]:
     )
 
 
-def observation_space(scenario: Scenario, observation: Observation) -> gym.spaces.Box:
-    """G channel gains, then N criticalities, eq. (18); "scaled": gains over the best one."""
+def observation_space(scenario: Scenario, observation: str) -> gym.spaces.Box:
+    """G channel gains, then N criticalities, eq. (18); "scaled": gains over the best one, or "raw".
+
+    Raises:
+        OptimizerError: Another observation.
+    """
+    if observation not in ("scaled", "raw"):
+        raise OptimizerError(f"observation: expected 'scaled' or 'raw'; got {observation!r}.")
     high = np.ones(scenario.gateways + scenario.sensors, np.float32)
     if observation == "raw":
         high[: scenario.gateways] = max(scenario.link.gains)
@@ -73,9 +78,7 @@ def observation_space(scenario: Scenario, observation: Observation) -> gym.space
 class Codec:
     """Turns states into observations and members of the action space into actions, in batches."""
 
-    def __init__(self, scenario: Scenario, kind: Kind, observation: Observation) -> None:
-        if observation not in ("scaled", "raw"):
-            raise OptimizerError(f"observation: expected 'scaled' or 'raw'; got {observation!r}.")
+    def __init__(self, scenario: Scenario, kind: Kind, observation: str) -> None:
         self._scenario, self._kind = scenario, kind
         gains = np.array(scenario.link.gains)
         self._gains = (gains / gains.max() if observation == "scaled" else gains).astype(np.float32)

@@ -16,6 +16,7 @@ from safetensors.numpy import load_file
 from data import DataError, cwru
 from data.command import StoppedError, run_command
 from data.fetch import FetchConfig
+from optimizer.solve import SolveConfig
 from profiling.compare import CompareConfig
 from profiling.config import RunConfig as ProfileConfig
 from profiling.figures import FiguresConfig
@@ -68,6 +69,11 @@ WORDS = st.one_of(
             "--runtime",
             "--rounds",
             "--flop-per-s",
+            "--sensors",
+            "--slots",
+            "--shares",
+            "--schemes",
+            "--states",
             "int8,fp32",
             "cuda",
             "x.json",
@@ -96,7 +102,7 @@ WORDS = st.one_of(
 )
 
 
-CONFIGS = [RunConfig, FetchConfig, ProfileConfig, CompareConfig, SpecConfig, FiguresConfig, SchemaConfig]
+CONFIGS = [RunConfig, FetchConfig, ProfileConfig, CompareConfig, SpecConfig, FiguresConfig, SchemaConfig, SolveConfig]
 
 
 @settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -114,7 +120,7 @@ def test_random_arguments_end_with_0_or_2_and_never_a_traceback(words, config):
 
 
 @pytest.mark.parametrize(
-    "module", ["pruning.run", "data.fetch", "profiling.run", "profiling.compare", "profiling.spec"]
+    "module", ["pruning.run", "data.fetch", "profiling.run", "profiling.compare", "profiling.spec", "optimizer.solve"]
 )
 def test_help_is_worth_reading(module):
     done = command(module, "--help")
