@@ -96,11 +96,11 @@ def test_the_slim_requirements_are_pinned_and_hold_no_torch():
 
 
 def test_the_slim_requirements_cover_what_the_modules_import():
-    """Every third-party package that the torch-free modules of a gateway load is pinned; the edge server decides."""
+    """Every third-party package that the torch-free modules load is pinned."""
     done = without_torch(
         "import importlib, sys\n"
         + "\n".join(
-            f"importlib.import_module({n!r})" for p in ("data", "pruning", "profiling") for n in modules(p)
+            f"importlib.import_module({n!r})" for p in ("data", "pruning", "profiling", "optimizer") for n in modules(p)
         )
         + "\nprint(' '.join(sorted({m.split('.')[0] for m in sys.modules})))"
     )
@@ -122,7 +122,7 @@ def test_the_documented_slim_install_works_in_an_empty_environment(tmp_path):
     pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet"]
     subprocess.run([*pip, "-r", str(ROOT / "requirements-gateway.txt")], check=True)
     subprocess.run([*pip, "--no-deps", str(ROOT)], check=True)
-    code = "\n".join(f"import {n}" for p in ("data", "pruning", "profiling") for n in modules(p))
+    code = "\n".join(f"import {n}" for p in ("data", "pruning", "profiling", "optimizer") for n in modules(p))
     subprocess.run([str(venv / "bin" / "python"), "-c", code], check=True, cwd=tmp_path)
     subprocess.run(
         [str(venv / "bin" / "python"), "-m", "data.fetch", "--help"], check=True, cwd=tmp_path, capture_output=True
