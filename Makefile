@@ -35,6 +35,7 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.training_step
 	$(BIN)/python -m benchmarks.cwru
 	$(BIN)/python -m benchmarks.latency
+	$(BIN)/python -m benchmarks.optimum
 
 clean:
 	rm -rf .venv runs build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
