@@ -1,15 +1,19 @@
-"""One process at a time in a folder, by a lock that dies with its process."""
+"""Run folders: one process at a time, by a lock that dies with its process; another configuration refused."""
 
 import fcntl
+import json
 import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from data.errors import DataError
-from data.files import remove_leftovers
+from data.errors import DataError, UserError
+from data.files import remove_leftovers, write_json
+
+SETTINGS = "run.json"
 
 
 @contextmanager
@@ -38,3 +42,44 @@ def only_process(folder: Path) -> Iterator[None]:
         remove_leftovers(folder)
         yield
         file.truncate(0)
+
+
+def _differences(old: Any, new: Any, prefix: str = "") -> list[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = sorted(set(old) | set(new))
+        return [d for k in keys for d in _differences(old.get(k), new.get(k), f"{prefix}.{k}" if prefix else k)]
+    return [] if old == new else [f"{prefix} was {old!r}, now {new!r}"]
+
+
+def claim(folder: Path, identity: dict[str, Any], error: type[UserError]) -> None:
+    """Write the settings of a run into its folder, or compare them with those that are there.
+
+    Args:
+        folder: The run's.
+        identity: What makes it this run and no other, as JSON can hold it.
+        error: What to raise.
+
+    Raises:
+        UserError: As `error`. The folder belongs to another configuration (the differences are named), or is damaged.
+    """
+    path = folder / SETTINGS
+    identity = json.loads(json.dumps(identity, default=str))
+    if not path.exists():
+        strangers = [p.name for p in folder.iterdir() if p.name != ".lock"]
+        if strangers:
+            raise error(
+                f"{folder} holds {', '.join(sorted(strangers)[:3])} and no {SETTINGS}: it is no run folder.",
+                "Give an empty or new folder with --out.",
+            )
+        write_json(path, identity)
+        return
+    try:
+        there = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as problem:
+        raise error(f"{path}: cannot be read ({problem}).", "Give another --out.") from None
+    differences = _differences(there, identity)
+    if differences:
+        raise error(
+            f"{folder} was started with another configuration: {'; '.join(differences[:4])}.",
+            "Give another --out, or the settings it was started with.",
+        )

@@ -9,7 +9,7 @@
 `jopa/Offloading-v0` takes a dictionary {offload: 0 or 1 a task, model: index a gateway, share: on the simplex};
 `jopa/OffloadingBox-v0` a flat array that is decoded as in section IV-A. The observation holds G channel gains and N
 criticalities, eq. (18). The next state does not depend on the action, eq. (20), so nothing ever terminates; episodes
-are truncated. `info` carries every metric of section V.
+are truncated. `info` carries every metric of section V, and what each gateway adds to the reward and drops.
 """
 
 from pathlib import Path
@@ -25,6 +25,7 @@ from optimizer.scenario import Reward, Scenario
 from optimizer.slots import Action, State, StateSource
 from optimizer.spaces import Codec, Kind, action_space, observation_space
 from optimizer.system import Outcome, evaluate
+from optimizer.world import World, play
 
 EPISODE = 1000
 
@@ -61,12 +62,42 @@ def slot_metrics(outcome: Outcome) -> dict[str, np.ndarray]:
     }
 
 
+def gateway_reports(outcome: Outcome) -> dict[str, np.ndarray]:
+    """What each gateway adds to the reward, and how many of its tasks were dropped: at [batch, gateway]."""
+    served = (outcome.local_served + outcome.edge_served).sum(axis=2)
+    return {"gateway_reward": outcome.worth, "gateway_dropped": outcome.scenario.tables.groups - served}
+
+
 def _check_length(episode_length: int) -> None:
     if not isinstance(episode_length, int) or episode_length < 1:
         raise OptimizerError(f"episode_length: expected at least 1 slot; got {episode_length!r}.")
 
 
-class OffloadingEnv(gym.Env[np.ndarray, Any]):
+class _Slots:
+    """Drawing states and playing decisions, in the scenario or in another world: what both environments share."""
+
+    scenario: Scenario
+    _source: StateSource | None
+    _world: World | None
+    _true: State | None
+    np_random: np.random.Generator
+
+    def _draw(self) -> State:
+        """The next slot as it is shown; `_true` holds its true channel states."""
+        assert self._source is not None
+        before = self._true
+        self._true = self._source.draw()
+        stale = self._world is not None and self._world.stale and before is not None
+        return State(before.channel, self._true.level) if stale and before is not None else self._true
+
+    def _play(self, action: Action) -> Outcome:
+        assert self._true is not None
+        if self._world is None:
+            return evaluate(self.scenario, self._true, action)
+        return play(self.scenario, self._true, action, self._world, self.np_random)
+
+
+class OffloadingEnv(_Slots, gym.Env[np.ndarray, Any]):
     """One network, slot by slot.
 
     Args:
@@ -76,6 +107,7 @@ class OffloadingEnv(gym.Env[np.ndarray, Any]):
         observation: "scaled" to [0, 1], or "raw" gains.
         episode_length: Slots until an episode is truncated.
         action: "dict" or "box"; the two ids set it.
+        world: What really happens where it differs from the scenario, by default nothing.
         render_mode: "rgb_array" draws the last slot as in Fig. 5.
 
     Raises:
@@ -93,6 +125,7 @@ class OffloadingEnv(gym.Env[np.ndarray, Any]):
         episode_length: int = EPISODE,
         action: Kind = "dict",
         render_mode: str | None = None,
+        world: World | None = None,
     ) -> None:
         _check_length(episode_length)
         if render_mode not in (None, "rgb_array"):
@@ -105,6 +138,8 @@ class OffloadingEnv(gym.Env[np.ndarray, Any]):
         self._episode_length, self._time = episode_length, 0
         self._kind = action
         self._source: StateSource | None = None
+        self._world = world
+        self._true: State | None = None
         self.state: State | None = None
         self.last: tuple[State, Action, Outcome] | None = None
 
@@ -113,8 +148,8 @@ class OffloadingEnv(gym.Env[np.ndarray, Any]):
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """A new episode."""
         super().reset(seed=seed, options=options)
-        self._source = StateSource(self.scenario, 1, self.np_random)
-        self.state, self.last, self._time = self._source.draw(), None, 0
+        self._source, self._true = StateSource(self.scenario, 1, self.np_random), None
+        self.state, self.last, self._time = self._draw(), None, 0
         return self._codec.observe(self.state)[0], {}
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
@@ -122,11 +157,12 @@ class OffloadingEnv(gym.Env[np.ndarray, Any]):
         if self._source is None or self.state is None:
             raise OptimizerError("step was called before reset.")
         decoded = self._codec.decode(self._batched(action), 1)
-        outcome = evaluate(self.scenario, self.state, decoded)
+        outcome = self._play(decoded)
         self.last = self.state, decoded, outcome
-        self.state = self._source.draw()
+        self.state = self._draw()
         self._time += 1
-        info = {name: float(value[0]) for name, value in slot_metrics(outcome).items()}
+        info: dict[str, Any] = {name: float(value[0]) for name, value in slot_metrics(outcome).items()}
+        info |= {name: value[0] for name, value in gateway_reports(outcome).items()}
         truncated = self._time >= self._episode_length
         return self._codec.observe(self.state)[0], float(outcome.reward[0]), False, truncated, info
 
@@ -144,7 +180,7 @@ class OffloadingEnv(gym.Env[np.ndarray, Any]):
         return slot_image(*self.last) if self.last else empty_image(self.scenario)
 
 
-class OffloadingVectorEnv(VectorEnv[np.ndarray, Any, np.ndarray]):
+class OffloadingVectorEnv(_Slots, VectorEnv[np.ndarray, Any, np.ndarray]):
     """Many independent networks of one scenario, stepped together.
 
     Takes the arguments of `OffloadingEnv` and `num_envs`. All episodes are truncated together; the step after that
@@ -163,6 +199,7 @@ class OffloadingVectorEnv(VectorEnv[np.ndarray, Any, np.ndarray]):
         episode_length: int = EPISODE,
         action: Kind = "dict",
         render_mode: str | None = None,
+        world: World | None = None,
     ) -> None:
         _check_length(episode_length)
         if num_envs < 1:
@@ -178,6 +215,8 @@ class OffloadingVectorEnv(VectorEnv[np.ndarray, Any, np.ndarray]):
         self._codec = Codec(self.scenario, action, observation)
         self._episode_length, self._time = episode_length, 0
         self._source: StateSource | None = None
+        self._world = world
+        self._true: State | None = None
         self.state: State | None = None
         self.last: tuple[State, Action, Outcome] | None = None
 
@@ -189,8 +228,8 @@ class OffloadingVectorEnv(VectorEnv[np.ndarray, Any, np.ndarray]):
         return self._restart(), {}
 
     def _restart(self) -> np.ndarray:
-        self._source = StateSource(self.scenario, self.num_envs, self.np_random)
-        self.state, self.last, self._time = self._source.draw(), None, 0
+        self._source, self._true = StateSource(self.scenario, self.num_envs, self.np_random), None
+        self.state, self.last, self._time = self._draw(), None, 0
         return self._codec.observe(self.state)
 
     def step(self, actions: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
@@ -201,11 +240,11 @@ class OffloadingVectorEnv(VectorEnv[np.ndarray, Any, np.ndarray]):
         if self._time >= self._episode_length:
             return self._restart(), np.zeros(self.num_envs), no, no.copy(), {}
         decoded = self._codec.decode(actions, self.num_envs)
-        outcome = evaluate(self.scenario, self.state, decoded)
+        outcome = self._play(decoded)
         self.last = self.state, decoded, outcome
-        self.state = self._source.draw()
+        self.state = self._draw()
         self._time += 1
-        info: dict[str, Any] = dict(slot_metrics(outcome))
+        info: dict[str, Any] = dict(slot_metrics(outcome)) | gateway_reports(outcome)
         info |= {f"_{name}": ~no for name in tuple(info)}
         truncated = np.full(self.num_envs, self._time >= self._episode_length)
         return self._codec.observe(self.state), outcome.reward, no, truncated, info

@@ -278,11 +278,30 @@ class Outcome:
         return np.where(state.level == PADDING, np.nan, np.where(offload, edge, self.local_s[..., None]))
 
 
-def evaluate(scenario: Scenario, state: State, action: Action) -> Outcome:
-    """What a batch of actions does in a batch of states. Neither is checked; `slots.check_action` does that."""
+def evaluate(
+    scenario: Scenario,
+    state: State,
+    action: Action,
+    *,
+    local_factor: Gateways | None = None,
+    edge_factor: Gateways | None = None,
+) -> Outcome:
+    """What a batch of actions does in a batch of states. Neither is checked; `slots.check_action` does that.
+
+    Args:
+        scenario: The network.
+        state: States.
+        action: Decisions.
+        local_factor: How many times as long each gateway's local batch takes as the scenario says, by default once.
+        edge_factor: The same of its tasks at the edge.
+    """
     offloaded, local = count_tasks(state, action.offload, len(scenario.qos))
     local_s = local_delay(local, action.model, scenario)
     edge_s = edge_delay(action.share, scenario)
+    if local_factor is not None:
+        local_s = local_s * local_factor
+    if edge_factor is not None:
+        edge_s = edge_s * edge_factor
     transmission_s = transmission_delay(state, scenario)
     queueing_s = queueing_delay(offloaded, queue_hold(state, scenario))
     path_s = edge_path_delay(edge_s, transmission_s, queueing_s)

@@ -1,4 +1,4 @@
-"""A run folder on disk: finished jobs kept, another configuration refused."""
+"""A run folder on disk: finished jobs kept."""
 
 import json
 from pathlib import Path
@@ -13,47 +13,9 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from data.files import sha256, write_json, write_whole
-from pruning.errors import PruningError
 
-SETTINGS = "run.json"
 WEIGHTS, PREDICTIONS = "weights.safetensors", "predictions.safetensors"
 CHECKPOINT, RESULT, FAILED = "checkpoint.safetensors", "job.json", "failed.json"
-
-
-def _differences(old: Any, new: Any, prefix: str = "") -> list[str]:
-    if isinstance(old, dict) and isinstance(new, dict):
-        keys = sorted(set(old) | set(new))
-        return [d for k in keys for d in _differences(old.get(k), new.get(k), f"{prefix}.{k}" if prefix else k)]
-    return [] if old == new else [f"{prefix} was {old!r}, now {new!r}"]
-
-
-def claim(folder: Path, identity: dict[str, Any]) -> None:
-    """Write the settings of a run into its folder, or compare them with those that are there.
-
-    Raises:
-        PruningError: The folder belongs to another configuration (the differences are named), or is damaged.
-    """
-    path = folder / SETTINGS
-    identity = json.loads(json.dumps(identity, default=str))
-    if not path.exists():
-        strangers = [p.name for p in folder.iterdir() if p.name != ".lock"]
-        if strangers:
-            raise PruningError(
-                f"{folder} holds {', '.join(sorted(strangers)[:3])} and no {SETTINGS}: it is no run folder.",
-                "Give an empty or new folder with --out.",
-            )
-        write_json(path, identity)
-        return
-    try:
-        there = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise PruningError(f"{path}: cannot be read ({error}).", "Give another --out.") from None
-    differences = _differences(there, identity)
-    if differences:
-        raise PruningError(
-            f"{folder} was started with another configuration: {'; '.join(differences[:4])}.",
-            "Give another --out, or the settings it was started with.",
-        )
 
 
 class JobResult(NamedTuple):

@@ -13,14 +13,14 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from data import Dataset, build_dataset
 from data.cache import Cache
 from data.dataset import summary
-from data.exclusive import only_process
+from data.exclusive import claim, only_process
 from pruning import spec as specs
 from pruning.assemble import assemble
 from pruning.bundle import MANIFEST, Manifest, read_manifest, verified
 from pruning.config import RunConfig
 from pruning.errors import PruningError
 from pruning.jobs import Job, JobContext, plan_jobs, pruned_spec, run_job
-from pruning.runfolder import WEIGHTS, JobFolder, claim
+from pruning.runfolder import WEIGHTS, JobFolder
 from pruning.spec import VGGSpec, dense_spec
 from pruning.train import EpochLog, choose_precision
 
@@ -191,7 +191,7 @@ def run_sweep(config: RunConfig, console: Console | None = None) -> Manifest:
         config = replace(
             config, threads=threads, train=replace(config.train, precision="bfloat16" if low else "float32")
         )
-        claim(config.out, {**config.identity(), "data_set": dataset.fingerprint, "device_type": device.type})
+        claim(config.out, {**config.identity(), "data_set": dataset.fingerprint, "device_type": device.type}, PruningError)
         finished = _finished_bundle(config, console)
         if finished is not None:
             say(console, f"{config.out} is finished; nothing to do")

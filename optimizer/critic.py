@@ -1,0 +1,177 @@
+"""What a decision brings at one gateway, learned from what gateways report: a critic that is additive over tasks.
+
+Tasks of one level at one gateway are exchangeable and the reward is a sum over tasks, so the critic is too: an offloaded
+task brings what its place in the queue and its gateway's share bring, a local one what its batch, model and level
+bring. Each of these few thousand numbers is a small network's output plus a free correction, so that neighbours learn
+from each other and every entry can still be exact. Nothing of the latency laws, deadlines or rates is built in.
+
+Indices: kind of gateway, model, level, channel state; `tasks` in a local batch; `place`, twice the mean queue position
+of eq. (7) less the wait for nobody (so that it is whole); `rest`, 1 for the gateway that takes what the others leave of
+the edge.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from optimizer.scenario import Scenario
+
+TYPICAL = 40.0  # tasks: scales the features
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """What the networks know of each index: requirements, accuracies and rates as in Table II, channel gains."""
+
+    kind: Float[Tensor, "kinds 3"]
+    model: Float[Tensor, "models 2"]
+    level: Float[Tensor, "levels 2"]
+    margin: Float[Tensor, "models levels"]
+    channel: Float[Tensor, "channels 1"]
+
+    @classmethod
+    def of(cls, scenario: Scenario, kinds: Float[np.ndarray, "kinds 3"]) -> "Features":
+        """The features of a scenario's models, levels and channel states."""
+        tables = scenario.tables
+        rate = np.array([m.rate for m in scenario.models])
+        gains = np.array(scenario.link.gains)
+        asked = tables.min_accuracy
+        margin = np.clip(50 * (tables.accuracy[:, None] - asked), -1, 1)
+        return cls(
+            *(
+                torch.tensor(x, dtype=torch.float32)
+                for x in (
+                    kinds,
+                    np.stack([rate, tables.accuracy], axis=1),
+                    np.stack([tables.max_delay_s / scenario.slot_s, asked], axis=1),
+                    margin,
+                    (gains / gains.max())[:, None],
+                )
+            )
+        )
+
+
+def network(inputs: int, outputs: int, hidden: int = 64) -> nn.Sequential:
+    """A small perceptron that starts near zero."""
+    last = nn.Linear(hidden, outputs)
+    nn.init.normal_(last.weight, std=0.01)
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(
+        nn.Linear(inputs, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), last
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class CriticTables:
+    """All the critic's numbers for one width. Gains are in units of `GatewayCritic.scale`.
+
+    Attributes:
+        gain: Of one served local task.
+        local_drop: Probability that a local task is dropped.
+        queue_drop: Probability that a task sent from this place is dropped though the edge keeps up.
+    """
+
+    gain: Float[Tensor, "kinds models tasks"]
+    local_drop: Float[Tensor, "kinds models tasks levels"]
+    queue_drop: Float[Tensor, "kinds 2 channels levels places"]
+
+
+class GatewayCritic(nn.Module):
+    """Expected gain and number of dropped tasks of a gateway's decision.
+
+    Args:
+        scenario: Whose models, levels and channel states it is for.
+        kinds: Kinds of gateways, as rows of `kinds.kinds_of`.
+        width: Tasks of the largest gateway that it is trained on; larger ones use the networks alone.
+    """
+
+    def __init__(self, scenario: Scenario, kinds: Float[np.ndarray, "kinds 3"], width: int) -> None:
+        super().__init__()
+        self.features = Features.of(scenario, kinds)
+        count, models, levels = len(kinds), len(scenario.models), len(scenario.qos)
+        channels = len(scenario.link.states)
+        self.width = width
+        self.epsilon = scenario.tables.epsilon
+        self.local_net = network(3 + 2 + models + 3, 1)
+        self.drop_net = network(3 + 2 + models + 3 + 3, 1)
+        self.queue_net = network(3 + 1 + 1 + channels + 2 + 2, 1)
+        self.gain_free = nn.Parameter(torch.zeros(count, models, width + 1))
+        self.drop_free = nn.Parameter(torch.zeros(count, models, width + 1, levels))
+        self.queue_free = nn.Parameter(torch.zeros(count, 2, channels, levels, 2 * width + 1))
+        # An offloaded task: E falls with the share as in eq. (3), and must not exceed what the link takes, (17f).
+        self.edge_gain = nn.Parameter(torch.zeros(count, channels, 3))
+        self.edge_bar = nn.Parameter(torch.full((count, channels), -3.0))
+        self.edge_steepness = nn.Parameter(torch.tensor(0.5))
+        self.register_buffer("scale", torch.tensor(1.0))
+        self.scale: Tensor
+
+    def tables(self, width: int) -> CriticTables:
+        """The numbers for gateways of up to so many tasks."""
+        f = self.features
+        kinds, models, levels, channels = len(f.kind), len(f.model), len(f.level), len(f.channel)
+        tasks = torch.arange(width + 1, dtype=torch.float32)
+        places = torch.arange(2 * width + 1, dtype=torch.float32)
+        work = tasks[None, :] * (1 - f.model[:, :1]) / TYPICAL
+        count = torch.stack([tasks / TYPICAL, torch.log1p(tasks) / 4], dim=-1)
+        shape = (kinds, models, width + 1)
+        base = torch.cat(
+            [
+                f.kind[:, None, None].expand(*shape, 3),
+                f.model[None, :, None].expand(*shape, 2),
+                torch.eye(models)[None, :, None].expand(*shape, models),
+                count[None, None].expand(*shape, 2),
+                work[None, :, :, None].expand(*shape, 1),
+            ],
+            dim=-1,
+        )
+        gain = self.local_net(base)[..., 0] + fit(self.gain_free, (width + 1,))
+        deep = (*shape, levels)
+        with_level = torch.cat(
+            [
+                base[..., None, :].expand(*deep, base.shape[-1]),
+                f.level.expand(*deep, 2),
+                f.margin[None, :, None, :, None].expand(*deep, 1),
+            ],
+            dim=-1,
+        )
+        free = fit(self.drop_free.transpose(2, 3), (width + 1,)).transpose(2, 3)
+        local_drop = torch.sigmoid(4 * self.drop_net(with_level)[..., 0] + free)
+        shape = (kinds, 2, channels, levels, 2 * width + 1)
+        queue = torch.cat(
+            [
+                f.kind[:, None, None, None, None].expand(*shape, 3),
+                torch.arange(2.0)[None, :, None, None, None, None].expand(*shape, 1),
+                f.channel[None, None, :, None, None].expand(*shape, 1),
+                torch.eye(channels)[None, None, :, None, None].expand(*shape, channels),
+                f.level[None, None, None, :, None].expand(*shape, 2),
+                (places / (2 * TYPICAL))[..., None].expand(*shape, 1),
+                (torch.log1p(places) / 4)[..., None].expand(*shape, 1),
+            ],
+            dim=-1,
+        )
+        queue_drop = torch.sigmoid(4 * self.queue_net(queue)[..., 0] - 2 + fit(self.queue_free, (2 * width + 1,)))
+        return CriticTables(gain, local_drop, queue_drop)
+
+    def edge(
+        self,
+        kind: Int64[Tensor, " gateways"],
+        channel: Int64[Tensor, "batch gateways"],
+        log_share: Float[Tensor, "batch gateways"],
+    ) -> tuple[Float[Tensor, "batch gateways"], Float[Tensor, "batch gateways"], Float[Tensor, "batch gateways"]]:
+        """Of a task at the edge with this share: gain at the head of the queue, gain a place, chance to be accepted."""
+        kinds = kind.expand(channel.shape)
+        gain = self.edge_gain[kinds, channel]
+        gateways = channel.shape[1]
+        scarcity = torch.clamp(1 / (gateways * (torch.exp(log_share) + self.epsilon)), max=30.0)
+        accepted = torch.sigmoid(torch.exp(self.edge_steepness) * (log_share - self.edge_bar[kinds, channel]))
+        return gain[..., 0] + gain[..., 1] * scarcity, gain[..., 2], accepted
+
+
+def fit(free: Float[Tensor, "*rest size"], size: tuple[int, ...]) -> Float[Tensor, "*rest other"]:
+    """A free correction cut to a size, or continued with zeros."""
+    wanted = size[0]
+    have = free.shape[-1]
+    return free[..., :wanted] if wanted <= have else nn.functional.pad(free, (0, wanted - have))

@@ -1,0 +1,60 @@
+"""What really happens where it differs from the planner's model: noisy and slow inference, stale channel states.
+
+The optimum plans with a scenario's latencies and the channel it is shown. A `World` changes what `step` makes of the
+decision, so that learning from outcomes can be compared with solving a model that is wrong.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64
+
+from optimizer.errors import OptimizerError
+from optimizer.scenario import Scenario
+from optimizer.slots import Action, State
+from optimizer.system import Outcome, evaluate
+
+
+@dataclass(frozen=True)
+class World:
+    """How outcomes differ from the scenario's.
+
+    Attributes:
+        bias: Local batches take this many times as long as the planner believes.
+        spread: Standard deviation of the logarithm of each local batch's time (its median stays).
+        tail: Probability that a local batch is held up ...
+        tail_factor: ... and how many times as long it then takes.
+        edge_bias: Edge tasks take this many times as long.
+        stale: The channel states that are shown are those of the slot before.
+        samples: Measured factors to draw from instead of `spread` and `tail` (time over median, from a profile).
+    """
+
+    bias: float = 1.0
+    spread: float = 0.0
+    tail: float = 0.0
+    tail_factor: float = 3.0
+    edge_bias: float = 1.0
+    stale: bool = False
+    samples: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if min(self.bias, self.tail_factor, self.edge_bias) <= 0 or self.spread < 0 or not 0 <= self.tail <= 1:
+            raise OptimizerError("world: factors must be positive, spread at least 0, tail a probability.")
+        if any(not s > 0 for s in self.samples):
+            raise OptimizerError("world: samples are factors above 0.")
+
+    def local_factor(
+        self, shape: tuple[int, int], rng: np.random.Generator
+    ) -> Float64[np.ndarray, "batch gateways"]:
+        """How many times as long each local batch takes."""
+        if self.samples:
+            return self.bias * rng.choice(np.array(self.samples, dtype=np.float64), shape)
+        factor = np.exp(self.spread * rng.standard_normal(shape))
+        return self.bias * np.where(rng.random(shape) < self.tail, self.tail_factor, 1.0) * factor
+
+
+def play(scenario: Scenario, state: State, action: Action, world: World, rng: np.random.Generator) -> Outcome:
+    """What a batch of actions does in this world; `state` holds the true channel states."""
+    shape = (state.channel.shape[0], state.channel.shape[1])
+    edge = np.full(shape, world.edge_bias)
+    return evaluate(scenario, state, action, local_factor=world.local_factor(shape, rng), edge_factor=edge)
