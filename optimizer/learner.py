@@ -52,9 +52,9 @@ class LearnerConfig:
     """Of the discrete decisions at first, in the critic's scale of gains (a tenth of a gateway's gain)."""
     temperature_last: float = 0.004
     """... at last."""
-    spread: float = 0.3
+    spread: float = 0.15
     """Standard deviation of the claims' logarithms at first."""
-    spread_half: float = 0.09
+    spread_half: float = 0.05
     """... after half of the updates."""
     spread_last: float = 0.0018
     """... at last."""

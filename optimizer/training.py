@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import gymnasium as gym
 import numpy as np
@@ -42,6 +42,7 @@ REACH = 2  # the default policy serves gateways of so many times the tasks it wa
 Row = dict[str, float | None]
 
 
+@runtime_checkable
 class Training(Protocol):
     """What the presets have in common."""
 
