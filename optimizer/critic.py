@@ -102,7 +102,9 @@ class GatewayCritic(nn.Module):
         self.drop_free = nn.Parameter(torch.zeros(count, models, width + 1, levels))
         self.queue_free = nn.Parameter(torch.zeros(count, 2, channels, levels, 2 * width + 1))
         # An offloaded task: E falls with the share as in eq. (3), and must not exceed what the link takes, (17f).
-        self.edge_gain = nn.Parameter(torch.zeros(count, channels, 3))
+        self.edge_gain = nn.Parameter(torch.zeros(count, channels, 2))
+        self.edge_time = nn.Parameter(torch.full((count, channels), -float(np.log(10 * scenario.gateways))))
+        self.edge_sign = {"goodput": 0.0, "delay": -1.0}.get(scenario.reward, 1.0)
         self.edge_bar = nn.Parameter(torch.full((count, channels), -3.0))
         self.edge_steepness = nn.Parameter(torch.tensor(0.5))
         self.register_buffer("scale", torch.tensor(1.0))
@@ -164,10 +166,9 @@ class GatewayCritic(nn.Module):
         """Of a task at the edge with this share: gain at the head of the queue, gain a place, chance to be accepted."""
         kinds = kind.expand(channel.shape)
         gain = self.edge_gain[kinds, channel]
-        gateways = channel.shape[1]
-        scarcity = torch.clamp(1 / (gateways * (torch.exp(log_share) + self.epsilon)), max=30.0)
+        time = torch.exp(self.edge_time[kinds, channel]) / (torch.exp(log_share) + self.epsilon)
         accepted = torch.sigmoid(torch.exp(self.edge_steepness) * (log_share - self.edge_bar[kinds, channel]))
-        return gain[..., 0] + gain[..., 1] * scarcity, gain[..., 2], accepted
+        return gain[..., 0] + self.edge_sign * time, gain[..., 1], accepted
 
 
 def fit(free: Float[Tensor, "*rest size"], size: tuple[int, ...]) -> Float[Tensor, "*rest other"]:

@@ -25,6 +25,7 @@ from optimizer.critic import CriticTables, GatewayCritic, network
 from optimizer.scenario import Scenario
 
 LEAST_LOG_SHARE = -9.0
+GRID = 60
 IN_TIME = 0.5  # a level sends only from places whose tasks are expected to be dropped less often than this
 
 Counts = Int64[Tensor, "batch gateways levels"]
@@ -61,7 +62,7 @@ class Plan:
 
 @dataclass(frozen=True, eq=False)
 class Decision:
-    """What was decided, and what the learner needs of it."""
+    """What was decided, and what the learner needs of it: `expected` is the critic's value at the usual claims."""
 
     sent: Counts
     model: Int64[Tensor, "batch gateways"]
@@ -69,7 +70,7 @@ class Decision:
     rest: Int64[Tensor, " batch"]
     log_share: PerGateway
     noise: PerGateway
-    value: PerGateway
+    expected: PerGateway
 
 
 class Jopa(nn.Module):
@@ -197,6 +198,9 @@ class Jopa(nn.Module):
 
         noise = torch.randn(batch, gateways) if spread > 0 else torch.zeros(batch, gateways)
         log_share = (mean + spread * noise).clamp(LEAST_LOG_SHARE, self.most)
+        if explore is not None:
+            anything = LEAST_LOG_SHARE + torch.rand(batch, gateways) * (self.most - LEAST_LOG_SHARE)
+            log_share = torch.where(explore, anything, log_share)
         share, left = self._left(torch.exp(log_share), takes)
         given = torch.where(takes, left, share)
         log_given = torch.log(given.clamp(min=1e-9))
@@ -222,8 +226,30 @@ class Jopa(nn.Module):
             rest=rest,
             log_share=log_given,
             noise=noise,
-            value=torch.where(takes, with_rest, usual),
+            expected=torch.where(takes, with_rest, usual),
         )
+
+    @torch.no_grad()
+    def search_claims(
+        self, tables: CriticTables, net: Network, counts: Counts, channel: Int64[Tensor, "batch gateways"]
+    ) -> None:
+        """Set the claim of each kind of gateway in each channel state to the critic's best of a grid, eq. (26).
+
+        Coarse, over all orders of magnitude; the smallest of equals. The score-function gradient does the rest.
+        """
+        plan = self.plan(tables, net, counts, channel, 0)
+        grid = torch.linspace(LEAST_LOG_SHARE, self.most, GRID)
+        worth = torch.stack(
+            [self.values(plan, net, channel, x.expand(channel.shape)).flatten(2).amax(dim=2) for x in grid], dim=-1
+        )
+        kind = net.kind.expand(channel.shape)
+        for u in range(self.claim_free.shape[0]):
+            for state in range(self.claim_free.shape[1]):
+                own = (kind == u) & (channel == state)
+                if own.any():
+                    mean = worth[own].mean(dim=0)
+                    best = grid[int((mean >= mean.max() - 1e-3).to(torch.int8).argmax())]
+                    self.claim_free[u, state] = best - self.most + np.log(2)
 
     @staticmethod
     def _left(

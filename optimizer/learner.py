@@ -52,12 +52,14 @@ class LearnerConfig:
     """Of the discrete decisions at first, in the critic's scale of gains (a tenth of a gateway's gain)."""
     temperature_last: float = 0.004
     """... at last."""
-    spread: float = 0.15
+    spread: float = 0.1
     """Standard deviation of the claims' logarithms at first."""
-    spread_half: float = 0.05
+    spread_half: float = 0.04
     """... after half of the updates."""
     spread_last: float = 0.0018
     """... at last."""
+    search: float = 0.3
+    """Share of the updates in which claims are set by searching the critic, before their own gradient takes over."""
     claim_lr: float = 0.1
     """Adam's rate for the claims, in spreads."""
 
@@ -233,7 +235,11 @@ class Learner:
             net = course.network(critic.scale)
         worth = worth / critic.scale
         loss = self._fit_critic(tables, net, counts, channel, decision, worth + net.penalty * dropped, dropped)
-        if self.done >= 10:
+        if self.done < self.config.search * self.config.updates:
+            if self.done % 10 == 9:
+                few = slice(0, 64)
+                policy.search_claims(known, course.network(critic.scale), counts[few], channel[few])
+        else:
             self._improve_claims(net, counts, channel, decision, worth, explore, spread)
         return float(reward.mean()), float(info["drop_ratio"].mean()), loss
 
@@ -288,7 +294,7 @@ class Learner:
         spread: float,
     ) -> None:
         """One step of the actor, eq. (26): a claim is credited with what it and the gateway with the rest gained."""
-        better = worth - decision.value
+        better = worth - decision.expected
         rest = decision.rest[:, None]
         advantage = better + torch.gather(better, 1, rest)
         # A claim that fails loses all that its gateway sent; one task's penalty is enough of a lesson, and keeps

@@ -22,7 +22,8 @@ from torch import Tensor, nn
 
 from optimizer.errors import OptimizerError
 
-Batch = Float[Tensor, "batch numbers"]
+States = Float[Tensor, "batch states"]
+Actions = Float[Tensor, "batch actions"]
 LOG_STD = (-20.0, 2.0)
 
 
@@ -75,12 +76,12 @@ class Actor(nn.Module):
         super().__init__()
         self.body = layers([states, *hidden, 2 * actions])
 
-    def forward(self, state: Batch) -> tuple[Batch, Batch]:
+    def forward(self, state: States) -> tuple[Actions, Actions]:
         """Mean and standard deviation before the tanh."""
         mean, log_std = self.body(state).float().chunk(2, dim=1)
         return mean, log_std.clamp(*LOG_STD).exp()
 
-    def sample(self, state: Batch) -> tuple[Batch, Float[Tensor, " batch"]]:
+    def sample(self, state: States) -> tuple[Actions, Float[Tensor, " batch"]]:
         """An action and its log probability."""
         mean, std = self(state)
         noise = torch.randn_like(mean)
@@ -97,7 +98,7 @@ class Critic(nn.Module):
         super().__init__()
         self.body = layers([states + actions, *hidden, 1])
 
-    def forward(self, state: Batch, action: Batch) -> Float[Tensor, " batch"]:
+    def forward(self, state: States, action: Actions) -> Float[Tensor, " batch"]:
         """The expected return."""
         return self.body(torch.cat([state, action], dim=1)).float().squeeze(1)
 
@@ -122,7 +123,7 @@ class Replay:
         self.reward[i], self.following[i] = reward, torch.from_numpy(following)
         self.stored += 1
 
-    def sample(self, batch: int) -> tuple[Batch, Batch, Float[Tensor, " batch"], Batch]:
+    def sample(self, batch: int) -> tuple[States, Actions, Float[Tensor, " batch"], States]:
         """A batch drawn at random."""
         i = torch.randint(len(self), (batch,))
         return self.state[i], self.action[i], self.reward[i], self.following[i]
@@ -159,7 +160,7 @@ class SoftActorCritic:
         return torch.autocast(self.device.type, torch.bfloat16) if self.bfloat16 else nullcontext()
 
     def update(
-        self, state: Batch, action: Batch, reward: Float[Tensor, " batch"], following: Batch
+        self, state: States, action: Actions, reward: Float[Tensor, " batch"], following: States
     ) -> tuple[Tensor, Tensor]:
         """One update of critics, actor and targets from a batch of transitions; the two losses."""
         c = self.config
