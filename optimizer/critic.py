@@ -1,7 +1,7 @@
 """What a decision brings at one gateway, learned from what gateways report: a critic that is additive over tasks.
 
-Tasks of one level at one gateway are exchangeable and the reward is a sum over tasks, so the critic is too: an offloaded
-task brings what its place in the queue and its gateway's share bring, a local one what its batch, model and level
+Tasks of one level at one gateway are exchangeable and the reward is a sum over tasks, so the critic is one too: an
+offloaded task brings what its place in the queue and its gateway's share bring, a local one what its batch, model and level
 bring. Each of these few thousand numbers is a small network's output plus a free correction, so that neighbours learn
 from each other and every entry can still be exact. Nothing of the latency laws, deadlines or rates is built in.
 
@@ -59,9 +59,7 @@ def network(inputs: int, outputs: int, hidden: int = 64) -> nn.Sequential:
     last = nn.Linear(hidden, outputs)
     nn.init.normal_(last.weight, std=0.01)
     nn.init.zeros_(last.bias)
-    return nn.Sequential(
-        nn.Linear(inputs, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), last
-    )
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), last)
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,16 +139,16 @@ class GatewayCritic(nn.Module):
         )
         free = fit(self.drop_free.transpose(2, 3), (width + 1,)).transpose(2, 3)
         local_drop = torch.sigmoid(4 * self.drop_net(with_level)[..., 0] + free)
-        shape = (kinds, 2, channels, levels, 2 * width + 1)
+        wide = (kinds, 2, channels, levels, 2 * width + 1)
         queue = torch.cat(
             [
-                f.kind[:, None, None, None, None].expand(*shape, 3),
-                torch.arange(2.0)[None, :, None, None, None, None].expand(*shape, 1),
-                f.channel[None, None, :, None, None].expand(*shape, 1),
-                torch.eye(channels)[None, None, :, None, None].expand(*shape, channels),
-                f.level[None, None, None, :, None].expand(*shape, 2),
-                (places / (2 * TYPICAL))[..., None].expand(*shape, 1),
-                (torch.log1p(places) / 4)[..., None].expand(*shape, 1),
+                f.kind[:, None, None, None, None].expand(*wide, 3),
+                torch.arange(2.0)[None, :, None, None, None, None].expand(*wide, 1),
+                f.channel[None, None, :, None, None].expand(*wide, 1),
+                torch.eye(channels)[None, None, :, None, None].expand(*wide, channels),
+                f.level[None, None, None, :, None].expand(*wide, 2),
+                (places / (2 * TYPICAL))[..., None].expand(*wide, 1),
+                (torch.log1p(places) / 4)[..., None].expand(*wide, 1),
             ],
             dim=-1,
         )

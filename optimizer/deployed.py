@@ -56,7 +56,7 @@ class PolicyManifest(Strict):
     seed: int
     config: dict[str, Any]
     training: dict[str, float]
-    sources: dict[str, Source] = {}
+    sources: dict[str, Source]
     onnx_sha256: Hash
     weights_sha256: Hash
     history: tuple[dict[str, float | None], ...] = ()
@@ -185,4 +185,8 @@ class LearnedPolicy:
             },
         )
         exact = share.astype(np.float64)
-        return Action(send_first(state.level, sent), model, exact / exact.sum(axis=1, keepdims=True))
+        return Action(
+            send_first(state.level, sent.astype(np.int64)),
+            model.astype(np.int64),
+            exact / exact.sum(axis=1, keepdims=True),
+        )

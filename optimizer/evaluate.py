@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import tyro
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -116,7 +115,9 @@ def run_policy(scenario: Scenario, state: State, policy: Policy) -> tuple[Summar
     return summarise(outcome), outcome.reward
 
 
-def compare(scenario: Scenario, state: State, policies: dict[str, Policy], schemes: Sequence[str], seed: int) -> Comparison:
+def compare(
+    scenario: Scenario, state: State, policies: dict[str, Policy], schemes: Sequence[str], seed: int
+) -> Comparison:
     """Everything on the same slots.
 
     Args:
@@ -202,7 +203,7 @@ def print_comparison(found: Comparison, console: Console) -> None:
         pad_edge=False,
         padding=(0, 1),
         title=f"{found.scenario.name}, {found.scenario.sensors} sensors, {found.optimum.slots} held-out slots",
-        caption="Gap: 1 - reward / optimum's, +- its paired 95 % interval. Utilization in slots a slot, of served tasks."
+        caption="Gap: 1 - reward / optimum's, +- its paired 95 % interval. Utilization: slots a slot, of served tasks."
         " Accuracy relative to the complete model.",
     )
     table.add_column("policy", overflow="fold")

@@ -103,4 +103,6 @@ def actor_to_onnx(actor: Actor, numbers: int) -> bytes:
         numbers: Of an observation.
     """
     example = (torch.zeros(2, numbers),)
-    return _export(MeanAction(actor).cpu().eval(), example, ({0: torch.export.Dim("batch")},), ("observation",), ("action",))
+    return _export(
+        MeanAction(actor).cpu().eval(), example, ({0: torch.export.Dim("batch")},), ("observation",), ("action",)
+    )

@@ -127,7 +127,9 @@ class Jopa(nn.Module):
         """
         batch, gateways, levels = counts.shape
         late = tables.queue_drop[net.kind.expand(batch, gateways), rest, channel]  # batch gateways levels places
-        first = torch.where(late >= IN_TIME, torch.arange(late.shape[-1]), late.shape[-1]).amin(dim=-1)  # first bad place
+        first = torch.where(late >= IN_TIME, torch.arange(late.shape[-1]), late.shape[-1]).amin(
+            dim=-1
+        )  # first bad place
         ahead = torch.zeros(batch, gateways, dtype=torch.int64)
         caps, aheads = [], []
         for k in range(levels - 1, -1, -1):
@@ -160,9 +162,10 @@ class Jopa(nn.Module):
         head, place, accepted = self.critic.edge(net.kind, channel, log_share)
         total = plan.sent.sum(dim=-1)
         arrive = total - plan.lost
-        edge = accepted[..., None] * (
-            arrive * (head[..., None] + net.penalty) + plan.places * place[..., None]
-        ) - net.penalty * total
+        edge = (
+            accepted[..., None] * (arrive * (head[..., None] + net.penalty) + plan.places * place[..., None])
+            - net.penalty * total
+        )
         return torch.where(plan.possible[..., None], plan.local + edge[..., None], -1e9)
 
     def forward(
@@ -255,7 +258,7 @@ class Jopa(nn.Module):
     def _left(
         claimed: PerGateway, takes: Bool[Tensor, "batch gateways"] | None = None
     ) -> tuple[PerGateway, PerGateway]:
-        """Shares as claimed, scaled down where the others' claims exceed the edge, and what is left for each gateway."""
+        """Shares as claimed, scaled down where the others' claims exceed the edge, and what is left for each."""
         if takes is None:
             others = claimed.sum(dim=1, keepdim=True) - claimed
             over = others.amax(dim=1, keepdim=True).clamp(min=1.0)

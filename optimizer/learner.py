@@ -214,9 +214,7 @@ class Learner:
         explore = torch.rand(channel.shape) < explore_share
         with torch.no_grad():
             known = CriticTables(tables.gain.detach(), tables.local_drop.detach(), tables.queue_drop.detach())
-            decision = policy(
-                known, net, counts, channel, temperature=temperature, spread=spread, explore=explore
-            )
+            decision = policy(known, net, counts, channel, temperature=temperature, spread=spread, explore=explore)
         action = to_action(decision, state)
         _, reward, _, _, info = course.environment.step(
             {
@@ -278,7 +276,7 @@ class Learner:
         if not torch.isfinite(loss):
             raise OptimizerError(f"the critic's loss is {float(loss)} after {self.done} updates, seed {self.seed}.")
         self.critic_adam.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch's
         nn.utils.clip_grad_norm_(self._networks, 1.0)
         self.critic_adam.step()
         return float(loss.detach())
@@ -306,11 +304,10 @@ class Learner:
         score = advantage * decision.noise / spread * counted
         loss = -(score * mean).sum() / counted.sum().clamp(min=1)
         self.actor_adam.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch's
         self.actor_adam.step()
 
 
 def hash_seed(*parts: int) -> int:
     """A seed from several numbers."""
     return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> np.uint64(1)) % (2**63 - 1)
-

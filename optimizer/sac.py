@@ -1,9 +1,9 @@
 """The paper's soft actor-critic, section IV and Algorithm 1, from top to bottom.
 
 The core (`Actor`, `Critic`, `Replay`, `SoftActorCritic`) works on any environment whose actions are a Box; `PaperSac`
-below it is JOPA: the environment `jopa/OffloadingBox-v0`, whose flat action is decoded into hybrid actions as in section
-IV-A (sigmoid and rounding for offloading and models, softmax for shares), trained with Table III. Losses see the actions
-before rounding. `docs/learning.md` says what it reaches and why; `jopa` is the project's own policy.
+below it is JOPA: the environment `jopa/OffloadingBox-v0`, whose flat action is decoded into hybrid actions as in
+section IV-A (sigmoid and rounding for offloading and models, softmax for shares), trained with Table III. Losses see
+the actions before rounding. `docs/learning.md` says what it reaches and why; `jopa` is the project's own policy.
 
 Fast where it can be, at equal results: the critics' weights take no gradient in the actor's loss, Adam is fused, the
 target update is one call, and matrix products run in bfloat16 where the processor has instructions for it.
@@ -12,6 +12,7 @@ target update is one call, and matrix products run in bfloat16 where the process
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import gymnasium as gym
@@ -64,7 +65,7 @@ class SacConfig:
 def layers(sizes: Sequence[int]) -> nn.Sequential:
     """Fully connected layers with ReLU between them."""
     parts: list[nn.Module] = []
-    for i, (a, b) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for i, (a, b) in enumerate(pairwise(sizes)):
         parts += [nn.Linear(a, b), nn.ReLU(inplace=True)] if i < len(sizes) - 2 else [nn.Linear(a, b)]
     return nn.Sequential(*parts)
 
@@ -150,8 +151,8 @@ class SoftActorCritic:
         self.targets = nn.ModuleList(Critic(states, actions, config.hidden) for _ in range(2)).to(device)
         self.targets.load_state_dict(self.critics.state_dict())  # (23)
         self.targets.requires_grad_(False)
-        self._target_weights = list(self.targets.parameters())
-        self._critic_weights = list(self.critics.parameters())
+        self._target_weights: list[Tensor] = list(self.targets.parameters())
+        self._critic_weights: list[Tensor] = list(self.critics.parameters())
         self.actor_adam = torch.optim.Adam(self.actor.parameters(), lr=config.lr, fused=True)
         self.critic_adam = torch.optim.Adam(self._critic_weights, lr=config.lr, fused=True)
         self.bfloat16 = config.precision == "bfloat16" or (config.precision == "auto" and has_bfloat16(device))
@@ -175,7 +176,7 @@ class SoftActorCritic:
             critic_loss = sum((q(state, action) - goal).square().mean() for q in self.critics)  # (24)
         assert isinstance(critic_loss, Tensor)
         self.critic_adam.zero_grad(set_to_none=True)
-        critic_loss.backward()
+        critic_loss.backward()  # type: ignore[no-untyped-call]  # torch's
         self.critic_adam.step()
 
         self.critics.requires_grad_(False)
@@ -184,7 +185,7 @@ class SoftActorCritic:
             worth = torch.minimum(*(q(state, chosen) for q in self.critics))
             actor_loss = (c.alpha * log_pi - worth).mean()  # (26)
         self.actor_adam.zero_grad(set_to_none=True)
-        actor_loss.backward()
+        actor_loss.backward()  # type: ignore[no-untyped-call]  # torch's
         self.actor_adam.step()
         self.critics.requires_grad_(True)
 
@@ -222,7 +223,8 @@ class Loop:
     ) -> None:
         self.environment, self.config, self.seed = environment, config, seed
         space = environment.action_space
-        assert isinstance(space, gym.spaces.Box) and environment.observation_space.shape is not None
+        assert isinstance(space, gym.spaces.Box)
+        assert environment.observation_space.shape is not None
         self._low, self._high = space.low, space.high
         torch.manual_seed(seed)
         states, actions = environment.observation_space.shape[0], space.shape[0]
@@ -246,19 +248,20 @@ class Loop:
         state = self.observation.astype(np.float32)
         action = self.agent.act(state)  # lines 2 to 4
         scaled = self._low + (action + 1) / 2 * (self._high - self._low)
-        following, reward, _, truncated, info = self.environment.step(scaled.astype(np.float32))  # 5 to 11
+        following, gained, _, truncated, info = self.environment.step(scaled.astype(np.float32))  # 5 to 11
+        reward = float(gained)
         if not np.isfinite(reward):
             raise OptimizerError(f"the environment returned a reward of {reward} in slot {self.done}.")
-        self.replay.store(state, action, float(reward), following.astype(np.float32))  # 12
+        self.replay.store(state, action, reward, following.astype(np.float32))  # 12
         if len(self.replay) >= self.config.batch:  # 13 to 18
             loss, _ = self.agent.update(*(x.to(self.agent.device) for x in self.replay.sample(self.config.batch)))
             if self.done % 100 == 0 and not torch.isfinite(loss):
                 raise OptimizerError(f"the critics' loss is {float(loss)} in slot {self.done}, seed {self.seed}.")
         self.done += 1
-        self._return += float(reward)
+        self._return += reward
         self.observation = following
         if truncated:
             self.returns.append(self._return)
             self.observation, _ = self.environment.reset()
             self._return = 0.0
-        return float(reward), info
+        return reward, info

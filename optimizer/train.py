@@ -16,11 +16,8 @@ from optimizer.training import Job, Row, train
 def plan(config: TrainConfig) -> list[Job]:
     """The policies to train: one a number of sensors (or one for all) and seed."""
     scenarios = [_network(config, n) for n in config.sensors or (None,)]
-    courses: Sequence[tuple[str, tuple[Scenario, ...]]]
-    if config.mixed:
-        courses = [("mixed", tuple(scenarios))]
-    else:
-        courses = [(f"n{s.sensors}", (s,)) for s in scenarios]
+    each = [(f"n{s.sensors}", (s,)) for s in scenarios]
+    courses: Sequence[tuple[str, tuple[Scenario, ...]]] = [("mixed", tuple(scenarios))] if config.mixed else each
     return [Job(f"{name}-seed{seed}", networks, seed) for name, networks in courses for seed in config.seeds]
 
 
@@ -60,6 +57,7 @@ class Reporter:
         self._tasks = {job.name: self.progress.add_task(job.name, total=1.0) for job in jobs}
 
     def __call__(self, job: Job, done: int, total: int, row: Row) -> None:
+        """A block is done."""
         text = describe(row)
         self.progress.update(self._tasks[job.name], completed=done / total, description=f"{job.name}: {text}")
         tenth = 10 * done // total

@@ -27,7 +27,8 @@ class TrainConfig:
     network: Annotated[NetworkConfig, tyro.conf.arg(name="")] = field(default_factory=NetworkConfig)
     """The network."""
     sensors: Annotated[tuple[int, ...], comma_separated(int, "sensors", "N")] = ()
-    """Numbers of sensors, separated by commas: a policy each, or one for all with --mixed. By default the scenario's."""
+    """Numbers of sensors, separated by commas: a policy each, or one for all with --mixed. By default the
+    scenario's."""
     mixed: bool = False
     """One policy, trained on all the numbers of sensors."""
     preset: Preset = "default"

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import gymnasium as gym
 import numpy as np
@@ -152,9 +152,7 @@ class PaperTraining:
     def __init__(self, scenario: Scenario, config: SacConfig, seed: int, device: str, world: World | None) -> None:
         torch.set_num_threads(len(os.sched_getaffinity(0)))
         self._scenario, self._seed, self._config = scenario, seed, config
-        environment = gym.make(
-            "jopa/OffloadingBox-v0", scenario=scenario, episode_length=config.block + 1, world=world
-        )
+        environment = gym.make("jopa/OffloadingBox-v0", scenario=scenario, episode_length=config.block + 1, world=world)
         self.loop = Loop(environment, config, seed, choose_device(device))
         self.total = config.slots
         self.reach = scenario.width
@@ -344,11 +342,11 @@ def _logs(folder: Path, done: int) -> Callable[[str, float, int], None]:
     """TensorBoard's writer; what an earlier process logged after its last checkpoint is purged."""
     from torch.utils.tensorboard import SummaryWriter
 
-    writer = SummaryWriter(str(folder / "tensorboard"), purge_step=done)  # type: ignore[no-untyped-call]  # torch's
+    writer = SummaryWriter(str(folder / "tensorboard"), purge_step=done)
 
     def log(name: str, value: float, step: int) -> None:
-        writer.add_scalar(name, value, step)  # type: ignore[no-untyped-call]  # as above
-        writer.flush()  # type: ignore[no-untyped-call]  # as above
+        writer.add_scalar(name, value, step)
+        writer.flush()
 
     return log
 

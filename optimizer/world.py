@@ -43,9 +43,7 @@ class World:
         if any(not s > 0 for s in self.samples):
             raise OptimizerError("world: samples are factors above 0.")
 
-    def local_factor(
-        self, shape: tuple[int, int], rng: np.random.Generator
-    ) -> Float64[np.ndarray, "batch gateways"]:
+    def local_factor(self, shape: tuple[int, int], rng: np.random.Generator) -> Float64[np.ndarray, "batch gateways"]:
         """How many times as long each local batch takes."""
         if self.samples:
             return self.bias * rng.choice(np.array(self.samples, dtype=np.float64), shape)

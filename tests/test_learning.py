@@ -15,13 +15,13 @@ from optimizer.slots import State, check_action
 from optimizer.system import count_tasks
 from optimizer.world import World, play
 
-QUICK = LearnerConfig(updates=400, slots=128)
+QUICK = LearnerConfig(updates=500, slots=64)
 
 
 @pytest.fixture(scope="module")
 def trained():
     torch.set_num_threads(1)
-    learner = Learner([Scenario.load("paper").with_sensors(40)], QUICK, seed=0)
+    learner = Learner([Scenario.load("paper").with_sensors(100)], QUICK, seed=0)
     gaps = []
     while not learner.finished:
         learner.run_block()
@@ -35,7 +35,7 @@ def test_it_learns_from_interaction_within_seconds(trained):
     learner, _ = trained
     course = learner.courses[0]
     outcome = course.validate(learner.policy)
-    assert 1 - outcome.reward.mean() / course.best() < 0.08
+    assert 1 - outcome.reward.mean() / course.best() < 0.1
     assert outcome.drop_ratio.mean() < 0.002
 
 

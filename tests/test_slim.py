@@ -39,7 +39,17 @@ NEED_TORCH = {  # training and drawing; everything else must do without
         "vgg",
     },
     "profiling": {"figures", "torch_runtime"},
-    "optimizer": {"draw_slot"},
+    "optimizer": {
+        "critic",
+        "draw_slot",
+        "export",
+        "jopa",
+        "learner",
+        "sac",
+        "train",
+        "train_config",
+        "training",
+    },
 }
 
 
