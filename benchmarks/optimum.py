@@ -28,7 +28,8 @@ from rich.table import Table
 
 import optimizer.environment  # noqa: F401 - registers the ids
 from benchmarks.machine import write
-from optimizer import Scenario, draw_states, evaluate, optimum
+from optimizer import Scenario, draw_states, optimum
+from optimizer.system import evaluate
 
 IMAGE = Path(__file__).parents[1] / "docs" / "images" / "optimum-growth.png"
 SIZES = (100, 125, 150, 175, 200)

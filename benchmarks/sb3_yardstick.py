@@ -15,9 +15,10 @@ from stable_baselines3 import SAC
 
 import optimizer.environment  # noqa: F401 - registers the ids
 from benchmarks.machine import write
-from optimizer import Scenario, draw_states, evaluate, optimum
+from optimizer import Scenario, draw_states, optimum
 from optimizer.learner import VALIDATION_SEED, VALIDATION_SLOTS
 from optimizer.spaces import Codec
+from optimizer.system import evaluate
 
 
 def main() -> None:

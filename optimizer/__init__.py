@@ -2,13 +2,14 @@
 
 In: a scenario (shipped, a TOML file, or measured profiles). Out: decisions, and what becomes of every task. Start
 reading at `scenario.Scenario` (the network), `system` (the paper's equations), `optimum` (the best decision of a slot)
-and `environment` (the same as a Gymnasium environment). `python -m optimizer.solve` solves slots.
+`environment` (the same as a Gymnasium environment), `jopa` (the learned policy) and `sac` (the paper's). `python -m
+optimizer.solve` solves slots, `optimizer.train` learns, `optimizer.evaluate` compares, `optimizer.trial` tries for real.
 """
 
 from optimizer.errors import OptimizerError
 from optimizer.optimum import Optimum, optimum
 from optimizer.scenario import Scenario
 from optimizer.slots import Action, State, draw_states
-from optimizer.system import Outcome, evaluate
+from optimizer.system import Outcome
 
-__all__ = ["Action", "OptimizerError", "Optimum", "Outcome", "Scenario", "State", "draw_states", "evaluate", "optimum"]
+__all__ = ["Action", "OptimizerError", "Optimum", "Outcome", "Scenario", "State", "draw_states", "optimum"]

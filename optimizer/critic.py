@@ -95,7 +95,10 @@ class GatewayCritic(nn.Module):
         self.epsilon = scenario.tables.epsilon
         self.local_net = network(3 + 2 + models + 3, 1)
         self.drop_net = network(3 + 2 + models + 3 + 3, 1)
-        self.queue_net = network(3 + 1 + 1 + channels + 2 + 2, 1)
+        self.place_time = nn.Parameter(torch.full((count,), -6.5))  # in slots; patient at first
+        self.place_channel = nn.Parameter(torch.zeros(count, channels))
+        self.wait_more = nn.Parameter(torch.zeros(count, 2, channels))
+        self.wait_steepness = nn.Parameter(torch.tensor(3.0))
         self.gain_free = nn.Parameter(torch.zeros(count, models, width + 1))
         self.drop_free = nn.Parameter(torch.zeros(count, models, width + 1, levels))
         self.queue_free = nn.Parameter(torch.zeros(count, 2, channels, levels, 2 * width + 1))
@@ -139,20 +142,12 @@ class GatewayCritic(nn.Module):
         )
         free = fit(self.drop_free.transpose(2, 3), (width + 1,)).transpose(2, 3)
         local_drop = torch.sigmoid(4 * self.drop_net(with_level)[..., 0] + free)
-        wide = (kinds, 2, channels, levels, 2 * width + 1)
-        queue = torch.cat(
-            [
-                f.kind[:, None, None, None, None].expand(*wide, 3),
-                torch.arange(2.0)[None, :, None, None, None, None].expand(*wide, 1),
-                f.channel[None, None, :, None, None].expand(*wide, 1),
-                torch.eye(channels)[None, None, :, None, None].expand(*wide, channels),
-                f.level[None, None, None, :, None].expand(*wide, 2),
-                (places / (2 * TYPICAL))[..., None].expand(*wide, 1),
-                (torch.log1p(places) / 4)[..., None].expand(*wide, 1),
-            ],
-            dim=-1,
-        )
-        queue_drop = torch.sigmoid(4 * self.queue_net(queue)[..., 0] - 2 + fit(self.queue_free, (2 * width + 1,)))
+        # Waiting grows with the place, and a level can wait as long as its deadline says, (7) and (17a): how long a
+        # place takes and what comes on top is learned, and what is learned of one level tells of the others.
+        slower = torch.exp(self.place_time[:, None] + self.place_channel)  # kinds channels
+        waited = slower[:, None, :, None] * (places / 2) + self.wait_more[..., None]  # kinds 2 channels places
+        late = torch.exp(self.wait_steepness) * (waited[..., None, :] - f.level[:, 0, None])
+        queue_drop = torch.sigmoid(late + fit(self.queue_free, (2 * width + 1,)))
         return CriticTables(gain, local_drop, queue_drop)
 
     def edge(

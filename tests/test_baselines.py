@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from optimizer import OptimizerError, Scenario, draw_states, evaluate, optimum
+from optimizer import OptimizerError, Scenario, draw_states, optimum
 from optimizer.agdm import Agdm
 from optimizer.baselines import AllEdge, AllLocal, BestPossible, Exhaustive, Greedy
 from optimizer.policy import Policy
 from optimizer.schemes import SCHEMES, make_scheme, mid_pruned
 from optimizer.slots import check_action
+from optimizer.system import evaluate
 
 PAPER = Scenario.load("paper")
 HEAVY = Scenario.load("paper-heavy")

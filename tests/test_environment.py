@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from optimizer import OptimizerError, Scenario, draw_states, evaluate, optimum
+from optimizer import OptimizerError, Scenario, draw_states, optimum
 from optimizer.environment import OffloadingEnv, OffloadingVectorEnv
 from optimizer.slots import StateSource
 from optimizer.spaces import Codec, Simplex, box_parts
+from optimizer.system import evaluate
 
 IDS = ["jopa/Offloading-v0", "jopa/OffloadingBox-v0"]
 SMALL = {"sensors": 10, "episode_length": 5}

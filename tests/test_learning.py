@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from optimizer import OptimizerError, Scenario, draw_states, evaluate, optimum
+from optimizer import OptimizerError, Scenario, draw_states, optimum
 from optimizer.critic import GatewayCritic
 from optimizer.environment import OffloadingVectorEnv
 from optimizer.export import to_onnx
@@ -12,10 +12,10 @@ from optimizer.jopa import Jopa
 from optimizer.kinds import find_kinds, kinds_of
 from optimizer.learner import Course, Learner, LearnerConfig, count_levels, to_action
 from optimizer.slots import State, check_action
-from optimizer.system import count_tasks
+from optimizer.system import count_tasks, evaluate
 from optimizer.world import World, play
 
-QUICK = LearnerConfig(updates=500, slots=64)
+QUICK = LearnerConfig(updates=600, slots=128)
 
 
 @pytest.fixture(scope="module")

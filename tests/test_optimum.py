@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from paper_model import best_by_brute_force, random_scenario, slot_reward
 
-from optimizer import Action, OptimizerError, Scenario, State, draw_states, evaluate, optimum
+from optimizer import Action, OptimizerError, Scenario, State, draw_states, optimum
 from optimizer.levels import UNREACHABLE, fill_queue, unshed_tables
 from optimizer.schemes import SCHEMES, make_scheme
 from optimizer.slots import check_action
+from optimizer.system import evaluate
 
 REWARDS = ["utilization", "goodput", "delay"]
 GROUPS = [(2, 2, 2), (3, 1, 2), (4, 3), (5, 2), (1, 1, 1, 2)]

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from paper_model import random_scenario, slot_reward
 
-from optimizer import Action, OptimizerError, Scenario, State, draw_states, evaluate
+from optimizer import Action, OptimizerError, Scenario, State, draw_states
 from optimizer.slots import check_action, check_state, parse_states, send_first
-from optimizer.system import queueing_delay, tasks_ahead
+from optimizer.system import evaluate, queueing_delay, tasks_ahead
 from optimizer.tables import uplink_rate
 
 PAPER = Scenario.load("paper")

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from optimizer import OptimizerError, Scenario, draw_states, evaluate, optimum
+from optimizer import OptimizerError, Scenario, draw_states, optimum
 from optimizer.config import NetworkConfig
 from optimizer.deployed import LearnedPolicy, find_policies, read_manifest
 from optimizer.evaluate import compare, load_policies
 from optimizer.learner import LearnerConfig
 from optimizer.sac import SacConfig
 from optimizer.slots import State, check_action
+from optimizer.system import evaluate
 from optimizer.train import plan
 from optimizer.train_config import TrainConfig
 from optimizer.training import Job, train
