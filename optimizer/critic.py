@@ -144,7 +144,8 @@ class GatewayCritic(nn.Module):
         local_drop = torch.sigmoid(4 * self.drop_net(with_level)[..., 0] + free)
         # Waiting grows with the place, and a level can wait as long as its deadline says, (7) and (17a): how long a
         # place takes and what comes on top is learned, and what is learned of one level tells of the others.
-        slower = torch.exp(self.place_time[:, None] + self.place_channel)  # kinds channels
+        # What one channel state teaches holds for the others until they show otherwise: states apart learn slowly.
+        slower = torch.exp(self.place_time[:, None] + 0.2 * self.place_channel)  # kinds channels
         waited = slower[:, None, :, None] * (places / 2) + self.wait_more[..., None]  # kinds 2 channels places
         late = torch.exp(self.wait_steepness) * (waited[..., None, :] - f.level[:, 0, None])
         queue_drop = torch.sigmoid(late + fit(self.queue_free, (2 * width + 1,)))
