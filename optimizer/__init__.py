@@ -3,7 +3,7 @@
 In: a scenario (shipped, a TOML file, or measured profiles). Out: decisions, and what becomes of every task. Start
 reading at `scenario.Scenario` (the network), `system` (the paper's equations), `optimum` (the best decision of a slot)
 `environment` (the same as a Gymnasium environment), `jopa` (the learned policy) and `sac` (the paper's). `python -m
-optimizer.solve` solves slots, `optimizer.train` learns, `optimizer.evaluate` compares, `optimizer.trial` tries for real.
+optimizer.solve` solves slots, `optimizer.train` learns, `optimizer.evaluate` compares, `optimizer.trial` tries.
 """
 
 from optimizer.errors import OptimizerError

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 Verdict = Literal["holds", "holds in part", "does not hold", "not tried"]
@@ -66,12 +67,7 @@ def check_claims(results: dict[str, Any]) -> list[Claim]:
         evidence = _series(sizes, metric, scale, digits, us, "jopav1", "agdm")
         verdict, said = _everywhere(
             sizes,
-            lambda r: (
-                sign * value(r, us, metric)
-                >= sign * max(sign * value(r, "jopav1", metric), sign * value(r, "agdm", metric)) * sign - 1e-12
-            )
-            if sign > 0
-            else value(r, us, metric) <= min(value(r, "jopav1", metric), value(r, "agdm", metric)) + 1e-12,
+            lambda r: all(sign * (value(r, us, metric) - value(r, s, metric)) >= -1e-12 for s in ("jopav1", "agdm")),
             evidence,
         )
         add(figure, text, verdict, said)
@@ -87,9 +83,10 @@ def check_claims(results: dict[str, Any]) -> list[Claim]:
     )  # fmt: skip
     compare("9(d)", "JOPA has the highest overall utilization", "overall_utilization", 1, 3)
     share = [value(r, us, "offloading_ratio") for r in sizes]
-    rises = all(b >= a - 0.005 for a, b in zip(share[:-1], share[1:], strict=True))
+    rises = all(b >= a - 0.005 for a, b in pairwise(share))
     add(
-        "9(e)", "The share offloaded rises with the load", "holds" if rises and share[-1] > share[0] else "does not hold",
+        "9(e)", "The share offloaded rises with the load",
+        "holds" if rises and share[-1] > share[0] else "does not hold",
         _series(sizes, "offloading_ratio", 100, 1, us, "jopav1", "agdm") + " %",
     )  # fmt: skip
     compare("9(e)", "JOPA offloads more than JOPAV1 and AGDM", "offloading_ratio", 100, 1)
@@ -173,11 +170,15 @@ def _rates(sizes: Sizes, add: Add) -> None:
 
     low, middle, high = rates[0], rates[len(rates) // 2], rates[-1]
     row = sizes[-1]
+    accurate = of(row, low, "accuracy") >= of(row, high, "accuracy")
+    slow = of(row, low, "delay") >= of(row, high, "delay")
+    edges = min(of(row, low, "drop_ratio"), of(row, high, "drop_ratio"))
+    least = of(row, middle, "drop_ratio") <= edges + 1e-12
     for figure, text, metric, scale, good in (
-        ("12(a)", "The least pruned model alone is the most accurate", "accuracy", 1.0, of(row, low, "accuracy") >= of(row, high, "accuracy")),
-        ("12(b)", "The least pruned model alone has the longest delay", "delay", 1e3, of(row, low, "delay") >= of(row, high, "delay")),
-        ("12(c)", "A middle rate drops the least", "drop_ratio", 100.0, of(row, middle, "drop_ratio") <= min(of(row, low, "drop_ratio"), of(row, high, "drop_ratio")) + 1e-12),
-    ):  # fmt: skip
+        ("12(a)", "The least pruned model alone is the most accurate", "accuracy", 1.0, accurate),
+        ("12(b)", "The least pruned model alone has the longest delay", "delay", 1e3, slow),
+        ("12(c)", "A middle rate drops the least", "drop_ratio", 100.0, least),
+    ):
         numbers = ", ".join(f"p = {r}: {scale * of(row, r, metric):.4g}" for r in rates)
         unit = {"accuracy": "", "delay": " ms", "drop_ratio": " %"}[metric]
         add(figure, text, "holds" if good else "does not hold", f"N = {row['sensors']}: {numbers}{unit}")

@@ -1,9 +1,10 @@
 """What a decision brings at one gateway, learned from what gateways report: a critic that is additive over tasks.
 
 Tasks of one level at one gateway are exchangeable and the reward is a sum over tasks, so the critic is one too: an
-offloaded task brings what its place in the queue and its gateway's share bring, a local one what its batch, model and level
-bring. Each of these few thousand numbers is a small network's output plus a free correction, so that neighbours learn
-from each other and every entry can still be exact. Nothing of the latency laws, deadlines or rates is built in.
+offloaded task brings what its place in the queue and its gateway's share bring, a local one what its batch, model and
+level bring. Each of these few thousand numbers is a small function's output plus a free correction, so that neighbours
+learn from each other and every entry can still be exact. The shape of eq. (3) and (7) is built in (time falls with the
+share, waiting grows with the place); how long anything takes is learned.
 
 Indices: kind of gateway, model, level, channel state; `tasks` in a local batch; `place`, twice the mean queue position
 of eq. (7) less the wait for nobody (so that it is whole); `rest`, 1 for the gateway that takes what the others leave of
@@ -114,7 +115,7 @@ class GatewayCritic(nn.Module):
     def tables(self, width: int) -> CriticTables:
         """The numbers for gateways of up to so many tasks."""
         f = self.features
-        kinds, models, levels, channels = len(f.kind), len(f.model), len(f.level), len(f.channel)
+        kinds, models, levels = len(f.kind), len(f.model), len(f.level)
         tasks = torch.arange(width + 1, dtype=torch.float32)
         places = torch.arange(2 * width + 1, dtype=torch.float32)
         work = tasks[None, :] * (1 - f.model[:, :1]) / TYPICAL

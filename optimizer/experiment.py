@@ -20,7 +20,10 @@ from profiling.profile import Profile
 
 @dataclass(frozen=True)
 class ExperimentConfig:
-    """Section V's evaluation: schemes and trained policies at every size; saves results, draws figures, checks claims."""
+    """Section V's evaluation: schemes and trained policies at every size.
+
+    Saves the results, draws the figures and checks the paper's claims.
+    """
 
     network: Annotated[NetworkConfig, tyro.conf.arg(name="")] = field(default_factory=NetworkConfig)
     """The network."""

@@ -112,7 +112,8 @@ def figure_7(results: dict[str, Any], claims: Sequence[Claim]) -> Drawn | None:
     rows: Rows = []
     for axis, kind, title in zip(axes, ("all", "single"), ("all models", "one model"), strict=True):
         shades = mpl.colormaps["viridis"](np.linspace(0, 0.85, max(len(training[kind]), 1)))
-        for colour, (sensors, curves) in zip(shades, sorted(training[kind].items(), key=lambda x: int(x[0])), strict=False):
+        ordered = sorted(training[kind].items(), key=lambda x: int(x[0]))
+        for colour, (sensors, curves) in zip(shades, ordered, strict=False):
             length = min(len(c) for c in curves)
             slots = np.array([x for x, _ in curves[0][:length]])
             rewards = np.array([[y for _, y in c[:length]] for c in curves])
@@ -197,7 +198,8 @@ def figure_10(results: dict[str, Any], claims: Sequence[Claim]) -> Drawn:
             values = [np.nan if v[got] is None else v[got] for v in levels]
             colour = LOOKS[scheme][1] if scheme == "agdm" else LOOKS["jopa"][1]
             axis.bar(x, values, color=colour, label="served tasks, mean")
-            axis.plot(x, [v[asked] for v in levels], color="red", marker="_", markersize=14, linestyle="", label="asked")
+            wanted = [v[asked] for v in levels]
+            axis.plot(x, wanted, color="red", marker="_", markersize=14, linestyle="", label="asked")
             axis.set_xticks(x, names)
             axis.set_ylabel(label)
             if got == "accuracy":
@@ -229,12 +231,17 @@ def figure_12(results: dict[str, Any], claims: Sequence[Claim]) -> Drawn:
     """JOPAV1 with each of several models, solved exactly."""
     figure, axes = new_figure(3)
     rows: Rows = []
-    panels = (("accuracy", "(a) accuracy", 1.0), ("delay", "(b) delay, ms", 1e3), ("drop_ratio", "(c) dropped, %", 100.0))
+    panels = (
+        ("accuracy", "(a) accuracy", 1.0),
+        ("delay", "(b) delay, ms", 1e3),
+        ("drop_ratio", "(c) dropped, %", 100.0),
+    )
     rates = sorted(results["sizes"][-1]["rates"], key=float)
     for axis, (metric, label, scale) in zip(axes, panels, strict=True):
         for rate, colour in zip(rates, RATE_COLOURS, strict=False):
             x = [r["sensors"] for r in results["sizes"]]
-            y = [scale * (r["rates"][rate][metric]["mean"] or np.nan) if metric != "drop_ratio" else scale * r["rates"][rate][metric]["mean"] for r in results["sizes"]]  # fmt: skip  # noqa: E501
+            means = [r["rates"][rate][metric]["mean"] for r in results["sizes"]]
+            y = [np.nan if m is None else scale * m for m in means]
             axis.plot(x, y, color=colour, marker="o", label=f"p = {rate}", markersize=4)
             rows += [
                 {"sensors": n, "rate": rate, "metric": metric, "mean": v / scale} for n, v in zip(x, y, strict=True)
@@ -252,9 +259,8 @@ def figure_capacity(results: dict[str, Any]) -> Drawn | None:
     if not rows:
         return None
     figure, axes = new_figure()
-    axes[0].plot(
-        [r["sensors_a_gateway"] for r in rows], [100 * r["drop_ratio"] for r in rows], color=LOOKS["jopa"][1], marker="o"
-    )
+    sizes, dropped = [r["sensors_a_gateway"] for r in rows], [100 * r["drop_ratio"] for r in rows]
+    axes[0].plot(sizes, dropped, color=LOOKS["jopa"][1], marker="o")
     axes[0].axhline(1.0, color="red", linewidth=0.8, linestyle=":")
     axes[0].set_xlabel("sensors a gateway")
     axes[0].set_ylabel("dropped by the optimum, %")
@@ -274,7 +280,7 @@ def figure_3(scenario: dict[str, Any], gateway: Profile | None) -> Drawn:
     if gateway is not None and gateway.accuracy_curve is not None:
         curves.append(("least-squares cubic of the profile (absolute)", list(gateway.accuracy_curve.coefficients)))
     elif len(points) >= 4:
-        fitted = np.polynomial.Polynomial.fit(*zip(*points, strict=True), 3).convert().coef
+        fitted = np.polynomial.Polynomial.fit([p for p, _ in points], [a for _, a in points], 3).convert().coef
         curves.append(("least-squares cubic", [float(c) for c in fitted]))
         curves.append(("the paper's eq. (29)", [1.01, -0.1313, 0.1953, -0.1729]))
     for (name, coefficients), colour in zip(curves, RATE_COLOURS, strict=False):

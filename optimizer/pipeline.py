@@ -20,10 +20,12 @@ from rich.console import Console
 
 from data.command import StoppedError, run_command
 from data.exclusive import only_process
-from data.files import sha256, write_json
+from data.files import sha256, write_json, write_whole
 from data.options import comma_separated
 from optimizer.errors import OptimizerError
+from optimizer.experiments import small_network
 from optimizer.report import read_json, write_report
+from optimizer.scenario import Scenario
 from optimizer.trial_figure import write_trial_figure
 from profiling.environment import library_version
 
@@ -120,15 +122,18 @@ def stages(config: PipelineConfig) -> list[Stage]:
             ("profiling.run", "--models", str(bundle), "--device", "cuda", "--runtime", "torch", "--out", str(edge)),
         )
     else:
-        edge_commands = (
-            ("profiling.spec", "--device", "rtx-3070", "--models", str(bundle), "--out", str(edge)),
-        )
+        edge_commands = (("profiling.spec", "--device", "rtx-3070", "--models", str(bundle), "--out", str(edge)),)
     policy = policies / f"n{config.sensors}-seed0"
     sizes = ",".join(str(config.sensors * k // 4) for k in (2, 3, 4, 5, 6))
     return [
         Stage(
             "prune",
-            (("pruning.run", "--rates", rates, *recordings, "--size", str(config.size), "--round-to", "16", "--out", str(bundle)),),
+            (
+                (
+                    "pruning.run", "--rates", rates, *recordings, "--size", str(config.size), "--round-to", "16",
+                    "--out", str(bundle),
+                ),
+            ),
             (),
             (manifest,),
         ),
@@ -307,9 +312,6 @@ def run_pipeline(config: PipelineConfig, console: Console) -> Path:
 
 def write_small(config: PipelineConfig, path: Path) -> None:
     """Fig. 8's network: the same with 3 gateways and 6 sensors, as a scenario file."""
-    from optimizer.experiments import small_network
-    from optimizer.scenario import Scenario
-
     name = "paper" if config.scenario == "measured" else config.scenario
     content = small_network(Scenario.load(name)).dump()
     lines = [f"{key} = {json.dumps(value)}" for key, value in content.items() if not isinstance(value, dict | list)]
@@ -321,8 +323,6 @@ def write_small(config: PipelineConfig, path: Path) -> None:
             lines += [f"[[{key}]]", *(f"{k} = {json.dumps(v)}" for k, v in entry.items())]
     text = "\n".join(lines) + "\n"
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        from data.files import write_whole
-
         write_whole(path, text.encode())
 
 

@@ -105,7 +105,7 @@ def carried(capacity: list[dict[str, float]], limit: float = 0.001) -> str:
             "dropped (the largest batch that was profiled)."
         )
     return (
-        f"Up to {max(good):.0f} sensors a gateway can be served with at most {100 * limit:g} % of the tasks dropped; at "
+        f"Up to {max(good):.0f} sensors a gateway can be served with at most {100 * limit:g} % of the tasks lost; at "
         f"{min(bad):.0f} even the optimum drops more."
     )
 

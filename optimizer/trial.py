@@ -90,7 +90,7 @@ class TaskRow:
 
 
 def random_actions(scenario: Scenario, state: State, rng: np.random.Generator) -> Action:
-    """Any number of tasks sent, the most critical first, any model, shares that keep up with the link where they can."""
+    """Any number of tasks sent, the most critical first, any model, equal shares."""
     batch, gateways = state.channel.shape
     levels = len(scenario.qos)
     counts = np.stack([(state.level == k).sum(axis=2) for k in range(levels)], axis=-1)
@@ -162,13 +162,13 @@ class Trial:
         expected = outcome.served_tasks(state, action.offload)[0]
         rows = []
         for g in range(self.scenario.gateways):
-            rows += self._local(number, g, state, action, outcome, predicted[g], expected[g], probe)
+            rows += self._local(number, g, state, action, predicted[g], expected[g], probe)
             rows += self._offloaded(number, g, state, action, outcome, predicted[g], expected[g], probe)
         return rows
 
     def _local(
-        self, number: int, g: int, state: State, action: Action, outcome: Outcome, predicted: np.ndarray,
-        expected: np.ndarray, probe: bool,
+        self, number: int, g: int, state: State, action: Action, predicted: np.ndarray, expected: np.ndarray,
+        probe: bool,
     ) -> list[TaskRow]:  # fmt: skip
         level = state.level[0, g]
         tasks = np.flatnonzero((level != PADDING) & ~action.offload[0, g])

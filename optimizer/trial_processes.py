@@ -1,5 +1,6 @@
 """The processes of a trial, started, asked and stopped."""
 
+import contextlib
 import multiprocessing
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
@@ -39,7 +40,7 @@ class Worker:
             raise OptimizerError(f"{self._name}: the process ended (exit code {self._process.exitcode}).") from None
         if isinstance(answer, str):
             raise OptimizerError(f"{self._name}: rate {rate:g}, batch {batch}: {answer}")
-        return answer  # type: ignore[no-any-return]  # pipes are untyped
+        return answer
 
     def __enter__(self) -> "Worker":
         return self
@@ -47,10 +48,8 @@ class Worker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
+        with contextlib.suppress(OSError):
             self._pipe.send(None)
-        except OSError:
-            pass
         self._process.join(timeout=5)
         if self._process.is_alive():
             self._process.terminate()
