@@ -146,7 +146,7 @@ class GatewayCritic(nn.Module):
         # Waiting grows with the place, and a level can wait as long as its deadline says, (7) and (17a): how long a
         # place takes and what comes on top is learned, and what is learned of one level tells of the others.
         # What one channel state teaches holds for the others until they show otherwise: states apart learn slowly.
-        slower = torch.exp(self.place_time[:, None] + 0.2 * self.place_channel)  # kinds channels
+        slower = torch.exp(self.place_time[:, None] + 0.03 * self.place_channel)  # kinds channels
         waited = slower[:, None, :, None] * (places / 2) + self.wait_more[..., None]  # kinds 2 channels places
         late = torch.exp(self.wait_steepness) * (waited[..., None, :] - f.level[:, 0, None])
         queue_drop = torch.sigmoid(late + fit(self.queue_free, (2 * width + 1,)))

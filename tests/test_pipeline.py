@@ -80,7 +80,7 @@ def test_a_missing_stage_is_made_again_and_another_versions_folder_is_refused(fi
 
 
 def test_a_failed_stage_is_named(tmp_path):
-    with pytest.raises(OptimizerError, match="stage x: python -m optimizer.solve --slots 0 ended with exit code 2"):
+    with pytest.raises(OptimizerError, match=r"stage x: python -m optimizer\.solve --slots 0 ended with exit code 2"):
         pipelines._run(("optimizer.solve", "--slots", "0"), "x")
     with pytest.raises(OptimizerError, match=r"stage profile: .*models\.json is missing"):
         pipelines.fingerprint(stages(PipelineConfig(out=tmp_path))[1])
