@@ -15,9 +15,7 @@ $(READY): pyproject.toml
 	touch $@
 
 demo: $(READY)
-	$(BIN)/python -m pruning.run --rates 0.1,0.3,0.5,0.7,0.8,0.9 --data simulated --size 32 --round-to 16 \
-		--out $(DEMO)/bundle
-	$(BIN)/python -m profiling.run --models $(DEMO)/bundle --out $(DEMO)/gateway.json
+	$(BIN)/python -m optimizer.pipeline --out $(DEMO)
 
 test: $(READY)
 	$(BIN)/python -m pytest
@@ -36,6 +34,7 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.cwru
 	$(BIN)/python -m benchmarks.latency
 	$(BIN)/python -m benchmarks.optimum
+	$(BIN)/python -m benchmarks.learning
 
 clean:
 	rm -rf .venv runs build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -42,13 +42,18 @@ NEED_TORCH = {  # training and drawing; everything else must do without
     "optimizer": {
         "critic",
         "draw_slot",
+        "experiment",
         "export",
+        "figures",
         "jopa",
         "learner",
+        "pipeline",
+        "report",
         "sac",
         "train",
         "train_config",
         "training",
+        "trial_figure",
     },
 }
 
