@@ -3,8 +3,9 @@
 `python -m benchmarks.sb3_yardstick [--slots 10000] [--sensors 100] [--seed 0]`
 
 Networks and batch of the paper's size (3 x 1024, batch 512, buffer 10,000), everything else as SB3 ships it. Every 500
-slots its mean action is tried on 200 validation slots, the same as `optimizer.train` uses; the times leave that
-out; on a busy machine the CPU time (all threads) is the fairer one. Results are written after each, so that a run that was stopped says how far it came.
+slots its mean action is tried on 200 validation slots, the same as `optimizer.train` uses; the times leave that out,
+and on a busy machine the CPU time (of all threads) is the fairer one. Results are written after each, so that a run that
+was stopped says how far it came.
 """
 
 import argparse
