@@ -4,7 +4,7 @@
 
 Networks and batch of the paper's size (3 x 1024, batch 512, buffer 10,000), everything else as SB3 ships it. Every 500
 slots its mean action is tried on 200 validation slots, the same as `optimizer.train` uses; the times leave that out,
-and on a busy machine the CPU time (of all threads) is the fairer one. Results are written after each, so that a run that
+and on a busy machine the CPU time (of all threads) is the fairer one. Results are written after each, so a run that
 was stopped says how far it came.
 """
 

@@ -71,6 +71,7 @@ def new_figure(columns: int = 1, rows: int = 1) -> tuple[Figure, list[Axes]]:
     for axis in axes:
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
+        axis.ticklabel_format(useOffset=False, axis="y")
     return figure, axes
 
 
@@ -177,6 +178,7 @@ def figure_9(results: dict[str, Any], claims: Sequence[Claim]) -> Drawn:
         rows += _lines(axis, results["sizes"], metric, label, scale)
     axes[5].axhline(1.0, color="red", linewidth=0.8, linestyle=":")
     axes[5].set_yscale("symlog", linthresh=0.1)
+    axes[5].set_ylim(bottom=0)
     axes[0].legend(fontsize=7)
     text = said(claims, "9(a)", "9(b)", "9(c)", "9(d)", "9(e)", "9(f)")
     return Drawn("fig9-comparison", f"Fig. 9. Schemes against load. {text}", figure, rows)
@@ -248,6 +250,7 @@ def figure_12(results: dict[str, Any], claims: Sequence[Claim]) -> Drawn:
             ]
         axis.set_xlabel("sensors, N")
         axis.set_ylabel(label)
+    axes[2].set_ylim(bottom=0, top=max(axes[2].get_ylim()[1], 1.0))
     axes[0].legend(fontsize=7)
     text = said(claims, "12(a)", "12(b)", "12(c)")
     return Drawn("fig12-one-model", f"Fig. 12. One model alone, solved exactly. {text}", figure, rows)

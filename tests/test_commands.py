@@ -16,7 +16,13 @@ from safetensors.numpy import load_file
 from data import DataError, cwru
 from data.command import StoppedError, run_command
 from data.fetch import FetchConfig
+from optimizer.evaluate import EvaluateConfig
+from optimizer.experiment import ExperimentConfig
+from optimizer.figures import FiguresConfig as PaperFiguresConfig
+from optimizer.pipeline import PipelineConfig
 from optimizer.solve import SolveConfig
+from optimizer.train_config import TrainConfig
+from optimizer.trial import TrialConfig
 from profiling.compare import CompareConfig
 from profiling.config import RunConfig as ProfileConfig
 from profiling.figures import FiguresConfig
@@ -74,6 +80,13 @@ WORDS = st.one_of(
             "--shares",
             "--schemes",
             "--states",
+            "--policy",
+            "--mixed",
+            "--preset",
+            "--default.updates",
+            "--results",
+            "--probes",
+            "--world.bias",
             "int8,fp32",
             "cuda",
             "x.json",
@@ -102,7 +115,10 @@ WORDS = st.one_of(
 )
 
 
-CONFIGS = [RunConfig, FetchConfig, ProfileConfig, CompareConfig, SpecConfig, FiguresConfig, SchemaConfig, SolveConfig]
+CONFIGS = [
+    RunConfig, FetchConfig, ProfileConfig, CompareConfig, SpecConfig, FiguresConfig, SchemaConfig, SolveConfig,
+    TrainConfig, EvaluateConfig, ExperimentConfig, PaperFiguresConfig, TrialConfig, PipelineConfig,
+]  # fmt: skip
 
 
 @settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -120,8 +136,13 @@ def test_random_arguments_end_with_0_or_2_and_never_a_traceback(words, config):
 
 
 @pytest.mark.parametrize(
-    "module", ["pruning.run", "data.fetch", "profiling.run", "profiling.compare", "profiling.spec", "optimizer.solve"]
-)
+    "module",
+    [
+        "pruning.run", "data.fetch", "profiling.run", "profiling.compare", "profiling.spec", "optimizer.solve",
+        "optimizer.train", "optimizer.evaluate", "optimizer.experiment", "optimizer.figures", "optimizer.trial",
+        "optimizer.pipeline",
+    ],
+)  # fmt: skip
 def test_help_is_worth_reading(module):
     done = command(module, "--help")
     assert done.returncode == 0
