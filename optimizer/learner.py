@@ -17,12 +17,12 @@ from torch import Tensor, nn
 
 from optimizer.critic import CriticTables
 from optimizer.environment import OffloadingVectorEnv
-from optimizer.errors import OptimizerError
+from optimizer.errors import BadSlotError, OptimizerError
 from optimizer.jopa import Counts, Decision, Jopa, Network, PerGateway
 from optimizer.kinds import find_kinds, kinds_of
 from optimizer.optimum import optimum
 from optimizer.scenario import Scenario
-from optimizer.slots import Action, State, draw_states, send_first
+from optimizer.slots import Action, State, describe_slot, draw_states, send_first
 from optimizer.system import Outcome, count_tasks, evaluate
 from optimizer.world import World
 
@@ -224,7 +224,9 @@ class Learner:
             }
         )
         if not np.isfinite(reward).all():
-            raise OptimizerError(f"the environment returned a reward of {reward[~np.isfinite(reward)][0]}.")
+            bad = int(np.flatnonzero(~np.isfinite(reward))[0])
+            slot = describe_slot(state, bad, course.scenario)
+            raise BadSlotError(f"the environment returned a reward of {reward[bad]}.", slot)
         worth = torch.from_numpy(info["gateway_reward"]).float() / course.unit
         dropped = torch.from_numpy(info["gateway_dropped"]).float()
         if self.done == 0:  # a gateway's tasks gain about ten

@@ -148,6 +148,17 @@ def parse_states(content: Any, scenario: Scenario, name: str) -> State:
     return State(channel, level)
 
 
+def describe_slot(state: State, index: int, scenario: Scenario) -> dict[str, Any]:
+    """One slot as `parse_states` reads it."""
+    levels = [x.criticality for x in scenario.qos]
+    return {
+        "channel": [scenario.link.states[int(c)] for c in state.channel[index]],
+        "criticality": [
+            [levels[int(k)] for k in state.level[index, g, :size]] for g, size in enumerate(scenario.groups)
+        ],
+    }
+
+
 def _channel_index(value: Any, scenario: Scenario, where: str) -> int:
     if value not in scenario.link.states:
         raise OptimizerError(f"{where}: expected one of {', '.join(scenario.link.states)}; got {value!r}.")

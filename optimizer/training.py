@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import gymnasium as gym
 import numpy as np
@@ -25,7 +25,7 @@ from data.errors import UserError
 from data.exclusive import claim, only_process
 from data.files import sha256, write_json, write_whole
 from optimizer.deployed import MANIFEST, ONNX, SCHEMA, WEIGHTS, PolicyManifest, Source, read_manifest
-from optimizer.errors import OptimizerError
+from optimizer.errors import BadSlotError, OptimizerError
 from optimizer.export import actor_to_onnx, to_onnx
 from optimizer.learner import VALIDATION_SEED, VALIDATION_SLOTS, Learner, hash_seed
 from optimizer.optimum import optimum
@@ -333,7 +333,10 @@ def train(job: Job, config: TrainConfig, progress: Progress) -> PolicyManifest:
                         logs(key, value, training.done)
                 progress(job, training.done, training.total, history[-1])
         except UserError as error:
-            write_json(folder / FAILED, {"reason": str(error), "seed": job.seed, "done": training.done})
+            failed: dict[str, Any] = {"reason": str(error), "seed": job.seed, "done": training.done}
+            if isinstance(error, BadSlotError):
+                failed["slots"] = [error.slot]
+            write_json(folder / FAILED, failed)
             raise
         return _finish(folder, job, config, training, history, sources)
 

@@ -13,10 +13,11 @@ from safetensors.numpy import load_file
 from optimizer import OptimizerError, Scenario, draw_states, optimum
 from optimizer.config import NetworkConfig
 from optimizer.deployed import LearnedPolicy, find_policies, read_manifest
+from optimizer.environment import OffloadingVectorEnv
 from optimizer.evaluate import compare, load_policies
 from optimizer.learner import LearnerConfig
 from optimizer.sac import SacConfig
-from optimizer.slots import State, check_action
+from optimizer.slots import State, check_action, parse_states
 from optimizer.system import evaluate
 from optimizer.train import plan
 from optimizer.train_config import TrainConfig
@@ -90,6 +91,27 @@ def test_a_folder_of_another_configuration_is_refused(policies):
     config = TrainConfig(sensors=(20,), learner=LearnerConfig(updates=61, slots=16, block=10), out=policies / "one")
     with pytest.raises(OptimizerError, match=r"another configuration: settings\.updates was 60, now 61"):
         train(plan(config)[0], config, silent)
+
+
+def test_a_slot_without_a_number_is_kept_for_inspection(tmp_path, monkeypatch):
+    step = OffloadingVectorEnv.step
+
+    def broken(self, actions):
+        seen, reward, *rest = step(self, actions)
+        reward[3] = np.nan
+        return seen, reward, *rest
+
+    config = TrainConfig(sensors=(10,), learner=QUICK, out=tmp_path)
+    job = plan(config)[0]
+    with monkeypatch.context() as patch:
+        patch.setattr(OffloadingVectorEnv, "step", broken)
+        with pytest.raises(OptimizerError, match="reward of nan"):
+            train(job, config, silent)
+    failed = json.loads((tmp_path / job.name / "failed.json").read_text())
+    assert failed["seed"] == 0
+    parse_states({"slots": failed["slots"]}, job.scenarios[0], "failed.json")
+    train(job, config, silent)  # goes on, and the mark goes
+    assert not (tmp_path / job.name / "failed.json").exists()
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path):
