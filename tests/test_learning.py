@@ -15,13 +15,13 @@ from optimizer.slots import State, check_action
 from optimizer.system import count_tasks, evaluate
 from optimizer.world import World, play
 
-QUICK = LearnerConfig(updates=600, slots=128)
+QUICK = LearnerConfig(updates=800, slots=64)
 
 
 @pytest.fixture(scope="module")
 def trained():
     torch.set_num_threads(1)
-    learner = Learner([Scenario.load("paper").with_sensors(100)], QUICK, seed=0)
+    learner = Learner([Scenario.load("paper").with_sensors(200)], QUICK, seed=0)
     gaps = []
     while not learner.finished:
         learner.run_block()
