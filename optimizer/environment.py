@@ -80,6 +80,7 @@ class _Slots:
     _source: StateSource | None
     _world: World | None
     _true: State | None
+    state: State | None
     np_random: np.random.Generator
 
     def _draw(self) -> State:
@@ -91,9 +92,10 @@ class _Slots:
         return State(before.channel, self._true.level) if stale and before is not None else self._true
 
     def _play(self, action: Action) -> Outcome:
+        assert self.state is not None
         assert self._true is not None
         if self._world is None:
-            return evaluate(self.scenario, self._true, action)
+            return evaluate(self.scenario, self.state, action)
         return play(self.scenario, self._true, action, self._world, self.np_random)
 
 
