@@ -165,7 +165,7 @@ def stages(config: PipelineConfig) -> list[Stage]:
             "small network",
             (
                 (
-                    "optimizer.train", *("--scenario", str(small), *network[2:]), "--default.updates", "600", "--out",
+                    "optimizer.train", *("--scenario", str(small), *network[2:]), "--default.updates", "4000", "--out",
                     str(out / "small"),
                 ),
             ),

@@ -73,6 +73,7 @@ class TaskRow:
         correct: Whether its class was right.
         served: Whether it met deadline, accuracy and (17f) by the measured times.
         predicted_served: Whether the environment says so.
+        cause: Why it was lost by the measured times: "late", "inaccurate", "edge slower than link, (17f)" or "".
     """
 
     slot: int
@@ -87,6 +88,7 @@ class TaskRow:
     correct: bool
     served: bool
     predicted_served: bool
+    cause: str
 
 
 def random_actions(scenario: Scenario, state: State, rng: np.random.Generator) -> Action:
@@ -178,16 +180,18 @@ class Trial:
         windows, labels = self._windows(len(tasks))
         seconds, classes = self.gateways[g].run(model.rate, windows.tolist(), len(tasks))
         took = seconds[0]
-        return [
-            TaskRow(
-                number, probe, g, int(level[m]), model.rate, len(tasks), float(predicted[m]), float(predicted[m]), took,
-                classes[i] == int(labels[i]),
-                took <= self.scenario.qos[level[m]].max_delay_s
-                and model.accuracy >= self.scenario.qos[level[m]].min_accuracy,
-                bool(expected[m]),
-            )
-            for i, m in enumerate(tasks)
-        ]  # fmt: skip
+        rows = []
+        for i, m in enumerate(tasks):
+            asked = self.scenario.qos[level[m]]
+            accurate = model.accuracy >= asked.min_accuracy
+            cause = "late" if took > asked.max_delay_s else "" if accurate else "inaccurate"
+            rows.append(
+                TaskRow(
+                    number, probe, g, int(level[m]), model.rate, len(tasks), float(predicted[m]), float(predicted[m]),
+                    took, classes[i] == int(labels[i]), not cause, bool(expected[m]), cause,
+                )
+            )  # fmt: skip
+        return rows
 
     def _offloaded(
         self, number: int, g: int, state: State, action: Action, outcome: Outcome, predicted: np.ndarray,
@@ -209,11 +213,12 @@ class Trial:
             edge_s = seconds[i] * self.edge_factor / part
             took = i * hold + sending + edge_s
             in_order = i * hold + sending + float(outcome.edge_s[0, g])
-            deadline = self.scenario.qos[level[m]].max_delay_s
+            late = took > self.scenario.qos[level[m]].max_delay_s
+            cause = "late" if late else "edge slower than link, (17f)" if edge_s > sending else ""
             rows.append(
                 TaskRow(
                     number, probe, g, int(level[m]), 0.0, 1, float(predicted[m]), in_order, took,
-                    classes[i] == int(labels[i]), took <= deadline and edge_s <= sending, bool(expected[m]),
+                    classes[i] == int(labels[i]), not cause, bool(expected[m]), cause,
                 )
             )  # fmt: skip
         return rows
@@ -271,6 +276,9 @@ def summarise_trial(rows: list[TaskRow], accuracies: list[dict[str, float]], gat
             "measured": 1 - float(np.mean([r.served for r in decided])),
             "predicted": 1 - float(np.mean([r.predicted_served for r in decided])),
             "same_fate": float(np.mean([r.served == r.predicted_served for r in rows])),
+            "causes": {
+                c: sum(r.cause == c for r in decided) / len(decided) for c in sorted({r.cause for r in decided} - {""})
+            },
         },
         "correct": float(np.mean([r.correct for r in decided])),
         "accuracies": accuracies,
@@ -342,7 +350,8 @@ def print_trial(content: dict[str, Any], console: Console) -> None:
     drops = summary["drop_ratio"]
     console.print(
         f"dropped: {100 * drops['measured']:.2f} % measured, {100 * drops['predicted']:.2f} % predicted; same fate for "
-        f"{100 * drops['same_fate']:.1f} % of all tasks",
+        f"{100 * drops['same_fate']:.1f} % of all tasks"
+        + "".join(f"; {cause}: {100 * share:.2f} %" for cause, share in drops["causes"].items()),
         highlight=False, soft_wrap=True,
     )  # fmt: skip
     for entry in summary["accuracies"]:

@@ -175,7 +175,7 @@ def test_random_decisions_use_every_model_and_send_the_most_critical_first():
 
 
 def test_error_percentiles_and_intervals():
-    rows = [TaskRow(0, False, 0, 0, 0.5, 1, p, p, 1.0, True, True, True) for p in (0.9, 1.0, 1.1, 1.5)]
+    rows = [TaskRow(0, False, 0, 0, 0.5, 1, p, p, 1.0, True, True, True, "") for p in (0.9, 1.0, 1.1, 1.5)]
     found = errors(rows)
     assert found["p50"] == pytest.approx(0.1)
     assert found["median_ratio"] == pytest.approx(1.05)
