@@ -109,9 +109,10 @@ def figure_7(results: dict[str, Any], claims: Sequence[Claim]) -> Drawn | None:
     training = results["training"]
     if not training["all"] and not training["single"]:
         return None
-    figure, axes = new_figure(2)
+    panels = [(k, t) for k, t in (("all", "all models"), ("single", "one model")) if training[k]]
+    figure, axes = new_figure(len(panels))
     rows: Rows = []
-    for axis, kind, title in zip(axes, ("all", "single"), ("all models", "one model"), strict=True):
+    for axis, (kind, title) in zip(axes, panels, strict=True):
         shades = mpl.colormaps["viridis"](np.linspace(0, 0.85, max(len(training[kind]), 1)))
         ordered = sorted(training[kind].items(), key=lambda x: int(x[0]))
         for colour, (sensors, curves) in zip(shades, ordered, strict=False):
@@ -126,9 +127,9 @@ def figure_7(results: dict[str, Any], claims: Sequence[Claim]) -> Drawn | None:
             ]
         axis.set_title(f"training reward, {title}", fontsize=10)
         axis.set_xlabel("slots")
+        axis.ticklabel_format(axis="x", style="sci", scilimits=(0, 0))
         axis.set_yscale("symlog", linthresh=1)
-        if training[kind]:
-            axis.legend(fontsize=7)
+        axis.legend(fontsize=7)
     return Drawn("fig7-training", f"Fig. 7. Training reward. {said(claims, '7')}", figure, rows)
 
 
@@ -151,11 +152,14 @@ def figure_8(results: dict[str, Any], claims: Sequence[Claim]) -> Drawn:
     axes[0].set_xlabel("slot")
     axes[0].set_ylabel("reward")
     axes[0].legend(fontsize=7)
-    for row in results["sizes"]:
+    for place, row in enumerate(results["sizes"]):
         us = ours(row)
+        if us == "optimum":
+            continue
         gap = 100 * (1 - row["schemes"][us]["reward"]["mean"] / row["schemes"]["optimum"]["reward"]["mean"])
-        axes[1].bar(str(row["sensors"]), gap, color=LOOKS["jopa"][1])
+        axes[1].bar(place, gap, color=LOOKS["jopa"][1])
         rows.append({"sensors": row["sensors"], "who": us, "gap_percent": gap})
+    axes[1].set_xticks(range(len(results["sizes"])), [str(r["sensors"]) for r in results["sizes"]])
     axes[1].set_title("beyond the paper: full size", fontsize=10)
     axes[1].set_xlabel("sensors, N")
     axes[1].set_ylabel("below the optimum, %")
