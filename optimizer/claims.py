@@ -170,8 +170,8 @@ def _rates(sizes: Sizes, add: Add) -> None:
 
     low, middle, high = rates[0], rates[len(rates) // 2], rates[-1]
     row = sizes[-1]
-    accurate = of(row, low, "accuracy") >= of(row, high, "accuracy")
-    slow = of(row, low, "delay") >= of(row, high, "delay")
+    accurate = of(row, low, "accuracy") >= max(of(row, r, "accuracy") for r in rates)
+    slow = of(row, low, "delay") >= max(of(row, r, "delay") for r in rates)
     edges = min(of(row, low, "drop_ratio"), of(row, high, "drop_ratio"))
     least = of(row, middle, "drop_ratio") <= edges + 1e-12
     for figure, text, metric, scale, good in (
