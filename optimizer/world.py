@@ -25,6 +25,7 @@ class World:
         tail: Probability that a local batch is held up ...
         tail_factor: ... and how many times as long it then takes.
         edge_bias: Edge tasks take this many times as long.
+        edge_spread: Standard deviation of the logarithm of each gateway's edge times in a slot.
         stale: The channel states that are shown are those of the slot before.
         samples: Measured factors to draw from instead of `spread` and `tail` (time over median, from a profile).
     """
@@ -34,12 +35,15 @@ class World:
     tail: float = 0.0
     tail_factor: float = 3.0
     edge_bias: float = 1.0
+    edge_spread: float = 0.0
     stale: bool = False
     samples: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        if min(self.bias, self.tail_factor, self.edge_bias) <= 0 or self.spread < 0 or not 0 <= self.tail <= 1:
-            raise OptimizerError("world: factors must be positive, spread at least 0, tail a probability.")
+        if min(self.bias, self.tail_factor, self.edge_bias) <= 0 or not 0 <= self.tail <= 1:
+            raise OptimizerError("world: factors must be positive, tail a probability.")
+        if min(self.spread, self.edge_spread) < 0:
+            raise OptimizerError("world: spreads must be at least 0.")
         if any(not s > 0 for s in self.samples):
             raise OptimizerError("world: samples are factors above 0.")
 
@@ -54,5 +58,6 @@ class World:
 def play(scenario: Scenario, state: State, action: Action, world: World, rng: np.random.Generator) -> Outcome:
     """What a batch of actions does in this world; `state` holds the true channel states."""
     shape = (state.channel.shape[0], state.channel.shape[1])
-    edge = np.full(shape, world.edge_bias)
-    return evaluate(scenario, state, action, local_factor=world.local_factor(shape, rng), edge_factor=edge)
+    local = world.local_factor(shape, rng)
+    edge = world.edge_bias * np.exp(world.edge_spread * rng.standard_normal(shape))
+    return evaluate(scenario, state, action, local_factor=local, edge_factor=edge)

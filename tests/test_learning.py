@@ -193,7 +193,9 @@ class TestWorld:
             env.step(action)
             assert np.array_equal(env.state.channel, true[-1])
 
-    @pytest.mark.parametrize("wrong", [{"bias": 0}, {"tail": 2}, {"spread": -1}, {"samples": (0.0,)}])
+    @pytest.mark.parametrize(
+        "wrong", [{"bias": 0}, {"tail": 2}, {"spread": -1}, {"edge_spread": -0.1}, {"samples": (0.0,)}]
+    )
     def test_impossible_worlds_are_refused(self, wrong):
         with pytest.raises(OptimizerError, match="world"):
             World(**wrong)
