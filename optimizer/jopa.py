@@ -89,7 +89,7 @@ class Jopa(nn.Module):
         self.claim_net = network(3 + channels + levels + 1, 1, 32)
         self.claim_free = nn.Parameter(torch.zeros(len(kinds), channels))
         # Start from half of an even share. Nobody claims more than an even one: claims that leave nothing for the
-        # last gateway are a trap, since none of them alone can mend that (4 of 9 trainings ended there without it).
+        # last gateway are a trap, since none of them alone can mend that (3 of 9 trainings ended there without it).
         self.most = -float(np.log(scenario.gateways))
 
     def claim(self, counts: Counts, channel: Int64[Tensor, "batch gateways"], kind: Tensor) -> PerGateway:
