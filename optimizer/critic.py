@@ -95,11 +95,16 @@ class GatewayCritic(nn.Module):
         self.width = width
         self.epsilon = scenario.tables.epsilon
         self.local_net = network(3 + 2 + models + 3, 1)
-        self.drop_net = network(3 + 2 + models + 3 + 3, 1)
+        self.task_time = nn.Parameter(torch.full((count, models), -5.0))  # logarithm, in slots: of a task in a batch
+        self.batch_time = nn.Parameter(torch.full((count, models), -5.0))  # ... of a batch whatever its size
+        self.batch_steepness = nn.Parameter(torch.tensor(0.8))
+        self.accuracy_net = network(2 + 2 + 1, 1, 32)
+        self.accuracy_free = nn.Parameter(torch.zeros(models, levels))
         self.place_time = nn.Parameter(torch.full((count,), -6.5))  # in slots; patient at first
         self.place_channel = nn.Parameter(torch.zeros(count, channels))
-        self.wait_more = nn.Parameter(torch.zeros(count, 2, channels))
-        self.wait_steepness = nn.Parameter(torch.tensor(3.0))
+        self.wait_more = nn.Parameter(torch.full((count, 2, channels), -5.0))  # logarithm, in slots
+        self.wait_steepness = nn.Parameter(torch.tensor(0.8))
+        self.task_gain = nn.Parameter(torch.zeros(count, models))
         self.gain_free = nn.Parameter(torch.zeros(count, models, width + 1))
         self.drop_free = nn.Parameter(torch.zeros(count, models, width + 1, levels))
         self.queue_free = nn.Parameter(torch.zeros(count, 2, channels, levels, 2 * width + 1))
@@ -131,24 +136,31 @@ class GatewayCritic(nn.Module):
             ],
             dim=-1,
         )
-        gain = self.local_net(base)[..., 0] + fit(self.gain_free, (width + 1,))
-        deep = (*shape, levels)
-        with_level = torch.cat(
+        # Sizes apart learn slowly: few slots show each, and what their noise leaves would decide between near equals.
+        own = self.task_gain[..., None] + 0.1 * fit(self.gain_free, (width + 1,))
+        gain = own + self.local_net(base)[..., 0]
+        deadline = f.level[:, 0]
+        # A batch takes longer with each task, and a level's tasks are late where that exceeds its deadline, (17b); the
+        # model is accurate enough for a level or not, (17c). How long and how accurate is learned.
+        lasts = torch.exp(self.batch_time)[..., None] + torch.exp(self.task_time)[..., None] * tasks
+        late = torch.exp(3 * self.batch_steepness) * (lasts[..., None] / deadline - 1)
+        seen = torch.cat(
             [
-                base[..., None, :].expand(*deep, base.shape[-1]),
-                f.level.expand(*deep, 2),
-                f.margin[None, :, None, :, None].expand(*deep, 1),
+                f.model[:, None].expand(models, levels, 2),
+                f.level.expand(models, levels, 2),
+                f.margin[..., None],
             ],
             dim=-1,
         )
+        inaccurate = 4 * (self.accuracy_net(seen)[..., 0] + self.accuracy_free)
         free = fit(self.drop_free.transpose(2, 3), (width + 1,)).transpose(2, 3)
-        local_drop = torch.sigmoid(4 * self.drop_net(with_level)[..., 0] + free)
+        local_drop = torch.sigmoid(torch.logaddexp(late, inaccurate[:, None]) + free)
         # Waiting grows with the place, and a level can wait as long as its deadline says, (7) and (17a): how long a
         # place takes and what comes on top is learned, and what is learned of one level tells of the others.
         # What one channel state teaches holds for the others until they show otherwise: states apart learn slowly.
         slower = torch.exp(self.place_time[:, None] + 0.03 * self.place_channel)  # kinds channels
-        waited = slower[:, None, :, None] * (places / 2) + self.wait_more[..., None]  # kinds 2 channels places
-        late = torch.exp(self.wait_steepness) * (waited[..., None, :] - f.level[:, 0, None])
+        waited = slower[:, None, :, None] * (places / 2) + torch.exp(self.wait_more)[..., None]  # kinds 2 channels places
+        late = torch.exp(3 * self.wait_steepness) * (waited[..., None, :] / deadline[:, None] - 1)
         queue_drop = torch.sigmoid(late + fit(self.queue_free, (2 * width + 1,)))
         return CriticTables(gain, local_drop, queue_drop)
 

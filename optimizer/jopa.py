@@ -26,7 +26,7 @@ from optimizer.scenario import Scenario
 
 LEAST_LOG_SHARE = -9.0
 GRID = 60
-IN_TIME = 0.5  # a level sends only from places whose tasks are expected to be dropped less often than this
+IN_TIME = 0.05  # a level sends only from places whose tasks are expected to be dropped less often than this
 
 Counts = Int64[Tensor, "batch gateways levels"]
 PerGateway = Float[Tensor, "batch gateways"]
@@ -86,7 +86,7 @@ class Jopa(nn.Module):
         super().__init__()
         self.critic = GatewayCritic(scenario, kinds, width)
         levels, channels = len(scenario.qos), len(scenario.link.states)
-        self.claim_net = network(3 + channels + levels + 1, 1, 32)
+        self.claim_net = network(3 + channels + levels, 1, 32)
         self.claim_free = nn.Parameter(torch.zeros(len(kinds), channels))
         # Start from half of an even share. Nobody claims more than an even one: claims that leave nothing for the
         # last gateway are a trap, since none of them alone can mend that (3 of 9 trainings ended there without it).
@@ -102,7 +102,6 @@ class Jopa(nn.Module):
                 f.kind[kind].expand(*shape, 3),
                 nn.functional.one_hot(channel, len(f.channel)).to(torch.float32),
                 counts / total,
-                total / 40.0,
             ],
             dim=-1,
         )
