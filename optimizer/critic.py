@@ -95,9 +95,9 @@ class GatewayCritic(nn.Module):
         self.width = width
         self.epsilon = scenario.tables.epsilon
         self.local_net = network(3 + 2 + models + 3, 1)
-        self.task_time = nn.Parameter(torch.full((count, models), -5.0))  # logarithm, in slots: of a task in a batch
-        self.batch_time = nn.Parameter(torch.full((count, models), -5.0))  # ... of a batch whatever its size
-        self.batch_steepness = nn.Parameter(torch.tensor(0.8))
+        self.task_time = nn.Parameter(torch.full((count, models), -1.0))  # a third of the logarithm: a task's, in slots
+        self.batch_time = nn.Parameter(torch.full((count, models), -1.3))  # ... a batch's, whatever its size
+        self.batch_steepness = nn.Parameter(torch.tensor(0.4))
         self.accuracy_net = network(2 + 2 + 1, 1, 32)
         self.accuracy_free = nn.Parameter(torch.zeros(models, levels))
         self.place_time = nn.Parameter(torch.full((count,), -6.5))  # in slots; patient at first
@@ -142,7 +142,7 @@ class GatewayCritic(nn.Module):
         deadline = f.level[:, 0]
         # A batch takes longer with each task, and a level's tasks are late where that exceeds its deadline, (17b); the
         # model is accurate enough for a level or not, (17c). How long and how accurate is learned.
-        lasts = torch.exp(self.batch_time)[..., None] + torch.exp(self.task_time)[..., None] * tasks
+        lasts = torch.exp(3 * self.batch_time)[..., None] + torch.exp(3 * self.task_time)[..., None] * tasks
         late = torch.exp(3 * self.batch_steepness) * (lasts[..., None] / deadline - 1)
         seen = torch.cat(
             [
@@ -152,7 +152,7 @@ class GatewayCritic(nn.Module):
             ],
             dim=-1,
         )
-        inaccurate = 4 * (self.accuracy_net(seen)[..., 0] + self.accuracy_free)
+        inaccurate = self.accuracy_net(seen)[..., 0] + self.accuracy_free - 8 * f.margin
         free = fit(self.drop_free.transpose(2, 3), (width + 1,)).transpose(2, 3)
         local_drop = torch.sigmoid(torch.logaddexp(late, inaccurate[:, None]) + free)
         # Waiting grows with the place, and a level can wait as long as its deadline says, (7) and (17a): how long a
