@@ -3,8 +3,8 @@
 Tasks of one level at one gateway are exchangeable and the reward is a sum over tasks, so the critic is one too: an
 offloaded task brings what its place in the queue and its gateway's share bring, a local one what its batch, model and
 level bring. Each of these few thousand numbers is a small function's output plus a free correction, so that neighbours
-learn from each other and every entry can still be exact. The shape of eq. (3) and (7) is built in (time falls with the
-share, waiting grows with the place); how long anything takes is learned.
+learn from each other and every entry can still be exact. The shape of eq. (2), (3) and (7) is built in (time falls with
+the share and grows with the batch and the place, and a deadline is met or not); how long anything takes is learned.
 
 Indices: kind of gateway, model, level, channel state; `tasks` in a local batch; `place`, twice the mean queue position
 of eq. (7) less the wait for nobody (so that it is whole); `rest`, 1 for the gateway that takes what the others leave of
@@ -95,16 +95,19 @@ class GatewayCritic(nn.Module):
         self.width = width
         self.epsilon = scenario.tables.epsilon
         self.local_net = network(3 + 2 + models + 3, 1)
-        self.task_time = nn.Parameter(torch.full((count, models), -1.0))  # a third of the logarithm: a task's, in slots
-        self.batch_time = nn.Parameter(torch.full((count, models), -1.3))  # ... a batch's, whatever its size
-        self.batch_steepness = nn.Parameter(torch.tensor(0.4))
+        # A third of the logarithm, in slots, so that Adam's steps are large: what a task and a batch at all take.
+        # Steepnesses likewise. How soon a probability saturates decides how small a gain is still seen beside the
+        # penalty: with small networks (3 gateways, 6 sensors) that is one part in 20,000.
+        self.task_time = nn.Parameter(torch.full((count, models), -1.0))
+        self.batch_time = nn.Parameter(torch.full((count, models), -1.3))
+        self.batch_steepness = nn.Parameter(torch.tensor(0.8))
         self.accuracy_net = network(2 + 2 + 1, 1, 32)
         self.accuracy_free = nn.Parameter(torch.zeros(models, levels))
         self.place_time = nn.Parameter(torch.full((count,), -6.5))  # in slots; patient at first
         self.place_channel = nn.Parameter(torch.zeros(count, channels))
         self.wait_more = nn.Parameter(torch.full((count, 2, channels), -5.0))  # logarithm, in slots
         self.wait_steepness = nn.Parameter(torch.tensor(0.8))
-        self.task_gain = nn.Parameter(torch.zeros(count, models))
+        self.gain_law = nn.Parameter(torch.zeros(count, models, 3))
         self.gain_free = nn.Parameter(torch.zeros(count, models, width + 1))
         self.drop_free = nn.Parameter(torch.zeros(count, models, width + 1, levels))
         self.queue_free = nn.Parameter(torch.zeros(count, 2, channels, levels, 2 * width + 1))
@@ -113,7 +116,7 @@ class GatewayCritic(nn.Module):
         self.edge_time = nn.Parameter(torch.full((count, channels), -float(np.log(10 * scenario.gateways))))
         self.edge_sign = {"goodput": 0.0, "delay": -1.0}.get(scenario.reward, 1.0)
         self.edge_bar = nn.Parameter(torch.full((count, channels), -3.0))
-        self.edge_steepness = nn.Parameter(torch.tensor(0.5))
+        self.edge_steepness = nn.Parameter(torch.tensor(0.2))
         self.register_buffer("scale", torch.tensor(1.0))
         self.scale: Tensor
 
@@ -136,14 +139,16 @@ class GatewayCritic(nn.Module):
             ],
             dim=-1,
         )
-        # Sizes apart learn slowly: few slots show each, and what their noise leaves would decide between near equals.
-        own = self.task_gain[..., None] + 0.1 * fit(self.gain_free, (width + 1,))
-        gain = own + self.local_net(base)[..., 0]
+        # What a batch earns is nearly affine in its size, or a task's wait is. Sizes apart learn slowly: few slots show
+        # each, and what their noise leaves would decide between near equals.
+        law = torch.stack([torch.ones_like(tasks), 1 / tasks.clamp(min=1), tasks / TYPICAL], dim=-1)
+        own = self.gain_law @ law.T + 0.1 * fit(self.gain_free, (width + 1,))
+        gain = own + 0.3 * self.local_net(base)[..., 0]
         deadline = f.level[:, 0]
-        # A batch takes longer with each task, and a level's tasks are late where that exceeds its deadline, (17b); the
-        # model is accurate enough for a level or not, (17c). How long and how accurate is learned.
+        # A batch takes longer with each task, and a level's tasks are late where that exceeds its deadline, (17a); the
+        # model is accurate enough for a level or not, (17b): Table II says which, and outcomes correct it.
         lasts = torch.exp(3 * self.batch_time)[..., None] + torch.exp(3 * self.task_time)[..., None] * tasks
-        late = torch.exp(3 * self.batch_steepness) * (lasts[..., None] / deadline - 1)
+        late = torch.exp(3 * self.batch_steepness) * torch.log(lasts[..., None] / deadline)
         seen = torch.cat(
             [
                 f.model[:, None].expand(models, levels, 2),
@@ -159,8 +164,10 @@ class GatewayCritic(nn.Module):
         # place takes and what comes on top is learned, and what is learned of one level tells of the others.
         # What one channel state teaches holds for the others until they show otherwise: states apart learn slowly.
         slower = torch.exp(self.place_time[:, None] + 0.03 * self.place_channel)  # kinds channels
-        waited = slower[:, None, :, None] * (places / 2) + torch.exp(self.wait_more)[..., None]  # kinds 2 channels places
-        late = torch.exp(3 * self.wait_steepness) * (waited[..., None, :] / deadline[:, None] - 1)
+        waited = (
+            slower[:, None, :, None] * (places / 2) + torch.exp(self.wait_more)[..., None]
+        )  # kinds 2 channels places
+        late = torch.exp(3 * self.wait_steepness) * torch.log(waited[..., None, :] / deadline[:, None])
         queue_drop = torch.sigmoid(late + fit(self.queue_free, (2 * width + 1,)))
         return CriticTables(gain, local_drop, queue_drop)
 
@@ -174,7 +181,7 @@ class GatewayCritic(nn.Module):
         kinds = kind.expand(channel.shape)
         gain = self.edge_gain[kinds, channel]
         time = torch.exp(self.edge_time[kinds, channel]) / (torch.exp(log_share) + self.epsilon)
-        accepted = torch.sigmoid(torch.exp(self.edge_steepness) * (log_share - self.edge_bar[kinds, channel]))
+        accepted = torch.sigmoid(torch.exp(3 * self.edge_steepness) * (log_share - self.edge_bar[kinds, channel]))
         return gain[..., 0] + self.edge_sign * time, gain[..., 1], accepted
 
 

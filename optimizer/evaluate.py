@@ -160,6 +160,15 @@ def mean_over_seeds(rows: dict[str, Compared]) -> dict[str, dict[str, float]]:
     }
 
 
+def short_names(paths: Sequence[Path]) -> list[str]:
+    """What policies are called: their folders' names, with as many of the folders above as tell them apart."""
+    for parts in (1, 2):
+        names = ["/".join(p.parts[-parts:]) for p in paths]
+        if len(set(names)) == len(names):
+            return names
+    return [str(p) for p in paths]
+
+
 def load_policies(folders: Sequence[str], sensors: int | None) -> tuple[Scenario, dict[str, Policy], list[str]]:
     """The policies, the network they are compared on, and warnings.
 
@@ -182,8 +191,7 @@ def load_policies(folders: Sequence[str], sensors: int | None) -> tuple[Scenario
             )
     policies: dict[str, Policy] = {}
     warnings = []
-    for path in paths:
-        name = path.name if len({p.name for p in paths}) == len(paths) else str(path)
+    for path, name in zip(paths, short_names(paths), strict=True):
         manifest = manifests[path]
         own = scenario
         if [m["rate"] for m in manifest.scenario["models"]] != [m.rate for m in scenario.models]:

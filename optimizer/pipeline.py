@@ -2,9 +2,10 @@
 
 Stages, each in its own file or folder below --out, each redone only when what it was made from has changed:
 
-    prune -> profile -> edge -> train -> evaluate -> experiment -> trial -> report
+    prune -> profile -> edge -> train -> trial -> retrain -> second trial -> evaluate -> experiment -> report
 
-The first two are the commands `pruning.run` and `profiling.run`, run as such; all resume where they were stopped.
+The first two are the commands `pruning.run` and `profiling.run`, run as such; all resume where they were stopped. The
+second training learns from what inference took in the trial, where the first knew the profiles' medians.
 """
 
 import json
@@ -29,7 +30,7 @@ from optimizer.scenario import Scenario
 from optimizer.trial_figure import write_trial_figure
 from profiling.environment import library_version
 
-VERSION = 1
+VERSION = 2
 STATE = "pipeline.json"
 
 
@@ -60,15 +61,17 @@ class PipelineConfig:
     slots: int = 1000
     """Held-out slots to evaluate on."""
     trial_slots: int = 60
-    """Slots of the trial."""
+    """Slots of each trial."""
+    repeats: int = 3
+    """Times that each slot of the second trial is carried out."""
     updates: int = 1500
     """Updates of the policy's training."""
     out: Path = Path("runs/demo")
     """Folder of everything."""
 
     def __post_init__(self) -> None:
-        if self.sensors < 5 or self.slots < 2 or self.trial_slots < 1 or self.updates < 1:
-            raise OptimizerError("--sensors: expected at least 5; --slots 2; --trial-slots and --updates 1.")
+        if self.sensors < 5 or self.slots < 2 or min(self.trial_slots, self.repeats, self.updates) < 1:
+            raise OptimizerError("--sensors: expected at least 5; --slots 2; --trial-slots, --repeats, --updates 1.")
         if self.data != "simulated" and self.root is None:
             raise OptimizerError(f"--data {self.data} needs --root FOLDER.")
 
@@ -124,6 +127,9 @@ def stages(config: PipelineConfig) -> list[Stage]:
     else:
         edge_commands = (("profiling.spec", "--device", "rtx-3070", "--models", str(bundle), "--out", str(edge)),)
     policy = policies / f"n{config.sensors}-seed0"
+    retrained = out / "retrained" / policy.name
+    trained = ("--sensors", str(config.sensors), "--default.updates", str(config.updates))
+    tried = ("--models", str(bundle), "--gateway", str(gateway), "--edge", str(edge))
     sizes = ",".join(str(config.sensors * k // 4) for k in (2, 3, 4, 5, 6))
     return [
         Stage(
@@ -143,22 +149,55 @@ def stages(config: PipelineConfig) -> list[Stage]:
             "train",
             (
                 (
-                    "optimizer.train", *network, "--sensors", str(config.sensors), "--default.updates",
-                    str(config.updates), "--out", str(policies),
+                    "optimizer.train", *network, *trained, "--out", str(policies),
                 ),
             ),
             (gateway, edge),
             (policy / "policy.json",),
         ),
         Stage(
+            "trial",
+            (
+                (
+                    "optimizer.trial", "--policy", str(policy), *tried, "--slots", str(config.trial_slots), "--out",
+                    str(out / "trial.json"),
+                ),
+            ),
+            (manifest, gateway, edge, policy / "policy.json"),
+            (out / "trial.json",),
+        ),
+        Stage(
+            "retrain",
+            (
+                (
+                    "optimizer.train", *network, *trained, "--trial", str(out / "trial.json"), "--out",
+                    str(retrained.parent),
+                ),
+            ),
+            (gateway, edge, out / "trial.json"),
+            (retrained / "policy.json",),
+        ),
+        Stage(
+            "second trial",
+            (
+                (
+                    "optimizer.trial", "--policy", str(retrained), *tried, "--slots", str(config.trial_slots),
+                    "--repeats", str(config.repeats), "--probes", "0", "--seed", "1", "--out",
+                    str(out / "second-trial.json"),
+                ),
+            ),
+            (manifest, gateway, edge, retrained / "policy.json"),
+            (out / "second-trial.json",),
+        ),
+        Stage(
             "evaluate",
             (
                 (
-                    "optimizer.evaluate", "--policy", str(policy), "--slots", str(config.slots), "--json",
-                    str(out / "evaluation.json"),
+                    "optimizer.evaluate", "--policy", f"{policy},{retrained}", "--slots", str(config.slots),
+                    "--json", str(out / "evaluation.json"),
                 ),
             ),
-            (policy / "policy.json",),
+            (policy / "policy.json", retrained / "policy.json"),
             (out / "evaluation.json",),
         ),
         Stage(
@@ -184,22 +223,11 @@ def stages(config: PipelineConfig) -> list[Stage]:
             (out / "experiment" / "results.json", out / "experiment" / "figures" / "captions.json"),
         ),
         Stage(
-            "trial",
-            (
-                (
-                    "optimizer.trial", "--policy", str(policy), "--models", str(bundle), "--gateway", str(gateway),
-                    "--edge", str(edge), "--slots", str(config.trial_slots), "--out", str(out / "trial.json"),
-                ),
-            ),
-            (manifest, gateway, edge, policy / "policy.json"),
-            (out / "trial.json",),
-        ),
-        Stage(
             "report",
             (),
             (
                 manifest, gateway, edge, out / "evaluation.json", out / "experiment" / "results.json",
-                out / "trial.json",
+                out / "trial.json", out / "second-trial.json",
             ),
             (out / "report.html",),
             lambda: _report(out),
@@ -218,7 +246,7 @@ def _copy(source: Path | None, target: Path) -> Callable[[], None] | None:
 
 
 def _report(out: Path) -> None:
-    write_trial_figure(read_json(out / "trial.json"), out / "experiment" / "figures" / "trial.png")
+    write_trial_figure(read_json(out / "second-trial.json"), out / "experiment" / "figures" / "trial.png")
     write_report(out, out / "report.html")
 
 
@@ -247,9 +275,17 @@ def _state(out: Path) -> dict[str, Any]:
 
 def _stale_outputs(stage: Stage, out: Path) -> None:
     """Set aside what a stage left from other inputs, where its command would refuse to go on over it."""
-    moved = {"train": out / "policies", "small network": out / "small"}.get(stage.name)
-    if moved is not None and moved.exists():
-        moved.rename(moved.with_name(f"{moved.name}-{time.strftime('%Y%m%d-%H%M%S')}"))
+    left = {
+        "prune": ("bundle",),
+        "profile": ("gateway", "gateway.json"),
+        "train": ("policies",),
+        "retrain": ("retrained",),
+        "small network": ("small",),
+    }
+    for name in left.get(stage.name, ()):
+        path = out / name
+        if path.exists():
+            path.rename(path.with_stem(f"{path.stem}-{time.strftime('%Y%m%d-%H%M%S')}"))
 
 
 def _run(command: Sequence[str], stage: str) -> None:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -11,6 +12,7 @@ from optimizer.config import build_scenario
 from optimizer.scenario import Scenario
 from optimizer.train_config import TrainConfig
 from optimizer.training import Job, Row, train
+from optimizer.world import world_of_trial
 
 
 def plan(config: TrainConfig) -> list[Job]:
@@ -73,6 +75,8 @@ class Reporter:
 def run(config: TrainConfig) -> None:
     """Train every policy, and say how they do on validation slots."""
     console = Console() if sys.stdout.isatty() else Console(width=100)
+    if config.trial is not None:
+        config = replace(config, trial=None, world=world_of_trial(config.trial))
     jobs = plan(config)
     reporter = Reporter(console, jobs)
     lines = []

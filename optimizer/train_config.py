@@ -48,6 +48,9 @@ class TrainConfig:
     """Settings of the paper preset."""
     world: Annotated[World, tyro.conf.arg(name="world")] = field(default_factory=World)
     """What really happens where it differs from the network's model; by default nothing."""
+    trial: Path | None = None
+    """A file of `optimizer.trial`: inference takes as long as it took there, beside what the profiles say. Instead of
+    --world options."""
 
     def __post_init__(self) -> None:
         if any(s < 0 for s in self.seeds):
@@ -64,6 +67,8 @@ class TrainConfig:
                 "--reward literal: the default preset credits served tasks only.",
                 "It pays for dropped tasks and is there to show that; use --preset paper.",
             )
+        if self.trial is not None and self.world != World():
+            raise OptimizerError("--trial: it says what happens; leave out the --world options.")
         _ = self.rates
 
     @property

@@ -9,7 +9,7 @@ takes the scenario's mini-slots. Beside every task stands what the environment p
 import json
 import sys
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,10 @@ from optimizer.trial_worker import Station
 from profiling.profile import Profile
 from profiling.subjects import Bundle, read_bundle
 
+SPEED_RUNS = 50
+DISTURBED = 0.2  # of the logarithm of how much slower or faster the machine is than when it was profiled
+QUANTILES = 200
+
 
 @dataclass(frozen=True)
 class TrialConfig:
@@ -40,6 +44,9 @@ class TrialConfig:
     """The model bundle that the profiles were measured on."""
     slots: int = 60
     """Slots decided by the policy."""
+    repeats: int = 1
+    """Times that each of them is carried out, with the order of equals drawn and everything measured anew: eq. (7)
+    predicts a task's mean wait, which one order of equals does not show."""
     probes: int = 20
     """Further slots with random models and numbers of offloaded tasks, so that every model is seen at many batches."""
     gateway: Path | None = None
@@ -52,8 +59,8 @@ class TrialConfig:
     """Where to write every task."""
 
     def __post_init__(self) -> None:
-        if self.slots < 1 or self.probes < 0:
-            raise OptimizerError("--slots: expected at least 1; --probes: at least 0.")
+        if self.slots < 1 or self.repeats < 1 or self.probes < 0:
+            raise OptimizerError("--slots and --repeats: expected at least 1; --probes: at least 0.")
 
 
 @dataclass(frozen=True)
@@ -62,14 +69,17 @@ class TaskRow:
 
     Attributes:
         slot: Number of the slot.
+        repeat: Number of its carrying out.
         probe: Whether the slot's decisions were random.
         gateway: Index.
+        task: Index in the gateway.
         level: Of criticality.
         rate: Of the model that ran it; 0 at the edge.
         batch: Of the local batch; 1 at the edge.
         predicted_s: D of eq. (16), with the mean wait of its equals, eq. (7).
         predicted_in_order_s: The same with its place in the queue as drawn.
         measured_s: What it took.
+        factor: How many times as long inference took (the batch, or the task at the edge) as predicted.
         correct: Whether its class was right.
         served: Whether it met deadline, accuracy and (17f) by the measured times.
         predicted_served: Whether the environment says so.
@@ -77,14 +87,17 @@ class TaskRow:
     """
 
     slot: int
+    repeat: int
     probe: bool
     gateway: int
+    task: int
     level: int
     rate: float
     batch: int
     predicted_s: float
     predicted_in_order_s: float
     measured_s: float
+    factor: float
     correct: bool
     served: bool
     predicted_served: bool
@@ -126,7 +139,8 @@ class Trial:
         self.scenario, self.bundle = scenario, bundle
         self._rng = np.random.default_rng(seed)
         # What the edge takes is real time here times how fast the edge's profile is against this machine's.
-        self.edge_factor = scenario.tables.edge_task_s / gateway.latency(0.0, 1)
+        self._profiled_s = gateway.latency(0.0, 1)
+        self.edge_factor = scenario.tables.edge_task_s / self._profiled_s
         rates = [0.0, *(m.rate for m in scenario.models)]
         files = {s.entry.rate: s.onnx for s in bundle.subjects if s.onnx is not None}
         missing = [r for r in rates if r not in files]
@@ -157,21 +171,28 @@ class Trial:
         chosen = self._rng.integers(0, len(self.bundle.labels), count)
         return chosen, self.bundle.labels[chosen]
 
-    def slot(self, number: int, state: State, action: Action, *, probe: bool) -> list[TaskRow]:
+    def speed(self) -> float:
+        """How many times as long the complete model takes here and now as when the gateway was profiled."""
+        seconds, _ = self.gateways[0].run(0.0, [0] * SPEED_RUNS, 1)
+        return float(np.median(seconds)) / self._profiled_s
+
+    def slot(self, number: int, repeat: int, state: State, action: Action, *, probe: bool) -> list[TaskRow]:
         """Carry out one slot (a batch of one); a row a task."""
         outcome = evaluate(self.scenario, state, action)
         predicted = outcome.delay_of_tasks(state, action.offload)[0]
         expected = outcome.served_tasks(state, action.offload)[0]
         rows = []
         for g in range(self.scenario.gateways):
-            rows += self._local(number, g, state, action, predicted[g], expected[g], probe)
-            rows += self._offloaded(number, g, state, action, outcome, predicted[g], expected[g], probe)
+            of = (number, repeat, probe, g)
+            rows += self._local(of, state, action, predicted[g], expected[g])
+            rows += self._offloaded(of, state, action, outcome, predicted[g], expected[g])
         return rows
 
     def _local(
-        self, number: int, g: int, state: State, action: Action, predicted: np.ndarray, expected: np.ndarray,
-        probe: bool,
+        self, of: tuple[int, int, bool, int], state: State, action: Action, predicted: np.ndarray,
+        expected: np.ndarray,
     ) -> list[TaskRow]:  # fmt: skip
+        g = of[3]
         level = state.level[0, g]
         tasks = np.flatnonzero((level != PADDING) & ~action.offload[0, g])
         if not len(tasks):
@@ -187,16 +208,18 @@ class Trial:
             cause = "late" if took > asked.max_delay_s else "" if accurate else "inaccurate"
             rows.append(
                 TaskRow(
-                    number, probe, g, int(level[m]), model.rate, len(tasks), float(predicted[m]), float(predicted[m]),
-                    took, classes[i] == int(labels[i]), not cause, bool(expected[m]), cause,
+                    *of, int(m), int(level[m]), model.rate, len(tasks), float(predicted[m]), float(predicted[m]),
+                    took, took / float(predicted[m]), classes[i] == int(labels[i]), not cause, bool(expected[m]),
+                    cause,
                 )
             )  # fmt: skip
         return rows
 
     def _offloaded(
-        self, number: int, g: int, state: State, action: Action, outcome: Outcome, predicted: np.ndarray,
-        expected: np.ndarray, probe: bool,
+        self, of: tuple[int, int, bool, int], state: State, action: Action, outcome: Outcome,
+        predicted: np.ndarray, expected: np.ndarray,
     ) -> list[TaskRow]:  # fmt: skip
+        g = of[3]
         tables, level = self.scenario.tables, state.level[0, g]
         tasks = np.flatnonzero(action.offload[0, g])
         if not len(tasks):
@@ -217,8 +240,9 @@ class Trial:
             cause = "late" if late else "edge slower than link, (17f)" if edge_s > sending else ""
             rows.append(
                 TaskRow(
-                    number, probe, g, int(level[m]), 0.0, 1, float(predicted[m]), in_order, took,
-                    classes[i] == int(labels[i]), not cause, bool(expected[m]), cause,
+                    *of, int(m), int(level[m]), 0.0, 1, float(predicted[m]), in_order, took,
+                    edge_s / float(outcome.edge_s[0, g]), classes[i] == int(labels[i]), not cause, bool(expected[m]),
+                    cause,
                 )
             )  # fmt: skip
         return rows
@@ -244,6 +268,22 @@ def wilson(share: float, n: int) -> tuple[float, float]:
     return max(0.0, float(middle - half)), min(1.0, float(middle + half))
 
 
+def mean_of_repeats(rows: list[TaskRow]) -> list[TaskRow]:
+    """Each task once, with the mean of what it took: what eq. (7) predicts."""
+    groups: dict[tuple[int, int, int], list[TaskRow]] = {}
+    for row in rows:
+        groups.setdefault((row.slot, row.gateway, row.task), []).append(row)
+    return [replace(g[0], measured_s=float(np.mean([r.measured_s for r in g]))) for g in groups.values()]
+
+
+def factors(rows: list[TaskRow]) -> dict[str, list[float]]:
+    """How inference times scatter about the predicted ones, as evenly spaced quantiles: a world to train in."""
+    batches = {(r.slot, r.repeat, r.gateway): r.factor for r in rows if r.rate > 0}
+    at = (np.arange(QUANTILES) + 0.5) / QUANTILES
+    found = {"local": list(batches.values()), "edge": [r.factor for r in rows if r.rate == 0]}
+    return {k: [round(float(x), 5) for x in np.quantile(v, at)] if v else [] for k, v in found.items()}
+
+
 def errors(rows: list[TaskRow], field: str = "predicted_s") -> dict[str, float]:
     """Percentiles of |predicted / measured - 1|, and the median ratio; empty without rows."""
     if not rows:
@@ -267,7 +307,8 @@ def summarise_trial(rows: list[TaskRow], accuracies: list[dict[str, float]], gat
         said = gateway.model(entry["rate"]).accuracy
         entry["predicted"] = entry["measured"] if said is None else float(said)
     return {
-        "errors": errors(decided),
+        "errors": errors(mean_of_repeats(decided)),
+        "errors_once": errors(decided),
         "errors_all": errors(rows),
         "errors_local": errors(local),
         "errors_edge": errors(sent),
@@ -306,27 +347,35 @@ def run_trial(config: TrialConfig, console: Console) -> dict[str, Any]:
     action = policy.decide(state)
     probes = random_actions(policy.scenario, state, np.random.default_rng(config.seed))
     rows: list[TaskRow] = []
+    slots = [(i, k) for i in range(config.slots) for k in range(config.repeats)]
+    slots += [(config.slots + i, 0) for i in range(config.probes)]
     with (
         Trial(policy.scenario, bundle, gateway, edge, config.seed) as trial,
         Progress(console=console, disable=not console.is_terminal) as progress,
     ):
-        task = progress.add_task("slots", total=len(state))
-        for i in range(len(state)):
+        before = trial.speed()
+        task = progress.add_task("slots", total=len(slots))
+        for i, repeat in slots:
             probe = i >= config.slots
             one = (probes if probe else action)[i : i + 1]
-            rows += trial.slot(i, state[i : i + 1], one, probe=probe)
+            rows += trial.slot(i, repeat, state[i : i + 1], one, probe=probe)
             progress.advance(task)
         progress.update(task, description="accuracies")
         accuracies = trial.accuracies()
         factor = trial.edge_factor
+        speed = [before, trial.speed()]
     return {
-        "schema": 1,
+        "schema": 2,
         "policy": policy.name,
         "slots": config.slots,
+        "repeats": config.repeats,
         "probes": config.probes,
         "seed": config.seed,
         "clock": "virtual: real inference times, one process at a time; the link takes the scenario's mini-slots",
         "edge_factor": factor,
+        "speed": speed,
+        "disturbed": any(abs(np.log(s)) > DISTURBED for s in speed),
+        "factors": factors(rows),
         "summary": summarise_trial(rows, accuracies, gateway),
         "tasks": [asdict(r) for r in rows],
     }
@@ -335,8 +384,16 @@ def run_trial(config: TrialConfig, console: Console) -> dict[str, Any]:
 def print_trial(content: dict[str, Any], console: Console) -> None:
     """The figures in words."""
     summary = content["summary"]
+    if content["disturbed"]:
+        said = " and ".join(f"{s:.2f}" for s in content["speed"])
+        console.print(
+            f"WARNING: the complete model took {said} times as long as in the profile, before and after the slots. Is "
+            "other work running here? Is it the machine of the profile? Delays below say little.",
+            style="bold red", highlight=False, soft_wrap=True,
+        )  # fmt: skip
     for name, key in (
-        ("tasks of the policy's slots", "errors"), ("with the random slots", "errors_all"),
+        ("tasks of the policy's slots, mean of repeats", "errors"), ("each carried out once", "errors_once"),
+        ("with the random slots", "errors_all"),
         ("run on gateways", "errors_local"), ("offloaded", "errors_edge"),
         ("offloaded, order of equals as drawn", "errors_in_order"),
     ):  # fmt: skip
