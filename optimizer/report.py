@@ -115,7 +115,7 @@ def write_report(run: Path, out: Path) -> None:
 
     Args:
         run: Folder of the pipeline (`bundle`, `gateway.json`, `edge.json`, `experiment`, `evaluation.json`,
-            `trial.json`).
+            `trial.json`, `second-trial.json`).
         out: The HTML file.
 
     Raises:
@@ -124,7 +124,7 @@ def write_report(run: Path, out: Path) -> None:
     bundle = read_json(run / "bundle" / "models.json")
     results = read_json(run / "experiment" / "results.json")
     evaluation = read_json(run / "evaluation.json")
-    trial = read_json(run / "trial.json")
+    first, trial = read_json(run / "trial.json"), read_json(run / "second-trial.json")
     gateway, edge = Profile.load(run / "gateway.json"), Profile.load(run / "edge.json")
     figures = run / "experiment" / "figures"
     captions = read_json(figures / "captions.json")
@@ -137,7 +137,7 @@ def write_report(run: Path, out: Path) -> None:
     used = {r: sum(x == r for x in batches.values()) / len(batches) for r in set(batches.values())}
     files = [
         run / "bundle" / "models.json", run / "gateway.json", run / "edge.json", run / "experiment" / "results.json",
-        run / "evaluation.json", run / "trial.json",
+        run / "evaluation.json", run / "trial.json", run / "second-trial.json",
     ]  # fmt: skip
     page = Environment(
         loader=PackageLoader("optimizer", "templates"), autoescape=select_autoescape(["html"], default=True),
@@ -153,6 +153,7 @@ def write_report(run: Path, out: Path) -> None:
         carried=carried(results["capacity"]),
         policies=policies,
         slots=evaluation["slots"],
+        first=first,
         trial=trial,
         claims=json.loads((figures / "claims.json").read_text(encoding="utf-8")),
         figures=[(n, captions[n], picture(figures / f"{n}.png")) for n in captions if n != "capacity"],

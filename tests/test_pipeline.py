@@ -18,9 +18,19 @@ from optimizer.experiments import evaluation
 from optimizer.figures import draw_all, read_results, write_figures
 from optimizer.pipeline import PipelineConfig, run_pipeline, stages
 from optimizer.report import carried
-from optimizer.trial import TaskRow, TrialConfig, errors, random_actions, run_trial, wilson
+from optimizer.trial import (
+    TaskRow,
+    TrialConfig,
+    errors,
+    mean_of_repeats,
+    print_trial,
+    random_actions,
+    run_trial,
+    wilson,
+)
 from optimizer.trial_processes import Worker
 from optimizer.trial_worker import Station
+from optimizer.world import World, world_of_trial
 from profiling.config import RunConfig as ProfileConfig
 from profiling.profiler import run_profile
 
@@ -41,14 +51,21 @@ def finished(bundle, tmp_path_factory):
         run_profile(made, SILENT)
         run = pipelines._run
         patch.setattr(pipelines, "_run", lambda c, stage: None if c[0] == "pruning.run" else run(c, stage))
-        config = PipelineConfig(out=out, gateway=made.out, sensors=20, slots=20, trial_slots=2, updates=20)
+        config = PipelineConfig(out=out, gateway=made.out, sensors=20, slots=20, trial_slots=2, repeats=2, updates=20)
         run_pipeline(config, SILENT)
         yield config
 
 
 def test_everything_is_there(finished):
     out = finished.out
-    for name in ("report.html", "trial.json", "evaluation.json", "experiment/results.json", "pipeline.json"):
+    for name in (
+        "report.html",
+        "trial.json",
+        "second-trial.json",
+        "evaluation.json",
+        "experiment/results.json",
+        "pipeline.json",
+    ):
         assert (out / name).is_file()
     assert (out / "report.html").stat().st_size < 10_000_000
 
@@ -59,13 +76,36 @@ def test_the_second_time_nothing_is_done_again(finished, capsys):
 
 
 def test_a_stage_whose_input_changed_is_done_again(finished, capsys):
-    path = finished.out / "trial.json"
+    path = finished.out / "second-trial.json"
     before = path.read_text()
     path.write_text(before + "\n")
     run_pipeline(finished, Console(width=100))
     said = capsys.readouterr().out
     assert "report: its input has changed" in said
     assert said.count("done before") == len(stages(finished)) - 1
+
+
+def test_other_rates_set_the_old_bundle_aside_and_everything_is_done_again(finished, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "copy"
+    shutil.copytree(finished.out, out)
+    state = (out / "pipeline.json").read_text().replace(json.dumps(str(finished.out))[1:-1], json.dumps(str(out))[1:-1])
+    (out / "pipeline.json").write_text(state)
+    ran = []
+
+    def fake(command, stage):
+        ran.append(command[0])
+        if stage == "profile":
+            raise OptimizerError("stop here")
+        shutil.copytree(finished.out / "bundle", out / "bundle")
+
+    monkeypatch.setattr(pipelines, "_run", fake)
+    with pytest.raises(OptimizerError, match="stop here"):
+        run_pipeline(replace(finished, out=out, gateway=None, rates=(0.5,)), Console(width=100))
+    assert ran == ["pruning.run", "profiling.run"]
+    assert "prune: its input has changed" in capsys.readouterr().out
+    aside = {re.sub(r"\d", "0", p.name) for p in out.iterdir()}
+    assert {"bundle", "bundle-00000000-000000", "gateway-00000000-000000.json"} <= aside
+    assert not (out / "gateway.json").exists()
 
 
 def test_a_missing_stage_is_made_again_and_another_versions_folder_is_refused(finished, tmp_path):
@@ -149,6 +189,39 @@ def test_the_trial_says_what_was_predicted_and_what_happened(finished):
     sent = [t for t in tasks if t["rate"] == 0]
     # Sums over a queue: the mean wait that eq. (7) gives each equal is theirs together.
     assert sum(t["predicted_s"] for t in sent) == pytest.approx(sum(t["predicted_in_order_s"] for t in sent))
+    for t in tasks:
+        if t["rate"] > 0:
+            assert t["factor"] == pytest.approx(t["measured_s"] / t["predicted_s"])
+        else:  # the order is as drawn in both, so that inference alone tells them apart
+            assert (t["factor"] > 1) == (t["measured_s"] > t["predicted_in_order_s"])
+
+
+def test_the_second_trial_repeats_slots_and_its_policy_was_trained_on_the_first(finished):
+    first, second = (json.loads((finished.out / n).read_text()) for n in ("trial.json", "second-trial.json"))
+    assert len(second["tasks"]) == 20 * 2 * 2
+    assert second["summary"]["errors"]["tasks"] == 20 * 2
+    assert second["summary"]["errors_once"]["tasks"] == 20 * 2 * 2
+    made = json.loads((finished.out / "retrained" / "n20-seed0" / "run.json").read_text())
+    assert made["world"] == str(
+        World(samples=tuple(first["factors"]["local"]), edge_samples=tuple(first["factors"]["edge"]))
+    )
+    assert first["factors"]["edge"] == sorted(first["factors"]["edge"])
+    assert len(first["factors"]["edge"]) == 200
+
+
+@pytest.mark.parametrize("content", [None, "[]", "{}", '{"factors": {"local": [0.0], "edge": []}}'])
+def test_a_world_is_not_made_from_what_is_no_trial(tmp_path, content):
+    path = tmp_path / "trial.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(OptimizerError):
+        world_of_trial(path)
+
+
+def test_a_disturbed_machine_is_said_to_be(finished, capsys):
+    content = json.loads((finished.out / "second-trial.json").read_text())
+    print_trial(content | {"disturbed": True, "speed": [1.9, 1.0]}, Console(width=100))
+    assert "took 1.90 and 1.00 times as long as in the profile" in capsys.readouterr().out
 
 
 def test_a_trial_without_profiles_or_with_another_bundle_is_refused(finished, masked):
@@ -175,10 +248,15 @@ def test_random_decisions_use_every_model_and_send_the_most_critical_first():
 
 
 def test_error_percentiles_and_intervals():
-    rows = [TaskRow(0, False, 0, 0, 0.5, 1, p, p, 1.0, True, True, True, "") for p in (0.9, 1.0, 1.1, 1.5)]
+    rows = [
+        TaskRow(0, 0, False, 0, i, 0, 0.5, 1, p, p, 1.0, 1 / p, True, True, True, "")
+        for i, p in enumerate((0.9, 1.0, 1.1, 1.5))
+    ]
     found = errors(rows)
     assert found["p50"] == pytest.approx(0.1)
     assert found["median_ratio"] == pytest.approx(1.05)
+    again = mean_of_repeats([*rows, *(replace(r, repeat=1, measured_s=3.0) for r in rows)])
+    assert [r.measured_s for r in again] == [2.0] * 4
     assert wilson(0.5, 100) == pytest.approx((0.4038, 0.5962), abs=1e-4)  # Wilson 1927, as scipy gives it
 
 
