@@ -105,7 +105,7 @@ class GatewayCritic(nn.Module):
         self.accuracy_free = nn.Parameter(torch.zeros(models, levels))
         self.place_time = nn.Parameter(torch.full((count,), -1.8))
         self.place_channel = nn.Parameter(torch.zeros(count, channels))
-        self.wait_more = nn.Parameter(torch.full((count, 2, channels), -1.7))
+        self.wait_more = nn.Parameter(torch.full((count, 2, channels), -6.0))
         self.wait_steepness = nn.Parameter(torch.tensor(0.8))
         self.gain_law = nn.Parameter(torch.zeros(count, models, 3))
         self.gain_free = nn.Parameter(torch.zeros(count, models, width + 1))
@@ -164,9 +164,9 @@ class GatewayCritic(nn.Module):
         # place takes and what comes on top is learned, and what is learned of one level tells of the others.
         # What one channel state teaches holds for the others until they show otherwise: states apart learn slowly.
         slower = torch.exp(3 * self.place_time[:, None] + 0.03 * self.place_channel)[:, None, :, None]
-        waited = slower * (places / 2) + torch.exp(3 * self.wait_more)[..., None]  # kinds 2 channels places
+        waited = slower * (places / 2) + torch.exp(self.wait_more)[..., None]  # kinds 2 channels places
         late = torch.exp(3 * self.wait_steepness) * torch.log(waited[..., None, :] / deadline[:, None])
-        queue_drop = torch.sigmoid(late + 0.3 * fit(self.queue_free, (2 * width + 1,)))
+        queue_drop = torch.sigmoid(late + 0.5 * fit(self.queue_free, (2 * width + 1,)))
         return CriticTables(gain, local_drop, queue_drop)
 
     def edge(
