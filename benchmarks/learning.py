@@ -40,6 +40,7 @@ from optimizer.training import train
 from optimizer.world import World, play
 
 CPU = torch.device("cpu")
+LAWS = ("task_time", "batch_time", "place_time", "place_channel", "wait_more", "gain_law")
 
 
 def in_turns(work: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
@@ -153,6 +154,28 @@ class EvenShares(Learner):
         return super().run_block()
 
 
+def frozen(*names: str) -> type[Learner]:
+    """A learner whose critic keeps these parameters at their start."""
+
+    class Frozen(Learner):
+        def __init__(self, *rest: Any) -> None:
+            super().__init__(*rest)
+            for name, parameter in self.policy.critic.named_parameters():
+                if any(x in name for x in names):
+                    parameter.requires_grad_(False)
+
+    return Frozen
+
+
+class LongMemory(Learner):
+    """Adam forgets the critic's early, large gradients as slowly as it does by default."""
+
+    def __init__(self, *rest: Any) -> None:
+        super().__init__(*rest)
+        for group in self.critic_adam.param_groups:
+            group["betas"] = (0.9, 0.999)
+
+
 class Unclipped(Learner):
     """A failed claim counts in full."""
 
@@ -171,8 +194,11 @@ def ablation(console: Console, _: argparse.Namespace) -> dict[str, Any]:
         "no search for claims": (replace(base, search=0.0), Learner),
         "search alone, no gradient": (replace(base, search=1.0), Learner),
         "claims' credit not cut off": (base, Unclipped),
-        "networks alone, no free entries": (replace(base, critic_lr=0.0), Learner),
-        "free entries alone, no networks": (replace(base, network_lr=0.0), Learner),
+        "no laws of time (free entries and networks alone)": (base, frozen(*LAWS)),
+        "no free entries": (base, frozen("gain_free", "drop_free", "queue_free", "accuracy_free")),
+        "no networks": (base, frozen("_net")),
+        "deadlines stay as soft as at first": (base, frozen("steepness")),
+        "second moments over 1,000 updates instead of 100": (base, LongMemory),
         "no random decisions": (replace(base, explore=0.0, explore_last=0.0), Learner),
     }
     found = {}

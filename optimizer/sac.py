@@ -18,7 +18,7 @@ from typing import Any, Literal
 import gymnasium as gym
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from optimizer.errors import OptimizerError
@@ -103,6 +103,25 @@ class Critic(nn.Module):
         """The expected return."""
         return self.body(torch.cat([state, action], dim=1)).float().squeeze(1)
 
+    @torch.no_grad()
+    def trace(self, state: States, action: Actions) -> tuple[Float[Tensor, " batch"], list[Tensor]]:
+        """The expected return, and every hidden layer's output: what `slope` needs."""
+        x, hidden = torch.cat([state, action], dim=1), []
+        *inner, last = (m for m in self.body if isinstance(m, nn.Linear))
+        for layer in inner:
+            x = torch.relu_(layer(x))
+            hidden.append(x)
+        return last(x).float().squeeze(1), hidden
+
+    @torch.no_grad()
+    def slope(self, hidden: list[Tensor], rows: Int64[Tensor, " some"], actions: int) -> Float[Tensor, "some actions"]:
+        """Of some rows of a batch: the derivative of the return by the action (the chain rule, last layer first)."""
+        first, *inner, last = (m for m in self.body if isinstance(m, nn.Linear))
+        found = last.weight * (hidden[-1][rows] > 0)
+        for layer, output in zip(reversed(inner), reversed(hidden[:-1]), strict=True):
+            found = (found @ layer.weight) * (output[rows] > 0)
+        return (found @ first.weight[:, -actions:]).float()
+
 
 class Replay:
     """D: the last transitions, in a ring."""
@@ -147,7 +166,8 @@ class SoftActorCritic:
     def __init__(self, states: int, actions: int, config: SacConfig, device: torch.device) -> None:
         self.config, self.device = config, device
         self.actor = Actor(states, actions, config.hidden).to(device)
-        self.critics = nn.ModuleList(Critic(states, actions, config.hidden) for _ in range(2)).to(device)
+        self._critics = [Critic(states, actions, config.hidden) for _ in range(2)]
+        self.critics = nn.ModuleList(self._critics).to(device)
         self.targets = nn.ModuleList(Critic(states, actions, config.hidden) for _ in range(2)).to(device)
         self.targets.load_state_dict(self.critics.state_dict())  # (23)
         self.targets.requires_grad_(False)
@@ -179,19 +199,30 @@ class SoftActorCritic:
         critic_loss.backward()  # type: ignore[no-untyped-call]  # torch's
         self.critic_adam.step()
 
-        self.critics.requires_grad_(False)
         with self._products():
             chosen, log_pi = self.actor.sample(state)
-            worth = torch.minimum(*(q(state, chosen) for q in self.critics))
+            worth, slope = self._least(state, chosen.detach())
             actor_loss = (c.alpha * log_pi - worth).mean()  # (26)
+            surrogate = (c.alpha * log_pi - (slope * chosen).sum(dim=1)).mean()  # with the same gradient
         self.actor_adam.zero_grad(set_to_none=True)
-        actor_loss.backward()  # type: ignore[no-untyped-call]  # torch's
+        surrogate.backward()  # type: ignore[no-untyped-call]  # torch's
         self.actor_adam.step()
-        self.critics.requires_grad_(True)
 
         with torch.no_grad():
             torch._foreach_lerp_(self._target_weights, self._critic_weights, c.zeta)  # (27)
         return critic_loss.detach(), actor_loss.detach()
+
+    def _least(self, state: States, action: Actions) -> tuple[Float[Tensor, " batch"], Actions]:
+        """The lesser of both critics' values, and its derivative by the action.
+
+        Autograd would run back through both critics for every row, though each row follows one of them.
+        """
+        (a, in_a), (b, in_b) = (q.trace(state, action) for q in self._critics)
+        slope = torch.empty_like(action)
+        for critic, hidden, follows in ((self._critics[0], in_a, a <= b), (self._critics[1], in_b, a > b)):
+            rows = follows.nonzero().squeeze(1)
+            slope[rows] = critic.slope(hidden, rows, action.shape[1])
+        return torch.minimum(a, b), slope
 
     def act(self, observation: np.ndarray, *, best: bool = False) -> np.ndarray:
         """An action for one observation or a batch: sampled, or the mean."""

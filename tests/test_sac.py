@@ -73,6 +73,22 @@ def test_the_actors_loss_leaves_the_critics_alone():
         assert b.requires_grad
 
 
+def test_the_lesser_value_and_its_slope_are_autograds():
+    torch.manual_seed(0)
+    agent = SoftActorCritic(3, 2, TINY, CPU)
+    state, action, *_ = batch()
+    with torch.no_grad():  # level, so that each is the lesser somewhere
+        apart = agent.critics[0](state, action) - agent.critics[1](state, action)
+        agent.critics[1].body[-1].bias += apart.median()
+    worth, slope = agent._least(state, action)
+    action.requires_grad_(True)
+    each = [q(state, action) for q in agent.critics]
+    assert 0 < int((each[0] < each[1]).sum()) < len(state)  # both critics are followed somewhere
+    torch.minimum(*each).sum().backward()
+    assert torch.allclose(worth, torch.minimum(*each))
+    assert torch.allclose(slope, action.grad, atol=1e-7)
+
+
 def test_the_buffer_forgets_the_oldest():
     replay = Replay(3, 1, 1)
     for i in range(5):
