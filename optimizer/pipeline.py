@@ -8,7 +8,9 @@ The first two are the commands `pruning.run` and `profiling.run`, run as such; a
 second training learns from what inference took in the trial, where the first knew the profiles' medians.
 """
 
+import ctypes
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -32,6 +34,7 @@ from profiling.environment import library_version
 
 VERSION = 2
 STATE = "pipeline.json"
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 @dataclass(frozen=True)
@@ -288,9 +291,15 @@ def _stale_outputs(stage: Stage, out: Path) -> None:
             path.rename(path.with_stem(f"{path.stem}-{time.strftime('%Y%m%d-%H%M%S')}"))
 
 
+def _end_with_parent() -> None:
+    """Called in the child: end when the pipeline is killed (kill -9), so that its next start finds no lock."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 def _run(command: Sequence[str], stage: str) -> None:
     """A command in a process of its own; its output goes to ours."""
-    process = subprocess.Popen([sys.executable, "-m", *command])
+    process = subprocess.Popen([sys.executable, "-m", *command], preexec_fn=_end_with_parent)
     try:
         code = process.wait()
     except BaseException:

@@ -5,7 +5,10 @@ import json
 import re
 import shutil
 import subprocess
+import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -124,6 +127,23 @@ def test_a_failed_stage_is_named(tmp_path):
         pipelines._run(("optimizer.solve", "--slots", "0"), "x")
     with pytest.raises(OptimizerError, match=r"stage profile: .*models\.json is missing"):
         pipelines.fingerprint(stages(PipelineConfig(out=tmp_path))[1])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
+def test_a_stage_ends_when_the_pipeline_is_killed():
+    code = "from optimizer.pipeline import _run; _run(('http.server', '0', '--bind', '127.0.0.1'), 'x')"
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+    deadline = time.monotonic() + 60
+    while not (found := children.read_text().split()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(0.5)  # the child has its wish noted before anything else runs in it
+    parent.kill()
+    parent.wait()
+    state = Path(f"/proc/{found[0]}/stat")
+    while state.exists() and ") Z " not in state.read_text() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not state.exists() or ") Z " in state.read_text()
 
 
 def test_the_page_holds_every_picture_and_names_the_machine(finished):
