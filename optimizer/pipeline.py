@@ -49,6 +49,8 @@ class PipelineConfig:
     """The recordings, as in `python -m pruning.run`."""
     root: Path | None = None
     """Their folder."""
+    split: Literal["load", "severity", "blocked", "random"] | None = None
+    """What is held out for testing, as in `python -m pruning.run`; by default the data's own."""
     size: Literal[32, 64, 128] = 32
     """Pixels of an image."""
     rates: Annotated[tuple[float, ...], comma_separated(float, "rates", "P")] = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9)
@@ -115,6 +117,7 @@ def stages(config: PipelineConfig) -> list[Stage]:
     small = out / "small.toml"
     rates = ",".join(f"{r:g}" for r in config.rates)
     recordings = ("--data", config.data, *(("--root", str(config.root)) if config.root else ()))
+    recordings += ("--split", config.split) if config.split else ()
     network = (
         "--scenario", config.scenario, "--gateway", str(gateway), "--edge", str(edge), "--extrapolate",
     )  # fmt: skip
