@@ -1,6 +1,7 @@
 """The trial as a picture: predicted against measured delays."""
 
 import io
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,15 @@ import numpy as np
 
 from data.files import write_whole
 from optimizer.figures import new_figure
+from optimizer.trial import TaskRow, mean_of_repeats
 
 
 def write_trial_figure(trial: dict[str, Any], path: Path) -> None:
-    """Scatter of predicted and measured delays, and how the errors are distributed; a PNG."""
+    """Predicted against measured delays (each task's mean of repeats), and how the errors are distributed; a PNG."""
     figure, axes = new_figure(2)
+    rows = [asdict(r) for r in mean_of_repeats([TaskRow(**t) for t in trial["tasks"]])]
     for local, colour, label in ((False, "#0b6bcb", "offloaded"), (True, "#d1730a", "on gateways")):
-        tasks = [t for t in trial["tasks"] if (t["rate"] > 0) == local]
+        tasks = [t for t in rows if (t["rate"] > 0) == local]
         if not tasks:
             continue
         measured = np.array([t["measured_s"] for t in tasks])
@@ -22,7 +25,7 @@ def write_trial_figure(trial: dict[str, Any], path: Path) -> None:
         axes[0].plot(1e3 * measured, 1e3 * predicted, ".", markersize=3, alpha=0.35, color=colour, label=label)
         off = np.sort(np.abs(predicted / measured - 1))
         axes[1].plot(100 * off, np.arange(1, len(off) + 1) / len(off), color=colour, label=label)
-    both = [t["measured_s"] for t in trial["tasks"]]
+    both = [t["measured_s"] for t in rows]
     ends = np.array([1e3 * min(both), 1e3 * max(both)])
     axes[0].plot(ends, ends, color="#222222", linewidth=0.8)
     axes[0].set_xscale("log")
