@@ -9,7 +9,7 @@ import numpy as np
 
 from data.files import write_whole
 from optimizer.figures import new_figure
-from optimizer.trial import TaskRow, mean_of_repeats
+from optimizer.trial_summary import TaskRow, mean_of_repeats
 
 
 def write_trial_figure(trial: dict[str, Any], path: Path) -> None:

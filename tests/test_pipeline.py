@@ -21,17 +21,9 @@ from optimizer.experiments import evaluation
 from optimizer.figures import draw_all, read_results, write_figures
 from optimizer.pipeline import PipelineConfig, run_pipeline, stages
 from optimizer.report import carried
-from optimizer.trial import (
-    TaskRow,
-    TrialConfig,
-    errors,
-    mean_of_repeats,
-    print_trial,
-    random_actions,
-    run_trial,
-    wilson,
-)
+from optimizer.trial import TrialConfig, random_actions, run_trial
 from optimizer.trial_processes import Worker
+from optimizer.trial_summary import TaskRow, errors, mean_of_repeats, print_trial, wilson
 from optimizer.trial_worker import Station
 from optimizer.world import World, world_of_trial
 from profiling.config import RunConfig as ProfileConfig
