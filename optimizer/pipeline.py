@@ -334,7 +334,7 @@ def run_pipeline(config: PipelineConfig, console: Console) -> Path:
             there = all(p.is_file() for p in stage.leaves)
             before = state["stages"].get(stage.name)
             head = f"[{number}/{len(todo)}] {stage.name}"
-            if there and before is not None and before["made_from"] == now:
+            if there and before is not None and before["made_from"] == now and before["seconds"] is not None:
                 console.print(f"{head}: done before", highlight=False, markup=False)
                 continue
             if before is not None and before["made_from"] != now:
@@ -342,6 +342,9 @@ def run_pipeline(config: PipelineConfig, console: Console) -> Path:
                 _stale_outputs(stage, out)
             else:
                 console.print(head, highlight=False, markup=False)
+            # Begun: if it is stopped from here on, the next start goes on with what it left.
+            state["stages"][stage.name] = {"made_from": now, "seconds": None}
+            write_json(out / STATE, state)
             begun = time.monotonic()
             for command in stage.commands:
                 _run(command, stage.name)

@@ -101,6 +101,12 @@ def test_other_rates_set_the_old_bundle_aside_and_everything_is_done_again(finis
     aside = {re.sub(r"\d", "0", p.name) for p in out.iterdir()}
     assert {"bundle", "bundle-00000000-000000", "gateway-00000000-000000.json"} <= aside
     assert not (out / "gateway.json").exists()
+    (out / "gateway").mkdir(exist_ok=True)  # what the stopped stage left: the next start goes on with it
+    with pytest.raises(OptimizerError, match="stop here"):
+        run_pipeline(replace(finished, out=out, gateway=None, rates=(0.5,)), Console(width=100))
+    assert ran == ["pruning.run", "profiling.run", "profiling.run"]
+    assert "its input has changed" not in capsys.readouterr().out
+    assert (out / "gateway").is_dir()
 
 
 def test_a_missing_stage_is_made_again_and_another_versions_folder_is_refused(finished, tmp_path):
