@@ -23,7 +23,8 @@ class StoppedError(BaseException):
 
 
 def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a signal handler
-    signal.signal(number, signal.SIG_DFL)  # a second signal ends it at once
+    for either in (signal.SIGINT, signal.SIGTERM):  # a second signal, of whichever kind, ends it at once
+        signal.signal(either, signal.SIG_DFL)
     raise StoppedError(128 + number)
 
 

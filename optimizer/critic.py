@@ -105,6 +105,7 @@ class GatewayCritic(nn.Module):
         self.accuracy_free = nn.Parameter(torch.zeros(models, levels))
         self.place_time = nn.Parameter(torch.full((count,), -1.8))
         self.place_channel = nn.Parameter(torch.zeros(count, channels))
+        # The whole logarithm: slower, so that what a place takes explains a drop before what comes on top does.
         self.wait_more = nn.Parameter(torch.full((count, 2, channels), -6.0))
         self.wait_steepness = nn.Parameter(torch.tensor(0.8))
         self.gain_law = nn.Parameter(torch.zeros(count, models, 3))

@@ -157,6 +157,7 @@ class Learner:
         free = [p for n, p in named.items() if "_net" not in n]
         self._claims = [*self.policy.claim_net.parameters(), self.policy.claim_free]
         self._free_lr, self._net_lr = {"params": free}, {"params": self._networks}
+        # The large gradients of the first updates must be forgotten for small drop probabilities to be learned at all.
         self.critic_adam = torch.optim.Adam([self._free_lr, self._net_lr], betas=(0.9, 0.99))
         self.actor_adam = torch.optim.Adam(self._claims)
         self.done = 0

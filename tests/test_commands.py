@@ -218,6 +218,8 @@ def test_a_signal_becomes_a_stop_with_its_status(capsys):
     with pytest.raises(SystemExit) as end:
         run_command(RunConfig, stop, "x", resume="go on", arguments=[])
     assert end.value.code == 143
+    # A second signal of either kind ends it at once: no handler may raise while the interpreter shuts down.
+    assert {signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)} == {signal.SIG_DFL}
     assert "go on" in capsys.readouterr().err
     assert StoppedError(130).status == 130
 
