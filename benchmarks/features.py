@@ -15,8 +15,8 @@ from sklearn.linear_model import LogisticRegression
 
 from benchmarks.cwru import default_root
 from benchmarks.machine import write
-from data import cwru
 from data.images import resample
+from data.readers import cwru
 from data.recording import class_name
 from data.splits import Part, plan_split, window_starts
 

@@ -26,11 +26,11 @@ from torch.utils.benchmark import Timer
 
 from benchmarks.machine import write
 from profiling.compare import compare, verdict_line
-from profiling.entries import Precision, RuntimeName
-from profiling.profile import Profile
-from profiling.quantize import quantize
-from profiling.runtimes import Request, Session, open_session
-from profiling.worker import warm_up
+from profiling.measuring.quantize import quantize
+from profiling.measuring.worker import warm_up
+from profiling.profile.entries import Precision, RuntimeName
+from profiling.profile.profile import Profile
+from profiling.runtimes.registry import Request, Session, open_session
 from pruning.bundle import read_manifest
 from pruning.export import to_onnx
 from pruning.filters import keep_by_layer, linear_masks, zero_filters

@@ -26,18 +26,18 @@ from rich.console import Console
 from rich.table import Table
 from stable_baselines3 import SAC
 
-import optimizer.environment  # noqa: F401 - registers the ids
+import optimizer.environment.env  # noqa: F401 - registers the ids
 from benchmarks.machine import write
 from optimizer import Scenario, draw_states, optimum
-from optimizer.deployed import LearnedPolicy, find_policies
-from optimizer.learner import Learner, LearnerConfig
-from optimizer.sac import SacConfig, SoftActorCritic, has_bfloat16
-from optimizer.slots import Action, State
-from optimizer.system import evaluate
+from optimizer.learning.deployed import LearnedPolicy, find_policies
+from optimizer.learning.learner import Learner, LearnerConfig
+from optimizer.learning.options import TrainConfig
+from optimizer.learning.paper_sac import SacConfig, SoftActorCritic, has_bfloat16
+from optimizer.learning.run import train
+from optimizer.network.outcome import evaluate
+from optimizer.network.slots import Action, State
+from optimizer.network.world import World, play
 from optimizer.train import plan
-from optimizer.train_config import TrainConfig
-from optimizer.training import train
-from optimizer.world import World, play
 
 CPU = torch.device("cpu")
 LAWS = ("task_time", "batch_time", "place_time", "place_channel", "wait_more", "gain_law")

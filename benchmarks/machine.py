@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from profiling.environment import library_version
+from profiling.measuring.device import library_version
 
 RESULTS = Path(__file__).parent / "results"
 

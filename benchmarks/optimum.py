@@ -26,10 +26,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-import optimizer.environment  # noqa: F401 - registers the ids
+import optimizer.environment.env  # noqa: F401 - registers the ids
 from benchmarks.machine import write
 from optimizer import Scenario, draw_states, optimum
-from optimizer.system import evaluate
+from optimizer.network.outcome import evaluate
 
 IMAGE = Path(__file__).parents[1] / "docs" / "images" / "optimum-growth.png"
 SIZES = (100, 125, 150, 175, 200)
@@ -224,7 +224,7 @@ def single_rate(env: gym.Env[Any, Any]) -> float:
 
 MEMORY = """
 import resource, tracemalloc
-from optimizer.environment import OffloadingVectorEnv
+from optimizer.environment.env import OffloadingVectorEnv
 warm = OffloadingVectorEnv(1, sensors=200)
 warm.reset(seed=0)
 warm.step(warm.action_space.sample())

@@ -14,12 +14,12 @@ import time
 import gymnasium as gym
 from stable_baselines3 import SAC
 
-import optimizer.environment  # noqa: F401 - registers the ids
+import optimizer.environment.env  # noqa: F401 - registers the ids
 from benchmarks.machine import write
 from optimizer import Scenario, draw_states, optimum
-from optimizer.learner import VALIDATION_SEED, VALIDATION_SLOTS
-from optimizer.spaces import Codec
-from optimizer.system import evaluate
+from optimizer.environment.spaces import Codec
+from optimizer.learning.learner import VALIDATION_SEED, VALIDATION_SLOTS
+from optimizer.network.outcome import evaluate
 
 
 def main() -> None:

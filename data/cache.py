@@ -11,8 +11,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from data.errors import DataError
-from data.files import write_whole
+from data.common.errors import DataError
+from data.common.files import write_whole
 
 if TYPE_CHECKING:
     from data.dataset import Dataset

@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 import numpy as np
 
 from data.checks import KINDS
-from data.errors import DataError
+from data.common.errors import DataError
+from data.common.options import comma_separated
 from data.images import check_size
-from data.options import comma_separated
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from data import simulated
 from data.cache import Cache
+from data.common.errors import DataError
+from data.common.files import sha256
 from data.config import DataConfig
-from data.errors import DataError
-from data.files import sha256
-from data.folder import LOCATION_WORDS
 from data.images import add_noise, log_spectrogram, resample
+from data.readers import simulated
+from data.readers.folder import LOCATION_WORDS
 from data.recording import Location, Recording
 from data.sources import Sources, gather
 from data.splits import GUARD_S, Part, SplitPlan, plan_split, window_starts

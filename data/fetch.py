@@ -20,12 +20,12 @@ import tyro
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from data import cwru, mfpt
-from data.command import run_command
-from data.errors import DataError
-from data.files import remove_leftovers
+from data.common.command import run_command
+from data.common.errors import DataError
+from data.common.files import remove_leftovers
+from data.common.options import comma_separated
 from data.lock import entry, read_lock, verify, write_lock
-from data.options import comma_separated
+from data.readers import cwru, mfpt
 
 CHUNK = 1 << 16
 OFFLINE = (

@@ -7,9 +7,9 @@ optimizer.solve` solves slots, `optimizer.train` learns, `optimizer.evaluate` co
 """
 
 from optimizer.errors import OptimizerError
-from optimizer.optimum import Optimum, optimum
-from optimizer.scenario import Scenario
-from optimizer.slots import Action, State, draw_states
-from optimizer.system import Outcome
+from optimizer.network.outcome import Outcome
+from optimizer.network.scenario import Scenario
+from optimizer.network.slots import Action, State, draw_states
+from optimizer.solver.exact import Optimum, optimum
 
 __all__ = ["Action", "OptimizerError", "Optimum", "Outcome", "Scenario", "State", "draw_states", "optimum"]

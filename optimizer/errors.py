@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from data.errors import UserError
+from data.common.errors import UserError
 
 
 class OptimizerError(UserError):

@@ -12,18 +12,18 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from data.command import run_command
-from data.files import sha256, write_json
-from data.options import comma_separated
-from optimizer.deployed import LearnedPolicy, PolicyManifest, find_policies, read_manifest
+from data.common.command import run_command
+from data.common.files import sha256, write_json
+from data.common.options import comma_separated
 from optimizer.errors import OptimizerError
-from optimizer.metrics import Summary, summarise
-from optimizer.optimum import KINDS
-from optimizer.policy import Policy
-from optimizer.scenario import Scenario
-from optimizer.schemes import SCHEMES, make_scheme
-from optimizer.slots import State, check_action, concatenate, draw_states
-from optimizer.system import evaluate
+from optimizer.learning.deployed import LearnedPolicy, PolicyManifest, find_policies, read_manifest
+from optimizer.network.outcome import evaluate
+from optimizer.network.scenario import Scenario
+from optimizer.network.slots import State, check_action, concatenate, draw_states
+from optimizer.schemes.base import Policy
+from optimizer.schemes.registry import SCHEMES, make_scheme
+from optimizer.schemes.summary import Summary, summarise
+from optimizer.solver.exact import KINDS
 
 CHUNK = 1024
 

@@ -8,14 +8,14 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
-from data.command import run_command
-from data.files import write_json
-from data.options import comma_separated
-from optimizer.config import NetworkConfig, build_scenario
+from data.common.command import run_command
+from data.common.files import write_json
+from data.common.options import comma_separated
 from optimizer.errors import OptimizerError
-from optimizer.experiments import capacity, evaluation
+from optimizer.evaluation.section_v import capacity, evaluation
 from optimizer.figures import print_claims, write_figures
-from profiling.profile import Profile
+from optimizer.network.options import NetworkConfig, build_scenario
+from profiling.profile.profile import Profile
 
 
 @dataclass(frozen=True)

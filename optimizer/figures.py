@@ -21,11 +21,11 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from data.command import run_command
-from data.files import write_json, write_whole
-from optimizer.claims import Claim, check_claims, ours
+from data.common.command import run_command
+from data.common.files import write_json, write_whole
 from optimizer.errors import OptimizerError
-from profiling.profile import Profile
+from optimizer.evaluation.claims import Claim, check_claims, ours
+from profiling.profile.profile import Profile
 
 LOOKS: dict[str, tuple[str, str, str]] = {  # label, colour, marker
     "jopa": ("JOPA (learned)", "#0b6bcb", "o"),

@@ -9,17 +9,17 @@ from typing import Annotated, Any
 import tyro
 from rich.console import Console
 
-from data.command import run_command
-from data.files import write_json
-from data.options import comma_separated, parse_list
-from optimizer.config import NetworkConfig, build_scenario
+from data.common.command import run_command
+from data.common.files import write_json
+from data.common.options import comma_separated, parse_list
 from optimizer.errors import OptimizerError
-from optimizer.metrics import Summary, summarise
-from optimizer.scenario import Scenario
-from optimizer.schemes import SCHEMES, make_scheme
-from optimizer.slots import Action, State, check_action, check_state, concatenate, draw_states, parse_states
-from optimizer.solve_table import print_summaries
-from optimizer.system import Outcome, evaluate
+from optimizer.evaluation.tables import print_summaries
+from optimizer.network.options import NetworkConfig, build_scenario
+from optimizer.network.outcome import Outcome, evaluate
+from optimizer.network.scenario import Scenario
+from optimizer.network.slots import Action, State, check_action, check_state, concatenate, draw_states, parse_states
+from optimizer.schemes.registry import SCHEMES, make_scheme
+from optimizer.schemes.summary import Summary, summarise
 
 CHUNK = 2048  # slots at a time, to bound memory and show progress
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from data.command import run_command
-from optimizer.config import build_scenario
-from optimizer.scenario import Scenario
-from optimizer.train_config import TrainConfig
-from optimizer.training import Job, Row, train
-from optimizer.world import world_of_trial
+from data.common.command import run_command
+from optimizer.learning.options import TrainConfig
+from optimizer.learning.run import Job, Row, train
+from optimizer.network.options import build_scenario
+from optimizer.network.scenario import Scenario
+from optimizer.network.world import world_of_trial
 
 
 def plan(config: TrainConfig) -> list[Job]:

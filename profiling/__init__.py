@@ -6,9 +6,9 @@ that validates when it is read. `python -m profiling.run` measures; `compare`, `
 and `capacity` (the laws of latency).
 """
 
-from profiling.accuracy import fit_accuracy
-from profiling.capacity import fit_capacity
 from profiling.errors import ProfilingError
-from profiling.profile import Profile
+from profiling.profile.accuracy import fit_accuracy
+from profiling.profile.laws import fit_capacity
+from profiling.profile.profile import Profile
 
 __all__ = ["Profile", "ProfilingError", "fit_accuracy", "fit_capacity"]

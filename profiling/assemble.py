@@ -7,12 +7,16 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import binomtest
 
-from data.files import sha256
-from profiling.accuracy import fit_accuracy
-from profiling.capacity import Cell as Point
-from profiling.capacity import capacity_flop_per_s, fit_capacity
+from data.common.files import sha256
+from profiling.bundle.subjects import Bundle, Subject
 from profiling.config import RunConfig
-from profiling.entries import (
+from profiling.errors import ProfilingError
+from profiling.measuring.device import library_version
+from profiling.measuring.peak import PEAK, peak_flops
+from profiling.measuring.plan import Cell, predictions_key
+from profiling.measuring.run_statistics import DRIFT, Visits, drift, summarise
+from profiling.profile.accuracy import fit_accuracy
+from profiling.profile.entries import (
     Capacity,
     Environment,
     Failed,
@@ -24,13 +28,9 @@ from profiling.entries import (
     RuntimeName,
     RuntimeTrial,
 )
-from profiling.environment import library_version
-from profiling.errors import ProfilingError
-from profiling.latency import DRIFT, Visits, drift, summarise
-from profiling.peak import PEAK, peak_flops
-from profiling.plan import Cell, predictions_key
-from profiling.profile import SCHEMA, Profile
-from profiling.subjects import Bundle, Subject
+from profiling.profile.laws import Cell as Point
+from profiling.profile.laws import capacity_flop_per_s, fit_capacity
+from profiling.profile.profile import SCHEMA, Profile
 
 NOISY_SHARE = 0.1  # of the cells; above it the whole run is marked noisy
 PROTOCOL = (

@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.table import Table
 from scipy.stats import norm
 
-from data.command import run_command
-from data.files import write_json
-from data.options import comma_separated
-from profiling.entries import Latency, Precision
+from data.common.command import run_command
+from data.common.files import write_json
+from data.common.options import comma_separated
 from profiling.errors import ProfilingError
-from profiling.profile import Profile
+from profiling.profile.entries import Latency, Precision
+from profiling.profile.profile import Profile
 from profiling.table import WIDTH, milliseconds
 
 SMALLEST = 0.05  # a ratio nearer to 1 is no difference in practice: fresh runs of one bundle differ by as much

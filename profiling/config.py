@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from data.options import comma_separated
-from profiling.entries import Precision
-from profiling.environment import usable_cores
+from data.common.options import comma_separated
 from profiling.errors import ProfilingError
+from profiling.measuring.device import usable_cores
+from profiling.profile.entries import Precision
 
 LARGEST_BATCH = 65_536
 GRADES = {"quick": (30, 1.0), "reference": (1024, 60.0)}  # runs and seconds a cell, at least

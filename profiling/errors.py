@@ -1,6 +1,6 @@
 """The exception of `profiling`."""
 
-from data.errors import UserError
+from data.common.errors import UserError
 
 
 class ProfilingError(UserError):

@@ -14,10 +14,10 @@ from scipy.interpolate import PchipInterpolator
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
-from data.command import run_command
-from data.files import write_whole
-from profiling.entries import AccuracyCurve, Model
-from profiling.profile import Profile
+from data.common.command import run_command
+from data.common.files import write_whole
+from profiling.profile.entries import AccuracyCurve, Model
+from profiling.profile.profile import Profile
 from profiling.spec import PAPER_TABLE_II
 
 DPI = 120

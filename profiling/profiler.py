@@ -14,22 +14,22 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from safetensors.numpy import save
 
-from data.exclusive import only_process
-from data.files import sha256, write_whole
+from data.common.files import sha256, write_whole
+from data.common.runfolder import only_process
 from profiling.assemble import Findings, assemble
+from profiling.bundle.subjects import Bundle, Subject, read_bundle
 from profiling.config import GRADES, RunConfig
-from profiling.entries import Precision, RuntimeName, RuntimeTrial
-from profiling.environment import describe, library_version, load
 from profiling.errors import ProfilingError
-from profiling.latency import Visits, is_noisy
-from profiling.measure import Event, Journal, measure
-from profiling.peak import PEAK_FILE, peak_cell
-from profiling.plan import Cell, predictions_key, visits_of
-from profiling.profile import Profile
-from profiling.quantize import quantize
-from profiling.runtimes import check, installed
-from profiling.subjects import Bundle, Subject, read_bundle
-from profiling.worker import Job
+from profiling.measuring.device import describe, library_version, load
+from profiling.measuring.measure import Event, Journal, measure
+from profiling.measuring.peak import PEAK_FILE, peak_cell
+from profiling.measuring.plan import Cell, predictions_key, visits_of
+from profiling.measuring.quantize import quantize
+from profiling.measuring.run_statistics import Visits, is_noisy
+from profiling.measuring.worker import Job
+from profiling.profile.entries import Precision, RuntimeName, RuntimeTrial
+from profiling.profile.profile import Profile
+from profiling.runtimes.registry import check, installed
 
 PREDICT_BATCH = 32
 HOPELESS = 1 / 3  # where more of the cells are noisy the device is: visiting them again would change nothing

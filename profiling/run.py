@@ -4,9 +4,9 @@ import sys
 
 from rich.console import Console
 
-from data.command import run_command
+from data.common.command import run_command
 from profiling.config import RunConfig
-from profiling.environment import is_installed
+from profiling.measuring.device import is_installed
 from profiling.profiler import run_profile
 from profiling.table import print_profile
 

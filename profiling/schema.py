@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.command import run_command
-from data.files import write_json
-from profiling.profile import Profile
+from data.common.command import run_command
+from data.common.files import write_json
+from profiling.profile.profile import Profile
 
 
 def schema() -> dict[str, Any]:

@@ -11,14 +11,14 @@ from typing import Annotated, Literal
 
 from rich.console import Console
 
-from data.command import run_command
-from data.options import comma_separated
-from profiling.accuracy import fit_accuracy
-from profiling.entries import BundleReference, Interval, Latency, Model
-from profiling.environment import library_version
+from data.common.command import run_command
+from data.common.options import comma_separated
+from profiling.bundle.subjects import Subject, read_bundle
 from profiling.errors import ProfilingError
-from profiling.profile import SCHEMA, Profile
-from profiling.subjects import Subject, read_bundle
+from profiling.measuring.device import library_version
+from profiling.profile.accuracy import fit_accuracy
+from profiling.profile.entries import BundleReference, Interval, Latency, Model
+from profiling.profile.profile import SCHEMA, Profile
 from profiling.table import print_profile
 
 DEVICES = {  # printed FLOP/s and where: the paper's section V-A

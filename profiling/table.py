@@ -4,8 +4,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from profiling.entries import Capacity, Latency, Model, RuntimeTrial
-from profiling.profile import Profile
+from profiling.profile.entries import Capacity, Latency, Model, RuntimeTrial
+from profiling.profile.profile import Profile
 
 WIDTH = 100
 SHOWN = 6  # batch sizes in a row of the table

@@ -11,17 +11,17 @@ import numpy as np
 from safetensors.numpy import save as save_arrays
 
 from data import Dataset
-from data.files import sha256, write_json, write_whole
+from data.common.files import sha256, write_json, write_whole
 from data.images import FLOOR, segment_length
 from pruning import spec as specs
 from pruning.bundle import MANIFEST, SCHEMA, Manifest
 from pruning.config import RunConfig
 from pruning.export import export
 from pruning.figures import draw_all
+from pruning.jobfolder import JobFolder, JobResult
 from pruning.jobs import Job
 from pruning.load import load_weights
 from pruning.metrics import Scores, difference, independent, score
-from pruning.runfolder import JobFolder, JobResult
 from pruning.spec import VGGSpec
 
 TEST, CALIBRATION, HISTORY = "test.safetensors", "calibration.safetensors", "history.jsonl"

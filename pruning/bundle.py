@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from data.files import sha256
+from data.common.files import sha256
 from pruning.errors import PruningError
 from pruning.spec import VGGSpec
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from data import DataConfig
-from data.options import comma_separated
+from data.common.options import comma_separated
 from pruning.augment import Augmentation
 from pruning.errors import PruningError
 from pruning.spec import check_rate

@@ -1,6 +1,6 @@
 """The one exception of this package."""
 
-from data.errors import UserError
+from data.common.errors import UserError
 
 
 class PruningError(UserError):

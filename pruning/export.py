@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float32
 from torch import nn
 
-from data.files import write_whole
+from data.common.files import write_whole
 from pruning.errors import PruningError
 from pruning.train import predict
 

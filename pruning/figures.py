@@ -13,7 +13,7 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 
 from data import Dataset
-from data.files import write_whole
+from data.common.files import write_whole
 from pruning.bundle import Manifest, ModelEntry
 
 DPI = 120

@@ -25,8 +25,8 @@ from pruning.filters import (
     restore_filters,
     zero_filters,
 )
+from pruning.jobfolder import JobFolder
 from pruning.load import load_weights
-from pruning.runfolder import JobFolder
 from pruning.spec import VGGSpec
 from pruning.train import EpochLog, Trainer, TrainState, predict
 from pruning.vgg import build_vgg, spec_of

@@ -4,7 +4,7 @@ import sys
 
 from rich.console import Console
 
-from data.command import run_command
+from data.common.command import run_command
 from pruning.config import RunConfig
 from pruning.sweep import run_sweep, say
 from pruning.table import print_results

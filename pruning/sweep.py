@@ -12,15 +12,15 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from data import Dataset, build_dataset
 from data.cache import Cache
+from data.common.runfolder import claim, only_process
 from data.dataset import summary
-from data.exclusive import claim, only_process
 from pruning import spec as specs
 from pruning.assemble import assemble
 from pruning.bundle import MANIFEST, Manifest, read_manifest, verified
 from pruning.config import RunConfig
 from pruning.errors import PruningError
+from pruning.jobfolder import WEIGHTS, JobFolder
 from pruning.jobs import Job, JobContext, plan_jobs, pruned_spec, run_job
-from pruning.runfolder import WEIGHTS, JobFolder
 from pruning.spec import VGGSpec, dense_spec
 from pruning.train import EpochLog, choose_precision
 

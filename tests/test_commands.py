@@ -13,16 +13,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
-from data import DataError, cwru
-from data.command import StoppedError, run_command
+from data import DataError
+from data.common.command import StoppedError, run_command
 from data.fetch import FetchConfig
+from data.readers import cwru
 from optimizer.evaluate import EvaluateConfig
 from optimizer.experiment import ExperimentConfig
 from optimizer.figures import FiguresConfig as PaperFiguresConfig
-from optimizer.pipeline import PipelineConfig
+from optimizer.learning.options import TrainConfig
+from optimizer.pipeline.runner import PipelineConfig
 from optimizer.solve import SolveConfig
-from optimizer.train_config import TrainConfig
-from optimizer.trial import TrialConfig
+from optimizer.trial.slots import TrialConfig
 from profiling.compare import CompareConfig
 from profiling.config import RunConfig as ProfileConfig
 from profiling.figures import FiguresConfig

@@ -22,45 +22,18 @@ BLOCK = (
     "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
     "sys.meta_path.insert(0, Absent())\n"
 )
-NEED_TORCH = {  # training and drawing; everything else must do without
-    "pruning": {
-        "assemble",
-        "augment",
-        "config",
-        "export",
-        "figures",
-        "filters",
-        "jobs",
-        "load",
-        "run",
-        "runfolder",
-        "sweep",
-        "train",
-        "vgg",
-    },
-    "profiling": {"figures", "torch_runtime"},
-    "optimizer": {
-        "critic",
-        "draw_slot",
-        "experiment",
-        "export",
-        "figures",
-        "jopa",
-        "learner",
-        "pipeline",
-        "report",
-        "sac",
-        "train",
-        "train_config",
-        "training",
-        "trial_figure",
-    },
-}
+NEED_TORCH = re.compile(  # training and drawing; everything else must do without
+    r"pruning\.(assemble|augment|config|export|figures|filters|jobs|load|run|jobfolder|sweep|train|vgg)"
+    r"|profiling\.(figures|runtimes\.torch_session)"
+    r"|optimizer\.(train|experiment|figures|pipeline.*|trial.figure|environment.picture|evaluation.drawing)"
+    r"|optimizer\.learning\.(critic|onnx_export|policy|learner|paper_sac|run|options)"
+)
 
 
 def modules(package: str) -> list[str]:
-    inside = [m.name for m in pkgutil.iter_modules([str(ROOT / package)])]
-    return [package, *(f"{package}.{m}" for m in inside if m not in NEED_TORCH.get(package, set()))]
+    """The package and all its modules that must import without torch."""
+    inside = [m.name for m in pkgutil.walk_packages([str(ROOT / package)], f"{package}.")]
+    return [package, *(m for m in inside if not NEED_TORCH.fullmatch(m) and "__main__" not in m)]
 
 
 def without_torch(code: str) -> subprocess.CompletedProcess:

@@ -1,0 +1,64 @@
+"""What every command of this project does the same way: parse, run, tell errors, end with the right status."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import Any, TypeVar
+
+import tyro
+
+from data.common.errors import UserError
+
+Config = TypeVar("Config")
+
+
+class StoppedError(BaseException):
+    """The process was asked to stop; `status` is what it exits with."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a signal handler
+    for either in (signal.SIGINT, signal.SIGTERM):  # a second signal, of whichever kind, ends it at once
+        signal.signal(either, signal.SIG_DFL)
+    raise StoppedError(128 + number)
+
+
+def run_command(
+    config_type: type[Config],
+    action: Callable[[Config], None],
+    module: str,
+    *,
+    resume: str,
+    arguments: Sequence[str] | None = None,
+) -> None:
+    """Build a config dataclass from the command line, act on it, and exit.
+
+    Args:
+        config_type: Frozen dataclass whose fields are the options and whose docstrings are the help.
+        action: What the command does.
+        module: Its name after `python -m`.
+        resume: What to tell a user who stopped it.
+        arguments: The command line, by default the process's own.
+
+    Exits with 0; 2 after an error that the user can mend; 130 or 143 after Ctrl-C or SIGTERM.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
+    try:
+        config: Any = tyro.cli(config_type, prog=f"python -m {module}", args=arguments)
+        action(config)
+        sys.stdout.flush()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:  # the reader of our output went away, e.g. `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except (KeyboardInterrupt, StoppedError) as stop:
+        print(f"\nstopped. {resume}", file=sys.stderr)
+        sys.exit(stop.status if isinstance(stop, StoppedError) else 130)

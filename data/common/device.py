@@ -1,0 +1,62 @@
+"""What this machine offers: installed libraries, a GPU, fast bfloat16."""
+
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from data.common.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def is_installed(module: str) -> bool:
+    """Whether a module could be imported."""
+    try:
+        return find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def library_version(name: str) -> str | None:
+    """Installed version of a distribution; None where it is absent."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def has_gpu() -> bool:
+    """Whether torch is installed and sees a CUDA device."""
+    if not is_installed("torch"):
+        return False
+    import torch
+
+    return bool(torch.cuda.is_available())
+
+
+def choose_device(name: str, error: type[UserError]) -> "torch.device":
+    """The device to train on.
+
+    Args:
+        name: "auto" (a GPU where there is one), "cpu" or "cuda".
+        error: The package's exception.
+
+    Raises:
+        UserError: As `error`: a GPU is required and there is none.
+    """
+    import torch
+
+    if name == "cuda" and not torch.cuda.is_available():
+        raise error("--device cuda: no usable GPU here.", "Use --device auto or cpu, or install its driver.")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def has_fast_bfloat16(device: "torch.device") -> bool:
+    """Whether this device has instructions for bfloat16; without them it is emulated and slower than float32."""
+    import torch
+
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    # torch has no public name for these yet.
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

@@ -1,0 +1,44 @@
+"""Command-line options that take several values separated by commas."""
+
+import re
+from typing import Any
+
+from tyro.constructors import PrimitiveConstructorSpec
+
+from data.common.errors import DataError
+
+
+def parse_list(text: str, kind: type, name: str) -> tuple[Any, ...]:
+    """Values separated by commas (or spaces).
+
+    Args:
+        text: What the user gave.
+        kind: `float`, `int` or `str`.
+        name: The option, for error messages.
+
+    Raises:
+        DataError: Not such values, none, or one twice.
+    """
+    parts = [p for p in re.split(r"[,\s]+", text.strip()) if p]
+    try:
+        values = tuple(kind(p) for p in parts)
+    except (ValueError, OverflowError):
+        what = "words" if kind is str else "numbers"
+        raise DataError(f"--{name} takes {what} separated by commas; got {text!r}.") from None
+    if not values:
+        raise DataError(f"--{name} is empty.", "Give at least one value.")
+    twice = [str(v) for v in dict.fromkeys(values) if values.count(v) > 1]
+    if twice:
+        raise DataError(f"--{name} holds {', '.join(twice)} twice.", "Give each once.")
+    return values
+
+
+def comma_separated(kind: type, name: str, letter: str) -> Any:
+    """How tyro reads and shows such an option: an annotation for a tuple field."""
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=f"{letter},{letter},...",
+        instance_from_str=lambda args: parse_list(args[0], kind, name),
+        is_instance=lambda value: isinstance(value, tuple),
+        str_from_instance=lambda value: [",".join(f"{v:g}" if kind is not str else v for v in value)],
+    )

@@ -1,0 +1,76 @@
+"""Files with a schema: strict pydantic models, and one way to read JSON that says what is wrong and where."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from data.common.errors import UserError
+
+Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Rate = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class Strict(BaseModel):
+    """A part of a file. Unknown fields are refused, never ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def read_json(path: Path, error: type[UserError], *, missing: str = "", remedy: str = "") -> Any:
+    """Parsed JSON.
+
+    Args:
+        path: The file.
+        error: The package's exception.
+        missing: What to do if there is no such file; by default as `remedy`.
+        remedy: What to do if it cannot be read.
+
+    Raises:
+        UserError: As `error`: no such file, not readable, or not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise error(f"{path}: no such file.", missing or remedy) from None
+    except RecursionError:
+        raise error(f"{path}: JSON nested too deeply.", remedy) from None
+    except (OSError, ValueError) as problem:
+        raise error(f"{path}: cannot be read as JSON ({problem}).", remedy) from None
+
+
+def check_schema(content: Any, newest: int, name: str, error: type[UserError], what: str) -> None:
+    """Refuse content without a schema version, or with one that this version does not read.
+
+    Args:
+        content: Parsed JSON.
+        newest: Newest schema version that this version reads; older ones, from 1, are accepted.
+        name: File name for messages.
+        error: The package's exception.
+        what: What the file should be, e.g. "a profile".
+
+    Raises:
+        UserError: As `error`.
+    """
+    schema = content.get("schema") if isinstance(content, dict) else None
+    if not isinstance(schema, int) or isinstance(schema, bool):
+        raise error(f"{name}: no schema version in it.", f"Is this {what}?")
+    if schema > newest:
+        raise error(f"{name}: schema {schema} is newer than the {newest} this version reads.", "Update jopa.")
+    if schema < 1:
+        raise error(f"{name}: unknown schema {schema}; expected 1 to {newest}.")
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first wrong field of a validation: its path, what is wrong, and what was got."""
+    detail = error.errors()[0]
+    where = ".".join(str(x) for x in detail["loc"] if not str(x).startswith(("tuple", "constrained")))
+    message = {"extra_forbidden": "unknown key", "missing": "missing"}.get(detail["type"], detail["msg"])
+    got = detail["input"]
+    shown = f"; got {got!r}" if isinstance(got, int | float | str | None) else ""
+    return f"{where + ': ' if where else ''}{message.removeprefix('Value error, ')}{shown}"

@@ -1,0 +1,190 @@
+"""The Case Western Reserve University bearing recordings, in any folder layout, under their original numbers.
+
+Source: Case Western Reserve University Bearing Data Center, https://engineering.case.edu/bearingdatacenter. What each
+number is stands in `cwru_files.csv`; a known answer for the reader is the kurtosis that Smith and Randall publish
+(Mechanical Systems and Signal Processing 64-65, 2015, Table B2).
+"""
+
+import csv
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from data.common.errors import DataError
+from data.readers.mat import read_mat
+from data.recording import INCH_MM, Fault, Location, Recording
+
+NOMINAL_RPM = {0: 1797, 1: 1772, 2: 1750, 3: 1730}
+CLIPPED = frozenset({200, 236, 237})  # both ends of the converter's range are hit; see docs/data.md
+VARIABLE = re.compile(r"^X(\d+)_(DE|FE|BA)_time$")
+OFFICIAL_URL = "https://engineering.case.edu/sites/default/files/{number}.mat"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What one original number is.
+
+    Attributes:
+        number: The file's original number.
+        end: Which bearing is damaged, "drive", "fan" or "" (normal).
+        sampling_rate_hz: 12,000 or 48,000.
+        location: Damaged part.
+        size_mil: Fault diameter in thousandths of an inch, None for normal.
+        position: Clock position of an outer-race fault, None otherwise.
+        load_hp: Motor load, 0 to 3 hp.
+        md5: As published by a third party, None where it is not.
+    """
+
+    number: int
+    end: str
+    sampling_rate_hz: float
+    location: Location
+    size_mil: int | None
+    position: str | None
+    load_hp: int
+    md5: str | None
+
+
+@cache
+def catalogue() -> dict[int, Entry]:
+    """All 161 recordings of the official site by number."""
+    text = files("data").joinpath("cwru_files.csv").read_text()
+    return {
+        int(r["number"]): Entry(
+            int(r["number"]),
+            r["end"],
+            float(r["sampling_rate_hz"]),
+            Location(r["location"]),
+            int(r["size_mil"]) if r["size_mil"] else None,
+            r["position"] or None,
+            int(r["load_hp"]),
+            r["md5"] or None,
+        )
+        for r in csv.DictReader(text.splitlines())
+    }
+
+
+def select_channels(arrays: dict[str, np.ndarray], number: int) -> dict[str, Float[np.ndarray, " samples"]]:
+    """The accelerometers DE, FE and BA of one recording out of a file's variables.
+
+    A file may hold two recordings (99.mat also X098) or one under another number (174.mat holds X173, 3001.mat X056):
+    the file's own number is taken where it is there, else the only one.
+    """
+    by_number: dict[int, dict[str, np.ndarray]] = {}
+    for name, array in arrays.items():
+        match = VARIABLE.match(name)
+        if match:
+            by_number.setdefault(int(match[1]), {})[match[2]] = array.reshape(-1)
+    if number in by_number:
+        return by_number[number]
+    if len(by_number) == 1:
+        return next(iter(by_number.values()))
+    names = ", ".join(arrays) or "nothing"
+    raise DataError(
+        f"expected the variable X{number:03d}_DE_time or a single X..._DE_time; the file holds {names}.",
+        "Is this an original file of the Bearing Data Center? Fetch it again: python -m data.fetch cwru.",
+    )
+
+
+def _shaft_speed_hz(arrays: dict[str, np.ndarray], number: int, load_hp: int) -> float:
+    named = {name: array for name, array in arrays.items() if name.upper().endswith("RPM") and array.size == 1}
+    own = [a for n, a in named.items() if n.upper() == f"X{number:03d}RPM"] or list(named.values())
+    rpm = float(own[0].reshape(-1)[0]) if own else float(NOMINAL_RPM[load_hp])
+    return (rpm if 1500 < rpm < 2000 else float(NOMINAL_RPM[load_hp])) / 60
+
+
+def read_file(path: Path, number: int) -> Recording:
+    """One recording from its file.
+
+    Raises:
+        DataError: The number is no official one, or the file does not hold it.
+    """
+    entry = catalogue().get(number)
+    if entry is None:
+        raise DataError(f"{path}: {number} is no recording of the CWRU set.", "Keep the original file numbers.")
+    arrays = read_mat(path)
+    try:
+        channels = select_channels(arrays, number)
+    except DataError as error:
+        raise DataError(f"{path}: {error.problem}", error.remedy) from None
+    shortest = min(len(c) for c in channels.values())
+    return Recording(
+        name=str(number),
+        source="cwru",
+        channels={n: c[:shortest] for n, c in channels.items()},
+        sampling_rate_hz=entry.sampling_rate_hz,
+        fault=Fault(entry.location, entry.size_mil and entry.size_mil / 1000 * INCH_MM, entry.position),
+        shaft_speed_hz=_shaft_speed_hz(arrays, number, entry.load_hp),
+        load=float(entry.load_hp),
+        load_unit="hp",
+        path=path,
+        known_flaws=frozenset({"clipped"}) if number in CLIPPED else frozenset(),
+    )
+
+
+def find_files(root: Path) -> dict[int, Path]:
+    """Every official recording below a folder, however deep, by number.
+
+    Raises:
+        DataError: No folder, or no file whose name is an official number, or one number twice.
+    """
+    if not root.is_dir():
+        raise DataError(
+            f"{root}: no such folder.",
+            f"Give the folder of .mat files with --root, or fetch them: python -m data.fetch cwru --root {root}",
+        )
+    found: dict[int, Path] = {}
+    for path in sorted(root.rglob("*.mat")):
+        number = int(path.stem) if path.stem.isdigit() else -1
+        if number not in catalogue():
+            continue
+        if number in found:
+            raise DataError(f"{number}.mat is there twice: {found[number]} and {path}.", "Remove one.")
+        found[number] = path
+    if not found:
+        raise DataError(
+            f"{root}: no CWRU recording (105.mat, 97.mat, ...) in it.",
+            f"Expected original file numbers; fetch them: python -m data.fetch cwru --root {root}",
+        )
+    return found
+
+
+def chosen(labels: str, end: str = "drive", sampling_rate_hz: float = 12000) -> list[int]:
+    """Numbers of the recordings that a task uses.
+
+    Args:
+        labels: "fault" gives the ten classes of the literature (normal; inner, ball, outer at 6:00; 7, 14 and 21
+            mil); "location" gives every size and position.
+        end: Which bearing is damaged.
+        sampling_rate_hz: Of the faulty recordings; the normal ones exist at 48 kHz alone.
+    """
+    ten = {7, 14, 21}
+    return [
+        e.number
+        for e in catalogue().values()
+        if e.location is Location.NORMAL
+        or (
+            e.end == end
+            and e.sampling_rate_hz == sampling_rate_hz
+            and (labels == "location" or (e.size_mil in ten and e.position in (None, "6:00")))
+        )
+    ]
+
+
+def read(root: Path, numbers: Sequence[int] | None = None) -> list[Recording]:
+    """The recordings below `root` that have one of the given numbers (all by default), in order of number.
+
+    Raises:
+        DataError: See `find_files` and `read_file`.
+    """
+    found = find_files(root)
+    wanted = sorted(found if numbers is None else set(found) & set(numbers))
+    if not wanted:
+        raise DataError(f"{root}: none of the recordings this task needs.", "Fetch them: python -m data.fetch cwru.")
+    return [read_file(found[n], n) for n in wanted]

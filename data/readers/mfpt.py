@@ -1,0 +1,85 @@
+"""The bearing recordings of the Society for Machinery Failure Prevention Technology (MFPT).
+
+Source: E. Bechhoefer, Condition Based Maintenance Fault Database for Testing Diagnostics and Prognostic Algorithms,
+MFPT, 2013, https://www.mfpt.org/fault-data-sets/. Each file holds a structure `bearing` with `gs` (acceleration in
+g), `sr` (samples a second), `rate` (shaft, Hz) and `load` (lbf). Healthy and some outer-race recordings are sampled at
+97,656 Hz, the others at 48,828 Hz: the sampling rate must not become the feature.
+"""
+
+import re
+from pathlib import Path
+
+from data.common.errors import DataError
+from data.readers.mat import read_mat
+from data.recording import Fault, Location, Recording
+
+OFFICIAL_URL = "https://www.mfpt.org/wp-content/uploads/2020/02/MFPT-Fault-Data-Sets-20200227T131140Z-001.zip"
+KINDS = (
+    (re.compile(r"baseline|normal", re.IGNORECASE), Location.NORMAL),
+    (re.compile(r"inner", re.IGNORECASE), Location.INNER),
+    (re.compile(r"outer", re.IGNORECASE), Location.OUTER),
+)
+
+
+def location_of(path: Path) -> Location | None:
+    """The damaged part that a file's or its folder's name says; None for the real-world examples."""
+    for text in (path.stem, path.parent.name):
+        for pattern, location in KINDS:
+            if pattern.search(text):
+                return location
+    return None
+
+
+def read_file(path: Path, location: Location) -> Recording:
+    """One recording from its file.
+
+    Raises:
+        DataError: No structure `bearing` with `gs` and `sr`.
+    """
+    arrays = read_mat(path)
+    fields = {name.split(".", 1)[1]: a for name, a in arrays.items() if name.startswith("bearing.")}
+    missing = [f"bearing.{n}" for n in ("gs", "sr") if n not in fields]
+    if missing:
+        raise DataError(
+            f"{path}: lacks {' and '.join(missing)}; it holds {', '.join(arrays) or 'nothing'}.",
+            "Is this an original MFPT file? Fetch it again: python -m data.fetch mfpt.",
+        )
+
+    def number(name: str) -> float | None:
+        return float(fields[name].reshape(-1)[0]) if name in fields and fields[name].size == 1 else None
+
+    return Recording(
+        name=path.stem,
+        source="mfpt",
+        channels={"gs": fields["gs"].reshape(-1)},
+        sampling_rate_hz=number("sr") or 0.0,
+        fault=Fault(location),
+        shaft_speed_hz=number("rate"),
+        load=number("load"),
+        load_unit="lbf",
+        path=path,
+    )
+
+
+def read(root: Path) -> list[Recording]:
+    """The baseline, inner-race and outer-race recordings below `root`, by name.
+
+    Raises:
+        DataError: No folder, no such file in it, a name twice, or a file that cannot be read.
+    """
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder.", f"Fetch the set: python -m data.fetch mfpt --root {root}")
+    recordings: dict[str, Recording] = {}
+    for path in sorted(root.rglob("*.mat")):
+        location = location_of(path)
+        if location is None:
+            continue
+        if path.stem in recordings:
+            raise DataError(f"{path.stem}.mat is there twice: {recordings[path.stem].path} and {path}.", "Remove one.")
+        recordings[path.stem] = read_file(path, location)
+    if not recordings:
+        raise DataError(
+            f"{root}: no MFPT recording (baseline_1.mat, InnerRaceFault_vload_1.mat, ...) in it.",
+            f"Fetch the set: python -m data.fetch mfpt --root {root}",
+        )
+    return list(recordings.values())

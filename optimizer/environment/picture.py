@@ -1,0 +1,117 @@
+"""A slot as a picture, as in Fig. 5: what each gateway's processor, link and share of the edge do over time."""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from optimizer.network.outcome import Outcome
+from optimizer.network.scenario import Scenario
+from optimizer.network.slots import Action, State
+
+SHOWN = 8
+LANES = ("processor", "link", "edge")
+
+
+def draw_slot(axis: Axes, state: State, action: Action, outcome: Outcome, gateway: int) -> None:
+    """The first slot of a batch at one gateway: a lane each for its processor, its link and its part of the edge."""
+    scenario = outcome.scenario
+    shade, span = colormaps["viridis_r"], Normalize(0, max(len(scenario.qos) - 1, 1))
+    local, sent = outcome.local[0, gateway], outcome.offloaded[0, gateway]
+    start = 0.0
+    if local.sum():
+        length = float(outcome.local_s[0, gateway])
+        below = 2.6
+        for k in range(len(local)):
+            height = 0.8 * local[k] / local.sum()
+            if height:
+                dropped = outcome.local_served[0, gateway, k] == 0
+                axis.barh(
+                    below + height / 2,
+                    length,
+                    height,
+                    color=shade(span(k)),
+                    hatch="xx" if dropped else None,
+                    edgecolor="white",
+                    linewidth=0.5,
+                )
+            below += height
+        rate = scenario.models[int(action.model[0, gateway])].rate
+        axis.text(
+            0.01 * scenario.slot_s,
+            3.0,
+            f"{local.sum()} x p = {rate:g}",
+            va="center",
+            fontsize=8,
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.5},
+        )
+    index = np.arange(outcome.local.shape[1])
+    hold = float(scenario.tables.hold_s[index, state.channel[0]][gateway])
+    sending, edge = float(outcome.transmission_s[0, gateway]), float(outcome.edge_s[0, gateway])
+    for k in range(len(sent) - 1, -1, -1):
+        dropped = outcome.edge_served[0, gateway, k] == 0
+        for _ in range(int(sent[k])):
+            mark: dict[str, Any] = {
+                "color": shade(span(k)),
+                "hatch": "xx" if dropped else None,
+                "edgecolor": "white",
+                "linewidth": 0.5,
+            }
+            axis.barh(2, sending, 0.8, start, **mark)
+            axis.barh(1, min(edge, scenario.slot_s), 0.8, start + sending, **mark | {"linewidth": 0})
+            start += hold
+    axis.set_yticks((3, 2, 1), LANES)
+    axis.set_xlim(0, 1.12 * scenario.slot_s)
+    axis.set_ylim(0.5, 3.5)
+    axis.axvline(scenario.slot_s, color="black", linewidth=1)
+    channel = scenario.link.states[int(state.channel[0, gateway])]
+    axis.set_title(
+        f"gateway {gateway + 1}: channel {channel}, {100 * action.share[0, gateway]:.0f} % of the edge",
+        loc="left",
+        fontsize=9,
+    )
+
+
+def _figure(scenario: Scenario) -> tuple[Figure, FigureCanvasAgg]:
+    figure = Figure(figsize=(9, 1.35 * min(scenario.gateways, SHOWN) + 1.1), dpi=100, layout="constrained")
+    return figure, FigureCanvasAgg(figure)
+
+
+def _pixels(canvas: FigureCanvasAgg) -> UInt8[np.ndarray, "height width 3"]:
+    canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib leaves it untyped
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]  # as above
+
+
+def empty_image(scenario: Scenario) -> UInt8[np.ndarray, "height width 3"]:
+    """A page of the same size before anything was decided."""
+    figure, canvas = _figure(scenario)
+    figure.text(0.5, 0.5, f"{scenario.name}: no slot decided yet", ha="center")
+    return _pixels(canvas)
+
+
+def slot_image(state: State, action: Action, outcome: Outcome) -> UInt8[np.ndarray, "height width 3"]:
+    """The first slot of a batch as pixels; at most 8 gateways are drawn."""
+    scenario = outcome.scenario
+    count = min(scenario.gateways, SHOWN)
+    figure, canvas = _figure(scenario)
+    axes = figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
+    for g, axis in enumerate(axes):
+        draw_slot(axis, state, action, outcome, g)
+    axes[-1].set_xlabel("time in the slot, s")
+
+    shade, span = colormaps["viridis_r"], Normalize(0, max(len(scenario.qos) - 1, 1))
+    levels = [
+        Patch(facecolor=shade(span(k)), label=f"criticality {level.criticality:g}")
+        for k, level in enumerate(scenario.qos)
+    ]
+    levels.append(Patch(facecolor="lightgray", edgecolor="black", hatch="xxx", label="dropped"))
+    figure.legend(handles=levels, loc="outside lower center", ncols=min(len(levels), 7), fontsize=7)
+    more = f" (first {count} of {scenario.gateways} gateways)" if count < scenario.gateways else ""
+    figure.suptitle(f"reward {outcome.reward[0]:.3f}, {100 * outcome.drop_ratio[0]:.1f} % dropped{more}", fontsize=10)
+    return _pixels(canvas)

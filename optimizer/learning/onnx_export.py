@@ -1,0 +1,108 @@
+"""Write a trained policy as ONNX, so that it decides where there is no torch."""
+
+import tempfile
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from optimizer.learning.critic import CriticTables
+from optimizer.learning.paper_sac import Actor
+from optimizer.learning.policy import Jopa, Network
+
+INPUTS = ("counts", "channel", "kind", "groups", "penalty")
+OUTPUTS = ("sent", "model", "share")
+
+
+class Deployed(nn.Module):
+    """The policy's best decision, its tables computed once.
+
+    Args:
+        policy: A trained policy.
+        width: Tasks of the largest gateway that it shall serve.
+    """
+
+    def __init__(self, policy: Jopa, width: int) -> None:
+        super().__init__()
+        self.policy = policy
+        self.width = width
+        with torch.no_grad():
+            tables = policy.critic.tables(width)
+        for name in ("gain", "local_drop", "queue_drop"):
+            self.register_buffer(name, getattr(tables, name).contiguous())
+        self.gain: Tensor
+        self.local_drop: Tensor
+        self.queue_drop: Tensor
+
+    def forward(
+        self, counts: Tensor, channel: Tensor, kind: Tensor, groups: Tensor, penalty: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Tasks of each level, channel states, kinds, tasks and J / N -> tasks sent of each level, models, shares."""
+        net = Network(kind, groups, penalty / self.policy.critic.scale, self.width)
+        decision = self.policy(CriticTables(self.gain, self.local_drop, self.queue_drop), net, counts, channel)
+        return decision.sent, decision.model, decision.share
+
+
+def to_onnx(policy: Jopa, width: int, gateways: int) -> bytes:
+    """The policy as one ONNX file; batch and gateways are free.
+
+    Args:
+        policy: A trained policy.
+        width: Tasks of the largest gateway that it shall serve.
+        gateways: Of the network it was trained on, for tracing.
+    """
+    levels = len(policy.critic.features.level)
+    module = Deployed(policy, width).eval()
+    gateways = max(gateways, 2)  # an axis of one would be taken for fixed
+    example = (
+        torch.ones(2, gateways, levels, dtype=torch.int64),
+        torch.zeros(2, gateways, dtype=torch.int64),
+        torch.zeros(gateways, dtype=torch.int64),
+        torch.full((gateways,), levels, dtype=torch.int64),
+        torch.tensor(0.5),
+    )
+    batch, count = torch.export.Dim("batch"), torch.export.Dim("gateways")
+    shapes = ({0: batch, 1: count}, {0: batch, 1: count}, {0: count}, {0: count}, None)
+    return _export(module, example, shapes, INPUTS, OUTPUTS)
+
+
+def _export(
+    module: nn.Module, example: tuple[Tensor, ...], shapes: Any, inputs: Sequence[str], outputs: Sequence[str]
+) -> bytes:
+    with warnings.catch_warnings(), torch.no_grad(), tempfile.TemporaryDirectory() as folder:
+        warnings.simplefilter("ignore")  # of the exporter, about its own internals
+        program = torch.onnx.export(
+            module, example, dynamo=True, dynamic_shapes=shapes, input_names=inputs, output_names=outputs, verbose=False
+        )
+        assert program is not None
+        path = Path(folder) / "policy.onnx"
+        program.save(path, external_data=False)
+        return path.read_bytes()
+
+
+class MeanAction(nn.Module):
+    """The paper's agent without its noise: tanh of the mean."""
+
+    def __init__(self, actor: Actor) -> None:
+        super().__init__()
+        self.actor = actor
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """Observations -> flat actions in [-1, 1]."""
+        return torch.tanh(self.actor(observation)[0])
+
+
+def actor_to_onnx(actor: Actor, numbers: int) -> bytes:
+    """The paper's agent as one ONNX file; the batch is free.
+
+    Args:
+        actor: Trained.
+        numbers: Of an observation.
+    """
+    example = (torch.zeros(2, numbers),)
+    return _export(
+        MeanAction(actor).cpu().eval(), example, ({0: torch.export.Dim("batch")},), ("observation",), ("action",)
+    )

@@ -1,0 +1,159 @@
+"""A scenario's numbers as arrays, so that every equation is a lookup."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int64
+
+if TYPE_CHECKING:
+    from optimizer.network.scenario import LocalModel, Scenario
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """What the equations look up. Seconds, FLOP and bits; levels ascend in criticality.
+
+    Attributes:
+        present: Which places of the padded (gateways, width) grid hold a sensor.
+        groups: Sensors of each gateway, M_g.
+        criticality: Of each level, 0 to 1.
+        level_probability: How often each level occurs.
+        min_accuracy: (17b) of each level.
+        max_delay_s: (17a) of each level.
+        accuracy: Of each model, relative to the complete one.
+        local_s: Seconds of a batch at [gateway, model, tasks]; 0 for no tasks. Eq. (2).
+        local_flops: FLOP of one task by each model.
+        edge_flops: FLOP of one task at the edge.
+        rate: Bit/s at [gateway, channel state], eq. (5).
+        max_rate: Bit/s of the whole band in the best state, R^max.
+        minislot_s: Seconds of a mini-slot, tau.
+        minislots: Mini-slots that one task holds at [gateway, channel state], delta.
+        transmission_s: Seconds that one task is sent for at [gateway, channel state], eq. (6).
+        hold_s: Seconds that one transmission holds the queue, delta * tau.
+        edge_task_s: Seconds of one task on the whole edge server, H I / C_e.
+        epsilon: Regularisation of eq. (3), such that no share means a whole slot.
+        transitions: Probabilities at [from state, to state], eq. (28).
+        stationary: How often each channel state occurs in the long run.
+    """
+
+    present: Bool[np.ndarray, "gateways width"]
+    groups: Int64[np.ndarray, " gateways"]
+    criticality: Float64[np.ndarray, " levels"]
+    level_probability: Float64[np.ndarray, " levels"]
+    min_accuracy: Float64[np.ndarray, " levels"]
+    max_delay_s: Float64[np.ndarray, " levels"]
+    accuracy: Float64[np.ndarray, " models"]
+    local_s: Float64[np.ndarray, "gateways models batches"]
+    local_flops: Float64[np.ndarray, " models"]
+    edge_flops: float
+    rate: Float64[np.ndarray, "gateways states"]
+    max_rate: float
+    minislot_s: float
+    minislots: Int64[np.ndarray, "gateways states"]
+    transmission_s: Float64[np.ndarray, "gateways states"]
+    hold_s: Float64[np.ndarray, "gateways states"]
+    edge_task_s: float
+    epsilon: float
+    transitions: Float64[np.ndarray, "states states"]
+    stationary: Float64[np.ndarray, " states"]
+
+
+def uplink_rate(
+    gain: Float64[np.ndarray, "*shape"],
+    share: Float64[np.ndarray, "*shape"],
+    power_w: Float64[np.ndarray, "*shape"],
+    bandwidth_hz: float,
+    noise_w_per_hz: float,
+) -> Float64[np.ndarray, "*shape"]:
+    """Bit/s of a gateway that holds a share of the band, eq. (5): W share log2(1 + z gain / (N0 W share))."""
+    width = share * bandwidth_hz
+    return width * np.log2(1 + power_w * gain / (noise_w_per_hz * width))
+
+
+def minislots_per_task(rate: Float64[np.ndarray, "*shape"], max_rate: float) -> Int64[np.ndarray, "*shape"]:
+    """Mini-slots that one task holds: ceil(R^max / R_g); the paper prints the inverse, which is always 1."""
+    return np.ceil(max_rate / rate - 1e-9).astype(np.int64)
+
+
+def batch_seconds(
+    model: "LocalModel", sizes: Int64[np.ndarray, " sizes"], task_flops: float, capacity: float | None
+) -> Float64[np.ndarray, " sizes"]:
+    """Seconds that a model takes for batches of these sizes, eq. (2) or the lines between measured points."""
+    if model.latency_s is None:
+        assert capacity is not None
+        return sizes * (model_flops(model, task_flops) / capacity)
+    points = np.array(model.latency_s, dtype=np.float64)
+    seconds = np.interp(sizes, points[:, 0], points[:, 1])
+    if sizes[-1] > points[-1, 0]:
+        slope = (points[-1, 1] - points[-2, 1]) / (points[-1, 0] - points[-2, 0])
+        seconds = np.where(sizes > points[-1, 0], points[-1, 1] + slope * (sizes - points[-1, 0]), seconds)
+    return np.where(sizes == 0, 0.0, seconds)
+
+
+def model_flops(model: "LocalModel", task_flops: float) -> float:
+    """FLOP of one task by a model: its own, or (1 - rate) of the complete model's."""
+    return model.flops if model.flops is not None else (1 - model.rate) * task_flops
+
+
+def stationary_distribution(transitions: Float64[np.ndarray, "states states"]) -> Float64[np.ndarray, " states"]:
+    """The long-run frequencies pi = pi P (a least-squares solution, one of them where there are several)."""
+    count = len(transitions)
+    system = np.vstack([transitions.T - np.eye(count), np.ones(count)])
+    found = np.linalg.lstsq(system, np.append(np.zeros(count), 1.0), rcond=None)[0]
+    found = np.maximum(found, 0)
+    return found / found.sum()
+
+
+def build_tables(scenario: "Scenario") -> Tables:
+    """All arrays of a scenario."""
+    link, qos = scenario.link, scenario.qos
+    groups = np.array(scenario.groups, dtype=np.int64)
+    gains = np.array(link.gains)
+    power = np.broadcast_to(np.asarray(link.transmit_power_w, dtype=np.float64), groups.shape)
+    shape = (len(groups), len(gains))
+    share = np.broadcast_to((groups / groups.sum())[:, None], shape)
+    rate = uplink_rate(
+        np.broadcast_to(gains, shape),
+        share,
+        np.broadcast_to(power[:, None], shape),
+        link.bandwidth_hz,
+        link.noise_w_per_hz,
+    )
+    best = uplink_rate(
+        gains.max(keepdims=True), np.ones(1), power.max(keepdims=True), link.bandwidth_hz, link.noise_w_per_hz
+    )
+    max_rate = float(best[0])
+    minislot = link.task_bits / max_rate
+    minislots = minislots_per_task(rate, max_rate)
+    capacity = scenario.gateway.capacity_flop_per_s
+    capacities = list(capacity) if isinstance(capacity, tuple) else [capacity] * len(groups)
+    sizes = np.arange(scenario.width + 1)
+    flops = scenario.task.flops
+    edge_s = scenario.edge.task_s
+    if edge_s is None:
+        assert scenario.edge.capacity_flop_per_s is not None
+        edge_s = flops / scenario.edge.capacity_flop_per_s
+    given = [level.probability for level in qos]
+    return Tables(
+        present=np.arange(scenario.width)[None, :] < groups[:, None],
+        groups=groups,
+        criticality=np.array([level.criticality for level in qos]),
+        level_probability=np.array([1 / len(qos) if p is None else p for p in given]),
+        min_accuracy=np.array([level.min_accuracy for level in qos]),
+        max_delay_s=np.array([level.max_delay_s for level in qos]),
+        accuracy=np.array([m.accuracy for m in scenario.models]),
+        local_s=np.array([[batch_seconds(m, sizes, flops, c) for m in scenario.models] for c in capacities]),
+        local_flops=np.array([model_flops(m, flops) for m in scenario.models]),
+        edge_flops=flops,
+        rate=rate,
+        max_rate=max_rate,
+        minislot_s=minislot,
+        minislots=minislots,
+        transmission_s=link.task_bits / rate,
+        hold_s=minislots * minislot,
+        edge_task_s=edge_s,
+        epsilon=edge_s / scenario.slot_s,
+        transitions=np.array(link.transitions),
+        stationary=stationary_distribution(np.array(link.transitions)),
+    )

@@ -1,0 +1,147 @@
+"""A scenario whose models, latencies and accuracies are those of measured profiles."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from optimizer.errors import OptimizerError
+from optimizer.network.scenario import Edge, Gateway, Link, LocalModel, Scenario, Task, read_toml
+from profiling.profile.entries import Law, Precision
+from profiling.profile.profile import Percentile, Profile
+
+Latency = Literal["measured", "fit"]
+Accuracy = Literal["measured", "cubic"]
+
+
+def measured_scenario(
+    gateway: Profile,
+    edge: Profile,
+    base: Scenario,
+    *,
+    link: Link | None = None,
+    latency: Latency = "measured",
+    accuracy: Accuracy = "measured",
+    percentile: Percentile = "p50",
+    precision: Precision | None = None,
+    extrapolate: bool = False,
+    allow_other_bundle: bool = False,
+) -> Scenario:
+    """`base` with the models, latencies and accuracies of two profiles.
+
+    Args:
+        gateway: Measured on the gateway: its pruned models are those that gateways can run.
+        edge: Of the edge server: the time of its dense model for one task is H I / C_e.
+        base: What the profiles do not say: sensors, QoS, slot, penalty, and the link unless one is given.
+        link: Another uplink.
+        latency: "measured" joins the measured batches by lines; "fit" takes overhead + batch * FLOP / C as fitted.
+        accuracy: Relative to the dense model, "measured" or from the fitted "cubic"; cut off at 1, (17b).
+        percentile: Of the measured latency to plan with.
+        precision: Of the gateway's models; by default the profile's first.
+        extrapolate: Allow more sensors a gateway than the largest measured batch.
+        allow_other_bundle: Go on though the profiles are of two different bundles.
+
+    Raises:
+        OptimizerError: Two bundles, no pruned model, or fewer measured batches than a gateway has sensors.
+        ProfilingError: A percentile or precision that the profile does not hold.
+    """
+    if not allow_other_bundle:
+        _check_bundles(gateway, edge)
+    dense = edge.model(0.0)
+    rates = [r for r in gateway.rates if r > 0]
+    if not rates:
+        raise OptimizerError("--gateway: the profile holds no pruned model.", "Profile a bundle with rates above 0.")
+    models = tuple(
+        LocalModel(
+            rate=rate,
+            accuracy=_relative_accuracy(gateway, rate, accuracy, precision),
+            flops=gateway.model(rate, precision).flops,
+            latency_s=_points(gateway, rate, latency, percentile, precision),
+        )
+        for rate in rates
+    )
+    source = f"{gateway.name} ({gateway.kind}), {latency} latency at {percentile}, {accuracy} accuracy"
+    return base.change(
+        name="measured",
+        models=models,
+        task=Task(flops=dense.flops),
+        gateway=Gateway(capacity_flop_per_s=gateway.capacity if gateway.kind == "datasheet" else None),
+        edge=Edge(task_s=_one_task(edge, latency, percentile)),
+        link=link or base.link,
+        extrapolate=extrapolate,
+        notes=(f"gateway: {source}", f"edge: {edge.name} ({edge.kind})"),
+    )
+
+
+def load_link(path: Path) -> Link:
+    """An uplink from a TOML file: the `[link]` table of a scenario, or its keys alone.
+
+    Raises:
+        OptimizerError: No such file, or a wrong field.
+    """
+    content = read_toml(path)
+    content = content.get("link", content) if set(content) <= {"link"} else content
+    # A whole scenario is validated so that messages name the field as in a scenario file.
+    return Scenario.parse({"base": "paper", "link": _complete(content)}, str(path)).link
+
+
+def _complete(content: dict[str, Any]) -> dict[str, Any]:
+    missing = [name for name in Link.model_fields if name not in content]
+    if missing:
+        raise OptimizerError(f"--link: missing {', '.join(missing)}.", "docs/optimizer.md lists all fields of a link.")
+    return content
+
+
+def _check_bundles(gateway: Profile, edge: Profile) -> None:
+    remedy = "Profile one bundle on both devices, or go on with --allow-other-bundle."
+    if gateway.bundle and edge.bundle and gateway.bundle.sha256 != edge.bundle.sha256:
+        raise OptimizerError(
+            f"--gateway and --edge are profiles of two different bundles ({gateway.bundle.sha256[:12]} and "
+            f"{edge.bundle.sha256[:12]}).",
+            remedy,
+        )
+    there, here = edge.model(0.0).flops, gateway.model(0.0).flops
+    if there != here:
+        raise OptimizerError(
+            f"--gateway and --edge are profiles of two different complete models ({here:,} and {there:,} FLOP).", remedy
+        )
+
+
+def _relative_accuracy(profile: Profile, rate: float, how: Accuracy, precision: Precision | None) -> float:
+    if how == "measured":
+        value = profile.model(rate, precision).relative_accuracy
+    else:
+        whole = profile.accuracy(0.0, "cubic")
+        value = profile.accuracy(rate, "cubic", precision) / whole if whole > 0 else 0.0
+    if value <= 0:
+        raise OptimizerError(f"--gateway: the model of rate {rate:g} has an accuracy of 0.", "Leave that rate out.")
+    return min(1.0, value)
+
+
+def _law(profile: Profile, precision: Precision | None) -> Law:
+    """Overhead and capacity, or the capacity alone where no overhead could be fitted."""
+    fitted = [f.law for f in profile.capacity_of(precision).laws]
+    return "affine" if "affine" in fitted else "proportional"
+
+
+def _points(
+    profile: Profile, rate: float, how: Latency, percentile: Percentile, precision: Precision | None
+) -> tuple[tuple[int, float], ...] | None:
+    """(batch, seconds) of a model at the measured batch sizes; None for a datasheet, whose capacity says it all."""
+    if profile.kind == "datasheet":
+        return None
+    sizes = [x.batch for x in profile.cells(rate, precision)]
+    if sizes[0] != 1:
+        raise OptimizerError(
+            f"--gateway: rate {rate:g} was not measured at batch 1 but from {sizes[0]} on.",
+            "Profile with --batches 1,...",
+        )
+    if how == "measured":
+        return tuple((n, profile.latency(rate, n, precision=precision, percentile=percentile)) for n in sizes)
+    law = _law(profile, precision)
+    return tuple((n, profile.latency(rate, n, precision=precision, percentile=percentile, law=law)) for n in sizes)
+
+
+def _one_task(edge: Profile, how: Latency, percentile: Percentile) -> float:
+    """Seconds of one task on the whole edge server."""
+    if edge.kind == "datasheet" or how == "measured":
+        return edge.latency(0.0, 1, percentile=percentile)
+    return edge.latency(0.0, 1, percentile=percentile, law=_law(edge, None))

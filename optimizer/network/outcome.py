@@ -1,0 +1,331 @@
+"""The network's system model: equations (2), (3), (6) to (17), (21) and (22) as pure functions over slots.
+
+Shapes: the first axis is a batch of slots, then gateways, then criticality levels. Tasks of one level at one gateway
+that are both offloaded or both local have the same delay and accuracy in every equation, so they are counted: a slot is
+the numbers `offloaded` and `local` at [batch, gateway, level]. (4), (5) and (20) are in `tables` and `slots`. Seconds,
+bits, FLOP (a multiply-accumulate is 2). Where the paper contradicts itself, `docs/errata.md` says what is done.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int64
+
+from optimizer.network.scenario import Scenario
+from optimizer.network.slots import PADDING, Action, State
+
+Counts = Int64[np.ndarray, "batch gateways levels"]
+Levels = Float64[np.ndarray, "batch gateways levels"]
+Holds = Bool[np.ndarray, "batch gateways levels"]
+Gateways = Float64[np.ndarray, "batch gateways"]
+Slots = Float64[np.ndarray, " batch"]
+
+
+def count_tasks(state: State, offload: Bool[np.ndarray, "batch gateways width"], levels: int) -> tuple[Counts, Counts]:
+    """Numbers of offloaded and of local tasks at [batch, gateway, level]."""
+    batch, gateways, width = state.level.shape
+    cell = np.arange(batch * gateways, dtype=np.int64)[:, None] * (2 * levels + 2) + 2
+    index = cell + 2 * state.level.reshape(-1, width)
+    index += offload.reshape(-1, width)
+    # Absent sensors have level -1 and fall into the first two bins of a gateway, which are cut off.
+    counts = np.bincount(index.ravel(), minlength=batch * gateways * (2 * levels + 2))
+    split = counts.reshape(batch, gateways, levels + 1, 2)[:, :, 1:]
+    return split[..., 1], split[..., 0]
+
+
+def local_delay(local: Counts, model: Int64[np.ndarray, "batch gateways"], scenario: Scenario) -> Gateways:
+    """L, seconds that a gateway's batch of local tasks takes, eq. (2); 0 without any."""
+    gateway = np.arange(local.shape[1])
+    return scenario.tables.local_s[gateway, model, local.sum(axis=2)]
+
+
+def edge_delay(share: Gateways, scenario: Scenario) -> Gateways:
+    """E, seconds that one task takes at the edge, eq. (3): H I / (C_e (c + epsilon)), see errata row 4."""
+    return scenario.tables.edge_task_s / (share + scenario.tables.epsilon)
+
+
+def transmission_delay(state: State, scenario: Scenario) -> Gateways:
+    """Omega, seconds that one task is sent for, eq. (6)."""
+    return scenario.tables.transmission_s[np.arange(state.channel.shape[1]), state.channel]
+
+
+def queue_hold(state: State, scenario: Scenario) -> Gateways:
+    """Seconds that one transmission holds its gateway's queue: delta mini-slots of tau."""
+    return scenario.tables.hold_s[np.arange(state.channel.shape[1]), state.channel]
+
+
+def tasks_ahead(offloaded: Counts) -> Counts:
+    """s, the offloaded tasks of higher criticality at the same gateway, eq. (8) and (10)."""
+    return offloaded[..., ::-1].cumsum(axis=-1)[..., ::-1] - offloaded
+
+
+def queue_position(offloaded: Counts) -> Levels:
+    """S + (b - 1) / 2: how many tasks are sent before one of this level on average, eq. (7) to (11).
+
+    Equals share the mean of their positions, and b counts the task itself (the paper's eq. (11) leaves it out, which
+    gives a lone task a negative delay). Meaningless where nothing is offloaded.
+    """
+    return tasks_ahead(offloaded) + (offloaded - 1) / 2
+
+
+def queueing_delay(offloaded: Counts, hold: Gateways) -> Levels:
+    """B, seconds that a task waits in its gateway's transmission queue, eq. (7); 0 where nothing is offloaded."""
+    return np.where(offloaded > 0, hold[..., None] * queue_position(offloaded), 0.0)
+
+
+def edge_path_delay(edge: Gateways, transmission: Gateways, queueing: Levels) -> Levels:
+    """D of an offloaded task, eq. (16): E + Omega + B."""
+    return (edge + transmission)[..., None] + queueing
+
+
+def in_time(delay: Levels, scenario: Scenario) -> Holds:
+    """(17a): the delay is at most that of the task's level."""
+    return delay <= scenario.tables.max_delay_s
+
+
+def accurate(model: Int64[np.ndarray, "batch gateways"], scenario: Scenario) -> Holds:
+    """(17b): the local model is at least as accurate as the task's level asks for."""
+    return scenario.tables.accuracy[model][..., None] >= scenario.tables.min_accuracy
+
+
+def edge_keeps_up(edge: Gateways, transmission: Gateways) -> Bool[np.ndarray, "batch gateways"]:
+    """(17f): the edge is at least as fast as the link, so that no queue forms there."""
+    return edge <= transmission
+
+
+def sent_in_slot(queueing: Levels, transmission: Gateways, slot_s: float) -> Holds:
+    """Whether a task is sent within its slot (implied by (17a), as no deadline is longer than a slot)."""
+    return queueing + transmission[..., None] <= slot_s
+
+
+def sum_of(parts: tuple[Gateways, Gateways, Gateways]) -> Gateways:
+    """The inner sum of eq. (15)."""
+    return parts[0] + parts[1] + parts[2]
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What happened in a batch of slots.
+
+    Counts are at [batch, gateway, level]. `local_served` and `edge_served` meet (17a), (17b) and (17f), beta of eq.
+    (22); the others were dropped, for the causes `late_locally`, `inaccurate`, `late_at_edge`, `edge_slower`, `unsent`:
+    one task can have several. Everything else is derived when it is asked for.
+
+    Attributes:
+        local_s: Delay of local tasks, eq. (2).
+        edge_path_s: Delay of offloaded tasks, eq. (16).
+        edge_s: E of eq. (3).
+        transmission_s: Omega of eq. (6).
+        queueing_s: B of eq. (7).
+    """
+
+    scenario: Scenario
+    model: Int64[np.ndarray, "batch gateways"]
+    local: Counts
+    offloaded: Counts
+    local_served: Counts
+    edge_served: Counts
+    late_locally: Counts
+    inaccurate: Counts
+    late_at_edge: Counts
+    edge_slower: Counts
+    unsent: Counts
+    local_s: Gateways
+    edge_path_s: Levels
+    edge_s: Gateways
+    transmission_s: Gateways
+    queueing_s: Levels
+
+    def _use(self, local: Counts, edge: Counts) -> tuple[Gateways, Gateways, Gateways]:
+        """Share of the slot that these tasks keep processor, link and edge busy: (12), (13) and (14)."""
+        batch = np.maximum(self.local.sum(axis=2), 1)
+        sent = edge.sum(axis=2)
+        slot = self.scenario.slot_s
+        return (
+            self.local_s / batch * local.sum(axis=2) / slot,
+            self.transmission_s * sent / slot,
+            self.edge_s * sent / slot,
+        )
+
+    @cached_property
+    def utilization(self) -> tuple[Gateways, Gateways, Gateways]:
+        """u_l, u_b and u_e of each gateway, eq. (12) to (14), of served tasks; each adds its own share of time."""
+        return self._use(self.local_served, self.edge_served)
+
+    @cached_property
+    def occupied(self) -> tuple[Gateways, Gateways, Gateways]:
+        """The same with dropped tasks: the literal reading, see errata row 10."""
+        return self._use(self.local, self.offloaded)
+
+    @property
+    def local_utilization(self) -> Slots:
+        """Sum of (12) over gateways."""
+        return self.utilization[0].sum(axis=1)
+
+    @property
+    def bandwidth_utilization(self) -> Slots:
+        """Sum of (13) over gateways."""
+        return self.utilization[1].sum(axis=1)
+
+    @property
+    def edge_utilization(self) -> Slots:
+        """Sum of (14) over gateways."""
+        return self.utilization[2].sum(axis=1)
+
+    @property
+    def overall_utilization(self) -> Slots:
+        """u, eq. (15)."""
+        return sum_of(self.utilization).sum(axis=1)
+
+    @property
+    def wasted(self) -> Slots:
+        """Time spent on dropped tasks, in slots: the literal (15) less (15)."""
+        return sum_of(self.occupied).sum(axis=1) - self.overall_utilization
+
+    @cached_property
+    def served(self) -> Slots:
+        """Tasks served a slot."""
+        return (self.local_served.sum(axis=(1, 2)) + self.edge_served.sum(axis=(1, 2))).astype(np.float64)
+
+    @property
+    def drop_ratio(self) -> Slots:
+        """Share of the tasks that were dropped, the bracket of eq. (21)."""
+        return 1 - self.served / self.scenario.sensors
+
+    @property
+    def offloading_ratio(self) -> Slots:
+        """Share of the tasks that were offloaded."""
+        return self.offloaded.sum(axis=(1, 2)) / self.scenario.sensors
+
+    def dropped_by(self, cause: Counts) -> Slots:
+        """Share of the tasks that one of the causes hit."""
+        return cause.sum(axis=(1, 2)) / self.scenario.sensors
+
+    @cached_property
+    def correct(self) -> Slots:
+        """Expected correct answers a slot, relative to the complete model: sum of the served tasks' accuracies."""
+        accuracy = self.scenario.tables.accuracy[self.model]
+        return (accuracy * self.local_served.sum(axis=2)).sum(axis=1) + self.edge_served.sum(axis=(1, 2))
+
+    @property
+    def accuracy(self) -> Slots:
+        """Mean relative accuracy of the served tasks (1 at the edge); NaN where none was served."""
+        return np.divide(self.correct, self.served, out=np.full(len(self.served), np.nan), where=self.served > 0)
+
+    @cached_property
+    def total_delay(self) -> Slots:
+        """Sum of the served tasks' delays, eq. (16), in seconds."""
+        local = (self.local_s * self.local_served.sum(axis=2)).sum(axis=1)
+        return local + (self.edge_path_s * self.edge_served).sum(axis=(1, 2))
+
+    @property
+    def delay(self) -> Slots:
+        """Mean delay of the served tasks, in seconds; NaN where none was served."""
+        return np.divide(self.total_delay, self.served, out=np.full(len(self.served), np.nan), where=self.served > 0)
+
+    @property
+    def flops(self) -> Slots:
+        """FLOP spent a slot, on dropped tasks too."""
+        tables = self.scenario.tables
+        local = (tables.local_flops[self.model] * self.local.sum(axis=2)).sum(axis=1)
+        return local + tables.edge_flops * self.offloaded.sum(axis=(1, 2))
+
+    @cached_property
+    def worth(self) -> Gateways:
+        """What each gateway adds to the reward; it does not depend on the others' decisions but for their shares."""
+        kind, tasks = self.scenario.reward, self.scenario.sensors
+        local, edge = self.local_served.sum(axis=2), self.edge_served.sum(axis=2)
+        if kind == "utilization":
+            gain = sum_of(self.utilization)
+        elif kind == "literal":
+            gain = sum_of(self.occupied)
+        elif kind == "goodput":
+            gain = (self.scenario.tables.accuracy[self.model] * local + edge) / tasks
+        else:
+            delays = self.local_s * local + (self.edge_path_s * self.edge_served).sum(axis=2)
+            gain = -delays / (tasks * self.scenario.slot_s)
+        dropped = self.scenario.tables.groups - local - edge
+        return gain - self.scenario.penalty / tasks * dropped
+
+    @cached_property
+    def reward(self) -> Slots:
+        """R of eq. (21) in the scenario's sense of what counts."""
+        return self.worth.sum(axis=1)
+
+    def delay_quantile(self, q: float) -> float:
+        """A quantile of the delay over all served tasks of the batch, in seconds; NaN where none was served."""
+        local = np.broadcast_to(self.local_s[..., None], self.local_served.shape)
+        delays = np.concatenate([local.ravel(), self.edge_path_s.ravel()])
+        counts = np.concatenate([self.local_served.ravel(), self.edge_served.ravel()])
+        order = np.argsort(delays)
+        reached = counts[order].cumsum()
+        if not reached[-1]:
+            return float("nan")
+        return float(delays[order][np.searchsorted(reached, q * reached[-1])])
+
+    def served_tasks(self, state: State, offload: Bool[np.ndarray, "batch gateways width"]) -> np.ndarray:
+        """Beta of every task, eq. (22): bool at [batch, gateway, task]."""
+        level = np.maximum(state.level, 0).astype(np.int64)
+        local = np.take_along_axis(self.local_served > 0, level, axis=2)
+        edge = np.take_along_axis(self.edge_served > 0, level, axis=2)
+        return np.where(offload, edge, local) & (state.level != PADDING)
+
+    def delay_of_tasks(self, state: State, offload: Bool[np.ndarray, "batch gateways width"]) -> np.ndarray:
+        """D of every task, eq. (16): seconds at [batch, gateway, task]; NaN where there is no sensor."""
+        level = np.maximum(state.level, 0).astype(np.int64)
+        edge = np.take_along_axis(self.edge_path_s, level, axis=2)
+        return np.where(state.level == PADDING, np.nan, np.where(offload, edge, self.local_s[..., None]))
+
+
+def evaluate(
+    scenario: Scenario,
+    state: State,
+    action: Action,
+    *,
+    local_factor: Gateways | None = None,
+    edge_factor: Gateways | None = None,
+) -> Outcome:
+    """What a batch of actions does in a batch of states. Neither is checked; `slots.check_action` does that.
+
+    Args:
+        scenario: The network.
+        state: States.
+        action: Decisions.
+        local_factor: How many times as long each gateway's local batch takes as the scenario says, by default once.
+        edge_factor: The same of its tasks at the edge.
+    """
+    offloaded, local = count_tasks(state, action.offload, len(scenario.qos))
+    local_s = local_delay(local, action.model, scenario)
+    edge_s = edge_delay(action.share, scenario)
+    if local_factor is not None:
+        local_s = local_s * local_factor
+    if edge_factor is not None:
+        edge_s = edge_s * edge_factor
+    transmission_s = transmission_delay(state, scenario)
+    queueing_s = queueing_delay(offloaded, queue_hold(state, scenario))
+    path_s = edge_path_delay(edge_s, transmission_s, queueing_s)
+
+    local_in_time = in_time(np.broadcast_to(local_s[..., None], path_s.shape), scenario)
+    local_accurate = accurate(action.model, scenario)
+    edge_in_time = in_time(path_s, scenario)
+    fast = edge_keeps_up(edge_s, transmission_s)[..., None]
+    sent = sent_in_slot(queueing_s, transmission_s, scenario.slot_s)
+    return Outcome(
+        scenario=scenario,
+        model=action.model,
+        local=local,
+        offloaded=offloaded,
+        local_served=local * (local_in_time & local_accurate),
+        edge_served=offloaded * (edge_in_time & fast),
+        late_locally=local * ~local_in_time,
+        inaccurate=local * ~local_accurate,
+        late_at_edge=offloaded * ~edge_in_time,
+        edge_slower=offloaded * ~fast,
+        unsent=offloaded * ~sent,
+        local_s=local_s,
+        edge_path_s=path_s,
+        edge_s=edge_s,
+        transmission_s=transmission_s,
+        queueing_s=queueing_s,
+    )

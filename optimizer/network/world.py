@@ -1,0 +1,91 @@
+"""What really happens where it differs from the planner's model: noisy and slow inference, stale channel states.
+
+The optimum plans with a scenario's latencies and the channel it is shown. A `World` changes what `step` makes of the
+decision, so that learning from outcomes can be compared with solving a model that is wrong.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float64
+
+from optimizer.errors import OptimizerError
+from optimizer.network.outcome import Outcome, evaluate
+from optimizer.network.scenario import Scenario
+from optimizer.network.slots import Action, State
+
+
+@dataclass(frozen=True)
+class World:
+    """How outcomes differ from the scenario's.
+
+    Attributes:
+        bias: Local batches take this many times as long as the planner believes.
+        spread: Standard deviation of the logarithm of each local batch's time (its median stays).
+        tail: Probability that a local batch is held up ...
+        tail_factor: ... and how many times as long it then takes.
+        edge_bias: Edge tasks take this many times as long.
+        edge_spread: Standard deviation of the logarithm of each gateway's edge times in a slot.
+        stale: The channel states that are shown are those of the slot before.
+        samples: Measured factors to draw from instead of `spread` and `tail` (time over expected time).
+        edge_samples: The same of edge times, instead of `edge_spread`.
+    """
+
+    bias: float = 1.0
+    spread: float = 0.0
+    tail: float = 0.0
+    tail_factor: float = 3.0
+    edge_bias: float = 1.0
+    edge_spread: float = 0.0
+    stale: bool = False
+    samples: tuple[float, ...] = ()
+    edge_samples: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if min(self.bias, self.tail_factor, self.edge_bias) <= 0 or not 0 <= self.tail <= 1:
+            raise OptimizerError("world: factors must be positive, tail a probability.")
+        if min(self.spread, self.edge_spread) < 0:
+            raise OptimizerError("world: spreads must be at least 0.")
+        if any(not s > 0 for s in self.samples + self.edge_samples):
+            raise OptimizerError("world: samples are factors above 0.")
+
+    def local_factor(self, shape: tuple[int, int], rng: np.random.Generator) -> Float64[np.ndarray, "batch gateways"]:
+        """How many times as long each local batch takes."""
+        if self.samples:
+            return self.bias * rng.choice(np.array(self.samples, dtype=np.float64), shape)
+        factor = np.exp(self.spread * rng.standard_normal(shape))
+        return self.bias * np.where(rng.random(shape) < self.tail, self.tail_factor, 1.0) * factor
+
+    def edge_factor(self, shape: tuple[int, int], rng: np.random.Generator) -> Float64[np.ndarray, "batch gateways"]:
+        """How many times as long each gateway's tasks take at the edge."""
+        if self.edge_samples:
+            return self.edge_bias * rng.choice(np.array(self.edge_samples, dtype=np.float64), shape)
+        return self.edge_bias * np.exp(self.edge_spread * rng.standard_normal(shape))
+
+
+def world_of_trial(path: Path) -> World:
+    """The world that a trial met: inference times in the proportions that `optimizer.trial` measured.
+
+    Raises:
+        OptimizerError: No such file, or none of a trial.
+    """
+    try:
+        factors = json.loads(path.read_text(encoding="utf-8"))["factors"]
+        return World(samples=tuple(factors["local"]), edge_samples=tuple(factors["edge"]))
+    except FileNotFoundError:
+        raise OptimizerError(f"--trial {path}: no such file.", "`python -m optimizer.trial` writes one.") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise OptimizerError(
+            f"--trial {path}: not a trial's file with measured factors ({type(error).__name__}: {error}).",
+            "`python -m optimizer.trial` writes one.",
+        ) from None
+
+
+def play(scenario: Scenario, state: State, action: Action, world: World, rng: np.random.Generator) -> Outcome:
+    """What a batch of actions does in this world; `state` holds the true channel states."""
+    shape = (state.channel.shape[0], state.channel.shape[1])
+    local = world.local_factor(shape, rng)
+    edge = world.edge_factor(shape, rng)
+    return evaluate(scenario, state, action, local_factor=local, edge_factor=edge)

@@ -1,0 +1,6 @@
+"""The exact optimum of a slot.
+
+In: a scenario and states. Out: the best decisions and their rewards, in compiled code. Start reading at
+`exact.optimum`; `one_gateway` solves a gateway for every share of the edge, `edge_shares` divides the edge, `queue`
+decides how many tasks of a level can be sent. May import `optimizer.network`; needs numba.
+"""

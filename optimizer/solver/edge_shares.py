@@ -1,0 +1,258 @@
+"""Shares of the edge among gateways whose worth is given by pieces (see `gateway`): on a grid, or continuous (numba).
+
+Maximise the sum of F_g(c_g) subject to sum(c_g) = 1. On a grid that is a max-plus convolution. Over continuous shares,
+branch and bound: the bound of a box of shares is its Lagrangian dual, whose response is known in closed form for every
+piece, and a box is split where the dual's two responses part. `docs/optimum.md` has the argument.
+"""
+
+from typing import no_type_check
+
+import numpy as np
+
+from optimizer.solver.compiled import kernel
+from optimizer.solver.one_gateway import CONSTANT, SLOPE, START
+from optimizer.solver.queue import UNREACHABLE, edge_seconds
+
+TOLERANCE = 1e-9  # in units of the reward: a box is left when it can hold nothing better by more than this
+
+
+@no_type_check
+@kernel
+def best_piece(pieces, rows, share, task_s, epsilon):
+    """The piece that is worth most at a share, and its worth."""
+    x = edge_seconds(share, task_s, epsilon)
+    best, chosen = UNREACHABLE, -1
+    for p in range(rows):
+        if pieces[p, START] <= share:
+            worth = pieces[p, CONSTANT] + pieces[p, SLOPE] * x
+            if worth > best:
+                best, chosen = worth, p
+    return chosen, best
+
+
+@no_type_check
+@kernel
+def allocate_on_grid(pieces, rows, steps, task_s, epsilon, share):
+    """The best shares k / steps, exactly; fills `share` and returns the total worth."""
+    gateways = len(rows)
+    worth = np.empty((gateways, steps + 1))
+    for g in range(gateways):
+        for z in range(steps + 1):
+            worth[g, z] = best_piece(pieces[g], rows[g], z / steps, task_s, epsilon)[1]
+    total = worth[0].copy()
+    choice = np.zeros((gateways, steps + 1), np.int32)
+    choice[0] = np.arange(steps + 1)
+    for g in range(1, gateways):
+        after = np.full(steps + 1, UNREACHABLE)
+        for used in range(steps + 1) if g < gateways - 1 else range(steps, steps + 1):
+            for z in range(used + 1):
+                both = total[used - z] + worth[g, z]
+                if both > after[used]:
+                    after[used] = both
+                    choice[g, used] = z
+        total = after
+    left = steps
+    for g in range(gateways - 1, -1, -1):
+        z = choice[g, left]
+        share[g] = z / steps
+        left -= z
+    return total[steps]
+
+
+@no_type_check
+@kernel
+def respond(pieces, rows, low, high, price, task_s, epsilon, share):
+    """Max over the box of the sum of F_g(c_g) - price * (sum(c_g) - 1); fills the maximising `share`."""
+    value = price
+    for g in range(len(rows)):
+        best, at = UNREACHABLE, low[g]
+        for p in range(rows[g]):
+            a = max(low[g], pieces[g, p, START])
+            b = high[g]
+            if a > b:
+                continue
+            constant, slope = pieces[g, p, CONSTANT], pieces[g, p, SLOPE]
+            worth = constant + slope * edge_seconds(a, task_s, epsilon) - price * a
+            if worth > best:
+                best, at = worth, a
+            worth = constant + slope * edge_seconds(b, task_s, epsilon) - price * b
+            if worth > best:
+                best, at = worth, b
+            if slope < 0 and price > 0:  # concave in the share: it may be best inside
+                c = np.sqrt(-slope * task_s / price) - epsilon
+                if a < c < b:
+                    worth = constant + slope * edge_seconds(c, task_s, epsilon) - price * c
+                    if worth > best:
+                        best, at = worth, c
+        value += best
+        share[g] = at
+    return value
+
+
+@no_type_check
+@kernel
+def bound(pieces, rows, low, high, task_s, epsilon, enough, start_price, less, more):
+    """The least dual value of a box, and the price there.
+
+    Fills `less` and `more`, the responses on either side of that price (sums at most and at least 1). Stops early when
+    the value falls to `enough`.
+    """
+    price = start_price
+    value = respond(pieces, rows, low, high, price, task_s, epsilon, more)
+    excess = more.sum() - 1
+    if value <= enough:
+        return value, price
+    step = max(0.25, abs(price) * 0.25)
+    other = np.empty_like(more)
+    # A bracket: more is asked for at `cheap`, less at `dear`.
+    cheap = dear = price
+    cheap_value = dear_value = value
+    cheap_excess = dear_excess = excess
+    if excess > 0:
+        while dear_excess > 0:
+            dear += step
+            step *= 4
+            dear_value = respond(pieces, rows, low, high, dear, task_s, epsilon, other)
+            dear_excess = other.sum() - 1
+            if dear_value <= enough:
+                return dear_value, dear
+            if dear_excess > 0:
+                cheap, cheap_value, cheap_excess = dear, dear_value, dear_excess
+                more[:] = other
+        less[:] = other
+    else:
+        less[:] = more
+        while cheap_excess < 0:
+            cheap -= step
+            step *= 4
+            cheap_value = respond(pieces, rows, low, high, cheap, task_s, epsilon, other)
+            cheap_excess = other.sum() - 1
+            if cheap_value <= enough:
+                return cheap_value, cheap
+            if cheap_excess < 0:
+                dear, dear_value, dear_excess = cheap, cheap_value, cheap_excess
+                less[:] = other
+        more[:] = other
+    best, at = min(cheap_value, dear_value), cheap if cheap_value < dear_value else dear
+    for turn in range(200):
+        if dear - cheap <= 1e-13 * (1 + abs(dear)) or cheap_excess == 0 or dear_excess == 0:
+            break
+        # The dual is convex: the two supporting lines meet at a lower bound of it.
+        meet = (dear_value - cheap_value - cheap_excess * cheap + dear_excess * dear) / (dear_excess - cheap_excess)
+        floor = cheap_value - cheap_excess * (meet - cheap)
+        if best - floor <= 1e-12 * (1 + abs(best)):
+            break
+        inside = cheap < meet < dear and turn % 3 != 2
+        price = meet if inside else 0.5 * (cheap + dear)
+        value = respond(pieces, rows, low, high, price, task_s, epsilon, other)
+        excess = other.sum() - 1
+        if value < best:
+            best, at = value, price
+        if best <= enough:
+            return best, at
+        if excess > 0:
+            cheap, cheap_value, cheap_excess = price, value, excess
+            more[:] = other
+        else:
+            dear, dear_value, dear_excess = price, value, excess
+            less[:] = other
+    return best, at
+
+
+@no_type_check
+@kernel
+def total_worth(pieces, rows, share, task_s, epsilon):
+    """Sum of F_g(c_g)."""
+    total = 0.0
+    for g in range(len(rows)):
+        total += best_piece(pieces[g], rows[g], share[g], task_s, epsilon)[1]
+    return total
+
+
+@no_type_check
+@kernel
+def give_rest(pieces, rows, base, task_s, epsilon, incumbent, share):
+    """The best of giving what `base` leaves of the edge to one gateway; improves `share` and returns the best worth."""
+    gateways = len(rows)
+    rest = 1 - base.sum()
+    trial = np.empty(gateways)
+    for f in range(gateways):
+        taken = base[f] + rest
+        if taken < 0 or taken > 1:
+            continue
+        trial[:] = base
+        trial[f] = taken
+        worth = total_worth(pieces, rows, trial, task_s, epsilon)
+        if worth > incumbent:
+            incumbent = worth
+            share[:] = trial
+    return incumbent
+
+
+@no_type_check
+@kernel
+def allocate_exactly(pieces, rows, task_s, epsilon, most_boxes, share):
+    """The best continuous shares; fills `share`, returns the total worth, a bound on the best, and the boxes searched.
+
+    The bound exceeds the worth by at most TOLERANCE, unless `most_boxes` were not enough.
+    """
+    gateways = len(rows)
+    depth = 64
+    lows, highs = np.empty((depth, gateways)), np.empty((depth, gateways))
+    prices, bounds = np.empty(depth), np.empty(depth)
+    lows[0], highs[0], prices[0], bounds[0] = 0.0, 1.0, 0.0, 1e300
+    stacked = 1
+    share[:] = 1 / gateways
+    best = give_rest(pieces, rows, share, task_s, epsilon, UNREACHABLE, share)
+    less, more = np.empty(gateways), np.empty(gateways)
+    low, high = np.empty(gateways), np.empty(gateways)
+    boxes, lost = 0, 0.0
+    while stacked > 0:
+        stacked -= 1
+        if bounds[stacked] <= best + TOLERANCE:
+            continue
+        if boxes >= most_boxes:
+            lost = max(lost, bounds[stacked] - best)
+            continue
+        low[:], high[:] = lows[stacked], highs[stacked]
+        boxes += 1
+        value, price = bound(pieces, rows, low, high, task_s, epsilon, best + TOLERANCE, prices[stacked], less, more)
+        if value <= best + TOLERANCE:
+            continue
+        best = give_rest(pieces, rows, less, task_s, epsilon, best, share)
+        best = give_rest(pieces, rows, more, task_s, epsilon, best, share)
+        if value <= best + TOLERANCE:
+            continue
+        apart = np.abs(more - less)
+        f = int(apart.argmax())
+        if apart[f] < 1e-12:  # the dual's response is a single point whose worth is known
+            lost = max(lost, value - best)
+            continue
+        middle = less[f] + (1 - less.sum())
+        width = high[f] - low[f]
+        if not low[f] + 1e-9 * width < middle < high[f] - 1e-9 * width:
+            middle = 0.5 * (less[f] + more[f])
+        if not low[f] < middle < high[f]:
+            middle = 0.5 * (low[f] + high[f])
+        if stacked + 2 > depth:
+            depth *= 2
+            lows, highs = grow(lows, depth), grow(highs, depth)
+            prices, bounds = np.append(prices, np.empty(depth // 2)), np.append(bounds, np.empty(depth // 2))
+        for upper in range(2):
+            lows[stacked], highs[stacked], prices[stacked], bounds[stacked] = low, high, price, value
+            if upper:
+                lows[stacked, f] = middle
+            else:
+                highs[stacked, f] = middle
+            if lows[stacked].sum() <= 1 and highs[stacked].sum() >= 1:
+                stacked += 1
+    return best, best + max(lost, 0.0), boxes
+
+
+@no_type_check
+@kernel
+def grow(rows, size):
+    """The same rows with room for `size`."""
+    grown = np.empty((size, rows.shape[1]))
+    grown[: len(rows)] = rows
+    return grown

@@ -1,0 +1,57 @@
+"""The processes of a trial, started, asked and stopped."""
+
+import contextlib
+import multiprocessing
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from types import TracebackType
+
+from optimizer.errors import OptimizerError
+from optimizer.trial.worker import Station, serve
+
+
+class Worker:
+    """One gateway or edge process.
+
+    Args:
+        name: For messages.
+        station: What it runs.
+    """
+
+    def __init__(self, name: str, station: Station) -> None:
+        self._name = name
+        context = multiprocessing.get_context("spawn")  # runtimes' threads do not survive a fork
+        self._pipe: Connection
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=serve, args=(station, theirs), name=name, daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def run(self, rate: float, windows: Sequence[int], batch: int) -> tuple[list[float], list[int]]:
+        """Seconds of each batch, and the class called for each window.
+
+        Raises:
+            OptimizerError: The process died or its runtime failed.
+        """
+        try:
+            self._pipe.send((rate, list(windows), batch))
+            answer = self._pipe.recv()
+        except (EOFError, OSError):
+            raise OptimizerError(f"{self._name}: the process ended (exit code {self._process.exitcode}).") from None
+        if isinstance(answer, str):
+            raise OptimizerError(f"{self._name}: rate {rate:g}, batch {batch}: {answer}")
+        return answer
+
+    def __enter__(self) -> "Worker":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with contextlib.suppress(OSError):
+            self._pipe.send(None)
+        self._process.join(timeout=5)
+        if self._process.is_alive():
+            self._process.terminate()
+            self._process.join()
+        self._pipe.close()

@@ -1,0 +1,305 @@
+"""FLOPs of an ONNX model from its graph, without running it.
+
+We count a multiply-accumulate as 2 FLOP, of convolutions and matrix products, for one input: the numbers of
+`torch.utils.flop_counter.FlopCounterMode`. fvcore and THOP count the same
+multiply-accumulates once and call them FLOPs.
+Element-wise work (bias, activation, pooling, normalisation, addition) is counted apart, one for each number made,
+except where the table says otherwise.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError
+from onnx import numpy_helper, shape_inference
+from onnx.reference import ReferenceEvaluator
+
+from profiling.errors import ProfilingError
+from profiling.profile.entries import Layer
+
+Shape = tuple[int, ...]
+_NUMBERS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE)
+SMALL = 65_536  # numbers in a tensor that may take part in arithmetic on shapes
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the table's functions look at: shapes of one node's inputs and of its first output, and its attributes."""
+
+    inputs: list[Shape]
+    output: Shape
+    attributes: dict[str, object]
+
+
+def _kernel(work: Work) -> int:
+    shape = work.attributes.get("kernel_shape")
+    return prod(shape) if isinstance(shape, list | tuple) else 1
+
+
+def _conv(work: Work) -> tuple[int, int]:
+    weight = work.inputs[1]  # (out, in / groups, kernel ...)
+    return 2 * prod(work.output) * prod(weight[1:]), prod(work.output) if len(work.inputs) > 2 else 0
+
+
+def _qlinear_conv(work: Work) -> tuple[int, int]:
+    weight = work.inputs[3]
+    return 2 * prod(work.output) * prod(weight[1:]), prod(work.output)
+
+
+def _conv_transpose(work: Work) -> tuple[int, int]:
+    weight = work.inputs[1]  # (in, out / groups, kernel ...)
+    return 2 * prod(work.inputs[0]) * prod(weight[1:]), prod(work.output) if len(work.inputs) > 2 else 0
+
+
+def _gemm(work: Work) -> tuple[int, int]:
+    a = work.inputs[0]
+    inner = a[0] if work.attributes.get("transA") else a[1]
+    return 2 * prod(work.output) * inner, prod(work.output) if len(work.inputs) > 2 else 0
+
+
+def _matmul(work: Work) -> tuple[int, int]:
+    return 2 * prod(work.output) * work.inputs[0][-1], 0
+
+
+def _each(times: int = 1) -> Callable[[Work], tuple[int, int]]:
+    return lambda work: (0, times * prod(work.output))
+
+
+def _pool(work: Work) -> tuple[int, int]:
+    return 0, prod(work.output) * _kernel(work)
+
+
+def _reduce(work: Work) -> tuple[int, int]:
+    return 0, prod(work.inputs[0])
+
+
+def _free(_: Work) -> tuple[int, int]:
+    return 0, 0
+
+
+# operator -> (FLOP of multiply-accumulates, element-wise operations)
+OPERATORS: dict[str, Callable[[Work], tuple[int, int]]] = {
+    "Conv": _conv,
+    "QLinearConv": _qlinear_conv,
+    "ConvTranspose": _conv_transpose,
+    "Gemm": _gemm,
+    "MatMul": _matmul,
+    **dict.fromkeys(
+        ("Relu", "LeakyRelu", "Clip", "Add", "Sub", "Mul", "Div", "Neg", "Abs", "Max", "Min", "Sqrt", "Pow", "Dropout"),
+        _each(),
+    ),
+    **dict.fromkeys(("Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Erf", "Exp"), _each()),
+    "BatchNormalization": _each(2),
+    **dict.fromkeys(("QuantizeLinear", "DequantizeLinear"), _each(2)),
+    "Softmax": _each(3),
+    **dict.fromkeys(("MaxPool", "AveragePool"), _pool),
+    **dict.fromkeys(("GlobalAveragePool", "GlobalMaxPool", "ReduceMean", "ReduceSum", "ReduceMax"), _reduce),
+    **dict.fromkeys(
+        (
+            "Cast",
+            "Concat",
+            "Constant",
+            "ConstantOfShape",
+            "Expand",
+            "Flatten",
+            "Equal",
+            "Gather",
+            "GatherND",
+            "Greater",
+            "Identity",
+            "Less",
+            "Pad",
+            "Range",
+            "Reshape",
+            "Shape",
+            "Slice",
+            "Split",
+            "Squeeze",
+            "Tile",
+            "Transpose",
+            "Unsqueeze",
+            "Where",
+        ),
+        _free,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Count:
+    """What one input costs.
+
+    Attributes:
+        flops: FLOP in multiply-accumulates.
+        elementwise: Other arithmetic.
+        parameters: Numbers in the weights.
+        weight_bytes: Their bytes.
+        activation_bytes: Bytes of all tensors that operators with arithmetic read and write, weights aside.
+        largest_bytes: Bytes of the largest input and output that one operator holds at a time, weights aside.
+        layers: A row an operator that does arithmetic.
+    """
+
+    flops: int
+    elementwise: int
+    parameters: int
+    weight_bytes: int
+    activation_bytes: int
+    largest_bytes: int
+    layers: list[Layer]
+
+
+def read_graph(path: Path, allowed: frozenset[Path] = frozenset()) -> onnx.ModelProto:
+    """An ONNX model, checked, with its external data only where it may be.
+
+    Args:
+        path: The file.
+        allowed: Resolved paths of external data files that have been verified; none else is read.
+
+    Raises:
+        ProfilingError: Damaged, not ONNX, or pointing at data outside its folder or at a file that is not verified.
+    """
+    try:
+        model = onnx.load(path, load_external_data=False)
+        for tensor in model.graph.initializer:
+            _check_location(path, tensor, allowed)
+        onnx.checker.check_model(model if not model.ByteSize() > 2**31 - 1 else str(path))
+    except FileNotFoundError:
+        raise ProfilingError(f"{path}: no such file.") from None
+    except (DecodeError, onnx.checker.ValidationError, OSError, ValueError) as error:
+        reason = (str(error).splitlines() or ["cannot be decoded"])[0][:160]
+        raise ProfilingError(f"{path}: no valid ONNX model ({reason}).", "Restore it, or export it again.") from None
+    if not model.graph.node:
+        raise ProfilingError(f"{path}: no valid ONNX model (it has no operators).", "Restore it, or export it again.")
+    return model
+
+
+def _check_location(path: Path, tensor: onnx.TensorProto, allowed: frozenset[Path]) -> None:
+    if tensor.data_location != onnx.TensorProto.EXTERNAL:
+        return
+    location = next((e.value for e in tensor.external_data if e.key == "location"), "")
+    target = (path.parent / location).resolve()
+    if not location or not target.is_relative_to(path.parent.resolve()) or target not in allowed:
+        raise ProfilingError(
+            f"{path}: {tensor.name} points at the file {location!r}, outside its folder or without a hash in "
+            "the bundle.",
+            "Export the model again, in one file.",
+        )
+
+
+def _with_batch_of_one(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model for one input with all shapes: arithmetic on shapes is worked out and replaced by its values."""
+    fixed = onnx.ModelProto()
+    fixed.CopyFrom(model)
+    for value in (*fixed.graph.input, *fixed.graph.output):
+        dims = value.type.tensor_type.shape.dim
+        if dims and not dims[0].HasField("dim_value"):
+            dims[0].dim_value = 1
+    while True:
+        del fixed.graph.value_info[:]
+        inferred = shape_inference.infer_shapes(fixed)
+        shapes = {v.name: _shape(v) for v in (*inferred.graph.input, *inferred.graph.value_info)}
+        known = {t.name: t for t in fixed.graph.initializer if prod(t.dims) <= SMALL and t.data_type not in _NUMBERS}
+        values = {name: numpy_helper.to_array(t) for name, t in known.items() if not t.external_data}
+        folded = [n for n in fixed.graph.node if _fold(n, shapes, values)]
+        if not folded:
+            return inferred
+        for node in folded:
+            fixed.graph.node.remove(node)
+            fixed.graph.initializer.append(numpy_helper.from_array(values[node.output[0]], node.output[0]))
+
+
+def _fold(node: onnx.NodeProto, shapes: dict[str, Shape | None], values: dict[str, np.ndarray]) -> bool:
+    """Work out an integer node whose inputs are known, into `values`."""
+    shape = shapes.get(node.input[0]) if node.op_type == "Shape" else None
+    if shape is not None:
+        ends = {a.name: int(onnx.helper.get_attribute_value(a)) for a in node.attribute}
+        values[node.output[0]] = np.array(shape[ends.get("start", 0) : ends.get("end", len(shape))], np.int64)
+        return True
+    if not node.input or len(node.output) != 1 or not all(x in values for x in node.input if x):
+        return False
+    result = ReferenceEvaluator(node).run(None, {x: values[x] for x in node.input if x})
+    found = np.asarray(next(iter(result)))
+    if found.size > SMALL or found.dtype.kind not in "iub":
+        return False
+    values[node.output[0]] = found
+    return True
+
+
+def _shape(value: onnx.ValueInfoProto) -> Shape | None:
+    dims = value.type.tensor_type.shape.dim
+    return tuple(d.dim_value for d in dims) if all(d.HasField("dim_value") for d in dims) else None
+
+
+def input_shape(model: onnx.ModelProto) -> Shape:
+    """Shape of one input without the batch: (channels, rows, columns)."""
+    names = {t.name for t in model.graph.initializer}
+    value = next(v for v in model.graph.input if v.name not in names)
+    return tuple(d.dim_value for d in value.type.tensor_type.shape.dim)[1:]
+
+
+def count(model: onnx.ModelProto, name: str) -> Count:
+    """Count the work of one input.
+
+    Args:
+        model: From `read_graph`.
+        name: For messages.
+
+    Raises:
+        ProfilingError: An operator that is not in the table, or whose shapes cannot be inferred.
+    """
+    graph = _with_batch_of_one(model).graph
+    weights = {t.name: t for t in graph.initializer}
+    shapes: dict[str, Shape | None] = {t.name: tuple(t.dims) for t in graph.initializer}
+    shapes |= {v.name: _shape(v) for v in (*graph.input, *graph.output, *graph.value_info)}
+    layers: list[Layer] = []
+    touched = largest = 0
+    for i, node in enumerate(graph.node):
+        if node.op_type not in OPERATORS:
+            raise ProfilingError(
+                f"{name}: the operator {node.op_type} ({node.name or i}) is not in the table of operators.",
+                "Add it to profiling.graph.OPERATORS.",
+            )
+        if OPERATORS[node.op_type] is _free:
+            continue
+        known = [shapes.get(x) for x in (*(x for x in node.input if x), node.output[0])]
+        if any(s is None for s in known):
+            raise ProfilingError(f"{name}: the shapes at {node.op_type} ({node.name or i}) cannot be inferred.")
+        sizes = [s for s in known if s is not None]
+        attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+        flops, elementwise = OPERATORS[node.op_type](Work(sizes[:-1], sizes[-1], attributes))
+        moving = [prod(s) for x, s in zip((x for x in node.input if x), sizes, strict=False) if x not in weights]
+        held = 4 * (sum(moving) + prod(sizes[-1]))
+        touched, largest = touched + held, max(largest, held)
+        if flops + elementwise:
+            layers.append(
+                Layer(
+                    name=node.name or f"{node.op_type}_{i}",
+                    operator=node.op_type,
+                    output=list(sizes[-1]),
+                    flops=flops,
+                    elementwise=elementwise,
+                )
+            )
+    numbers = [prod(t.dims) for t in weights.values() if t.data_type in _NUMBERS]
+    return Count(
+        flops=sum(x.flops for x in layers),
+        elementwise=sum(x.elementwise for x in layers),
+        parameters=sum(numbers),
+        weight_bytes=sum(prod(t.dims) * _item_bytes(t) for t in weights.values()),
+        activation_bytes=touched,
+        largest_bytes=largest,
+        layers=layers,
+    )
+
+
+def _item_bytes(tensor: onnx.TensorProto) -> int:
+    return int(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
+
+
+def nonzero_parameters(model: onnx.ModelProto) -> int:
+    """Weights that are not zero, of a model without external data."""
+    return sum(int((numpy_helper.to_array(t) != 0).sum()) for t in model.graph.initializer if t.data_type in _NUMBERS)

@@ -1,0 +1,138 @@
+"""A bundle as the list of what is to be measured, every file checked before it is used."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int64
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from data.common.files import sha256
+from profiling.bundle.flops import Count, count, input_shape, read_graph
+from profiling.errors import ProfilingError
+from profiling.profile.entries import BundleReference
+from pruning.bundle import MANIFEST, Manifest, ModelEntry, read_manifest, verified
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One model of a bundle: its entry, its ONNX file (None where there is none) and what one input costs."""
+
+    entry: ModelEntry
+    onnx: Path | None
+    cost: Count
+
+    @property
+    def name(self) -> str:
+        """The rate, or "dense"."""
+        return "dense" if self.entry.rate == 0 else f"p = {self.entry.rate:g}"
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A verified bundle.
+
+    Attributes:
+        folder: Where it is.
+        manifest: Its `models.json`.
+        reference: What the profile keeps of it.
+        subjects: By ascending rate.
+        shape: Of one input.
+        labels: Classes of the test windows.
+        independent: Test windows that share no sample.
+    """
+
+    folder: Path
+    manifest: Manifest
+    reference: BundleReference
+    subjects: list[Subject]
+    shape: tuple[int, ...]
+    labels: Int64[np.ndarray, " n"]
+    independent: Bool[np.ndarray, " n"]
+
+    @property
+    def test(self) -> Path:
+        """The test part."""
+        return self.folder / self.manifest.test
+
+    def calibration(self) -> tuple[Float32[np.ndarray, "n ..."], str]:
+        """Images to calibrate int8 on, and what they are."""
+        if self.manifest.calibration is not None:
+            path = verified(self.folder, self.manifest, self.manifest.calibration)
+            images = _tensors(path)["images"]
+            return images, f"{len(images)} training windows"
+        images = _tensors(self.test)["images.clean"]
+        step = max(1, len(images) // 64)
+        chosen = images[::step]
+        return chosen, f"{len(chosen)} test windows (this older bundle holds no others: int8 accuracy is optimistic)"
+
+
+def _tensors(path: Path) -> dict[str, np.ndarray]:
+    try:
+        return dict(load_file(path))
+    except (OSError, SafetensorError) as error:
+        raise ProfilingError(f"{path}: no readable safetensors file ({error}).", "Restore it.") from None
+
+
+def _without_graph(entry: ModelEntry) -> Count:
+    """What is known without an ONNX file."""
+    return Count(entry.flops, 0, entry.parameters, 4 * entry.parameters, 0, 0, [])
+
+
+def read_bundle(folder: Path, need_onnx: bool) -> Bundle:
+    """Read a bundle and check every file that will be used.
+
+    Args:
+        folder: Written by `python -m pruning.run`.
+        need_onnx: Refuse a bundle without ONNX files.
+
+    Raises:
+        ProfilingError: No ONNX model where one is needed, or one that is damaged or not what the manifest says.
+        PruningError: Missing, incomplete, altered, or of a newer schema.
+    """
+    manifest = read_manifest(folder)
+    subjects = []
+    for entry in sorted(manifest.models, key=lambda m: m.rate):
+        if entry.onnx is None:
+            if need_onnx:
+                raise ProfilingError(
+                    f"{folder}: holds no ONNX model of rate {entry.rate:g}.",
+                    "Use --runtime torch, or write the bundle again without --no-onnx.",
+                )
+            subjects.append(Subject(entry, None, _without_graph(entry)))
+            continue
+        path = verified(folder, manifest, entry.onnx)
+        graph = read_graph(path, frozenset((folder / f).resolve() for f in manifest.sha256))
+        cost = count(graph, entry.onnx)
+        if cost.flops != entry.flops:
+            raise ProfilingError(
+                f"{path}: its graph has {cost.flops:,} FLOP, models.json says {entry.flops:,}.",
+                "The bundle is inconsistent; run the sweep again.",
+            )
+        if input_shape(graph) != (1, manifest.preprocessing.size, manifest.preprocessing.size):
+            raise ProfilingError(f"{path}: takes inputs of {input_shape(graph)}, not of the size in models.json.")
+        subjects.append(Subject(entry, path, cost))
+    test = _tensors(verified(folder, manifest, manifest.test))
+    missing = {"images.clean", "labels", "independent"} - set(test)
+    if missing:
+        raise ProfilingError(f"{folder / manifest.test}: lacks {', '.join(sorted(missing))}.", "Restore it.")
+    size = manifest.preprocessing.size
+    methods = sorted({m.method for m in manifest.models if m.rate > 0}) or ["dense"]
+    reference = BundleReference(
+        sha256=sha256(folder / MANIFEST),
+        data=manifest.data.name,
+        split=manifest.data.split,
+        size=size,
+        classes=len(manifest.classes),
+        method="+".join(methods),
+    )
+    return Bundle(
+        folder=folder,
+        manifest=manifest,
+        reference=reference,
+        subjects=subjects,
+        shape=(1, size, size),
+        labels=test["labels"].astype(np.int64),
+        independent=test["independent"].astype(bool),
+    )

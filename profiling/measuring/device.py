@@ -1,0 +1,170 @@
+"""What a profile was measured on: read from the operating system, None or empty where it does not tell."""
+
+import contextlib
+import os
+import platform
+import shutil
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+from profiling.profile.entries import Accelerator, Environment, Processor
+
+LIBRARIES = ("jopa", "onnxruntime", "openvino", "torch", "onnx", "numpy")
+VECTOR_FLAGS = frozenset({"avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx_vnni", "amx_bf16", "amx_int8"})
+TELLING_FLAGS = VECTOR_FLAGS | {"asimd", "bf16", "i8mm"}
+CPU = Path("/sys/devices/system/cpu")
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return None
+
+
+def _cpuinfo() -> dict[str, str]:
+    """Fields of the first processor in /proc/cpuinfo."""
+    lines = (_text(Path("/proc/cpuinfo")) or "").split("\n\n")[0].splitlines()
+    return {k.strip(): v.strip() for k, _, v in (x.partition(":") for x in lines)}
+
+
+def _bytes(text: str) -> int:
+    units = {"K": 1024, "M": 1024**2, "G": 1024**3}
+    return int(text[:-1]) * units[text[-1]] if text[-1:] in units else int(text)
+
+
+def _caches() -> dict[str, int]:
+    """Bytes of each cache that the first core sees: L1d, L1i, L2, L3."""
+    found = {}
+    for index in sorted(CPU.glob("cpu0/cache/index*")):
+        level, kind, size = (_text(index / n) for n in ("level", "type", "size"))
+        if level and size:
+            with contextlib.suppress(ValueError):
+                found[f"L{level}{ {'Data': 'd', 'Instruction': 'i'}.get(kind or '', '') }".replace(" ", "")] = _bytes(
+                    size
+                )
+    return found
+
+
+def frequency_hz() -> float | None:
+    """The present clock of the usable cores, mean, as the operating system says it."""
+    found = [t for c in _usable() if (t := _text(CPU / f"cpu{c}/cpufreq/scaling_cur_freq"))]
+    if found:
+        return 1e3 * sum(map(float, found)) / len(found)
+    megahertz = _cpuinfo().get("cpu MHz")
+    return 1e6 * float(megahertz) if megahertz else None
+
+
+def _usable() -> list[int]:
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on, also where a container allows fewer than the machine has."""
+    return max(1, min(len(_usable()), _quota() or 10**6))
+
+
+def _quota() -> int | None:
+    """Whole cores that a container's CPU quota allows (cgroup v2)."""
+    quota, _, period = (_text(Path("/sys/fs/cgroup/cpu.max")) or "max").partition(" ")
+    return max(1, round(int(quota) / int(period))) if quota.isdigit() and period.isdigit() else None
+
+
+def memory_bytes(field: str = "MemTotal") -> int:
+    """A line of /proc/meminfo in bytes, e.g. MemAvailable; 0 where there is none."""
+    for line in (_text(Path("/proc/meminfo")) or "").splitlines():
+        if line.startswith(f"{field}:"):
+            return 1024 * int(line.split()[1])
+    return 0
+
+
+def _processor() -> Processor:
+    info = _cpuinfo()
+    name = info.get("model name") or _text(Path("/proc/device-tree/model")) or platform.processor() or "unknown"
+    flags = set((info.get("flags") or info.get("Features") or "").split())
+    return Processor(
+        name=name.strip("\x00"),
+        architecture=platform.machine(),
+        cores=os.cpu_count() or 1,
+        cores_usable=usable_cores(),
+        caches=_caches(),
+        governor=_text(CPU / "cpu0/cpufreq/scaling_governor"),
+        frequency_hz=frequency_hz(),
+        flags=sorted(TELLING_FLAGS & flags),
+    )
+
+
+def accelerator() -> Accelerator | None:
+    """The first GPU that nvidia-smi names."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return None
+    query = "name,memory.total,driver_version,compute_cap"
+    done = subprocess.run(
+        [tool, f"--query-gpu={query}", "--format=csv,noheader,nounits"], capture_output=True, text=True, check=False
+    )
+    fields = [x.strip() for x in done.stdout.splitlines()[0].split(",")] if done.stdout.strip() else []
+    if done.returncode or len(fields) != 4 or not fields[1].isdigit():
+        return None
+    return Accelerator(
+        name=fields[0], memory_bytes=int(fields[1]) * 2**20, driver=fields[2], compute_capability=fields[3]
+    )
+
+
+def is_installed(module: str) -> bool:
+    """Whether a module could be imported."""
+    try:
+        return find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def library_version(name: str) -> str | None:
+    """Installed version of a distribution."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _system() -> str:
+    release = platform.freedesktop_os_release() if Path("/etc/os-release").exists() else {}
+    return f"{release.get('PRETTY_NAME', platform.system())}, kernel {platform.release()}"
+
+
+def _hypervisor() -> str | None:
+    vendor = _text(Path("/sys/class/dmi/id/sys_vendor"))
+    return (vendor or "yes") if "hypervisor" in _cpuinfo().get("flags", "").split() else None
+
+
+def describe(started: datetime, duration_s: float, load_before: tuple[float, ...], gpu: bool) -> Environment:
+    """The environment of a finished measurement.
+
+    Args:
+        started: When it began.
+        duration_s: How long it took, on the monotonic clock.
+        load_before: `load()` at its beginning.
+        gpu: Whether a GPU took part.
+    """
+    versions = {name: v for name in LIBRARIES if (v := library_version(name))}
+    return Environment(
+        processor=_processor(),
+        accelerator=accelerator() if gpu else None,
+        memory_bytes=memory_bytes(),
+        virtual_machine=_hypervisor(),
+        system=_system(),
+        python=platform.python_version(),
+        libraries=versions,
+        load_before=list(load_before),
+        load_after=list(load()),
+        started=started.astimezone(UTC).isoformat(timespec="seconds"),
+        duration_s=duration_s,
+    )
+
+
+def load() -> tuple[float, ...]:
+    """Load averages over 1, 5 and 15 minutes."""
+    return os.getloadavg() if hasattr(os, "getloadavg") else ()

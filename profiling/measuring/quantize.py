@@ -1,0 +1,79 @@
+"""int8 models: weights by channel, activations by their range on calibration windows (static quantisation, QDQ)."""
+
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from data.common.files import write_whole
+from profiling.errors import ProfilingError
+
+CHUNK = 16
+
+
+class _Windows:
+    """Calibration windows in the form that onnxruntime's quantiser reads them."""
+
+    def __init__(self, images: Float32[np.ndarray, "n ..."], name: str) -> None:
+        self._parts: Iterator[dict[str, Any]] = iter(
+            [{name: images[i : i + CHUNK]} for i in range(0, len(images), CHUNK)]
+        )
+
+    def get_next(self) -> dict[str, Any] | None:
+        return next(self._parts, None)
+
+
+def quantize(source: Path, target: Path, images: Float32[np.ndarray, "n ..."]) -> None:
+    """Write an int8 copy of an ONNX model.
+
+    Args:
+        source: The fp32 model.
+        target: Where to; whole or not at all.
+        images: Calibration windows, as the model takes them.
+
+    Raises:
+        ProfilingError: The model cannot be quantised.
+    """
+    import onnxruntime
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc] # onnxruntime is untyped
+        def __init__(self, windows: _Windows) -> None:
+            self._windows = windows
+
+        def get_next(self) -> dict[str, Any] | None:
+            return self._windows.get_next()
+
+    root = logging.getLogger()
+    level = root.level
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        root.setLevel(logging.ERROR)  # it advises, at each call, a step that these models do not need
+        try:
+            options = onnxruntime.SessionOptions()
+            options.log_severity_level = 3
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+            options.optimized_model_filepath = str(Path(folder) / "folded.onnx")  # batch norm into convolutions
+            session = onnxruntime.InferenceSession(str(source), options, providers=["CPUExecutionProvider"])
+            name = session.get_inputs()[0].name
+            quantize_static(
+                options.optimized_model_filepath,
+                str(Path(folder) / "int8.onnx"),
+                Reader(_Windows(images, name)),
+                quant_format=QuantFormat.QDQ,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                per_channel=True,
+            )
+        except Exception as error:
+            if isinstance(error, MemoryError):
+                raise
+            raise ProfilingError(f"{source.name} cannot be quantised: {' '.join(str(error).split())[:240]}") from error
+        finally:
+            root.setLevel(level)
+        write_whole(target, (Path(folder) / "int8.onnx").read_bytes())

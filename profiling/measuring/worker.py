@@ -1,0 +1,242 @@
+"""The process that measures: opens sessions, runs them in turn, and tells its parent as JSON lines.
+
+It is a process of its own so that a model too large for memory, or a runtime that crashes, costs one cell and not the
+run, and so that every process that shares a profile begins anew. Started by `profiling.measure`; its job is one JSON
+object on standard input.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from io import TextIOBase
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file
+
+from data.common.errors import UserError
+from profiling.measuring.device import memory_bytes
+from profiling.measuring.interference import disturbances, look
+from profiling.profile.entries import Precision, RuntimeName
+from profiling.runtimes.registry import Device, Request, Session, open_session
+
+STEADY = 0.02  # the median of the last ten runs moves by less
+WARM_RUNS, WARM_S = 50, 1.0
+NEVER_STEADY_S = 6.0
+AGAIN_RUNS, AGAIN_S = 3, 0.03  # before each later visit: caches hold another model by then
+KEEP_FREE = 0.2  # of the memory: below it, sessions that were opened first are closed
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the parent sends.
+
+    Attributes:
+        runtime: For all cells.
+        device: For all cells.
+        threads: CPU threads; the process is pinned to so many cores.
+        cells: A dictionary each with `key`, `precision`, `batch`, `shape`, `onnx`, `bundle`, `needs_bytes`.
+        visits: (key, round) in the order to measure; round -1 asks for predictions instead.
+        least_runs: Runs a visit, at least.
+        least_s: Seconds a visit, at least.
+        test: Safetensors file with the windows to predict.
+    """
+
+    runtime: RuntimeName
+    device: Device
+    threads: int
+    cells: list[dict[str, Any]]
+    visits: list[tuple[str, int]]
+    least_runs: int
+    least_s: float
+    test: str | None
+
+
+def warm_up(session: Session) -> tuple[int, bool]:
+    """Run until the median of the last ten moves by less than 2 %, at least 50 runs or 1 s.
+
+    Returns:
+        Runs made, and whether it became steady within 6 s.
+    """
+    times: list[float] = []
+    begun = time.monotonic()
+    while True:
+        times.append(session.sample()[0])
+        elapsed = time.monotonic() - begun
+        if len(times) >= 20 and (len(times) >= WARM_RUNS or elapsed >= WARM_S):
+            last, before = np.median(times[-10:]), np.median(times[-20:-10])
+            if abs(last / before - 1) < STEADY:
+                return len(times), True
+        if elapsed > NEVER_STEADY_S and len(times) >= 3:
+            return len(times), False
+
+
+def pin(threads: int) -> list[int]:
+    """Keep this process to its first cores, one a thread; returns them (empty where the system cannot)."""
+    if not hasattr(os, "sched_setaffinity"):
+        return []
+    cores = sorted(os.sched_getaffinity(0))[:threads]
+    os.sched_setaffinity(0, cores)
+    return cores
+
+
+def resident_bytes() -> int:
+    """Memory that this process holds now."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
+
+
+class Worker:
+    """Open sessions by cell, and how to measure them."""
+
+    def __init__(self, job: Job, out: TextIOBase) -> None:
+        self._job, self._out = job, out
+        self._cells = {c["key"]: c for c in job.cells}
+        self._open: dict[str, Session] = {}
+        self._memory: dict[str, int] = {}
+        self._warm: dict[str, tuple[int, bool]] = {}
+
+    def tell(self, event: str, **fields: Any) -> None:
+        """One line to the parent."""
+        self._out.write(json.dumps({"event": event, **fields}) + "\n")
+        self._out.flush()
+
+    def _request(self, cell: dict[str, Any]) -> Request:
+        precision: Precision = cell["precision"]
+        return Request(
+            self._job.runtime,
+            self._job.device,
+            precision,
+            self._job.threads,
+            cell["batch"],
+            tuple(cell["shape"]),
+            Path(cell["onnx"]) if cell["onnx"] else None,
+            (Path(cell["bundle"][0]), cell["bundle"][1]) if cell["bundle"] else None,
+        )
+
+    def _room(self, needs: int) -> None:
+        """Close the oldest sessions where memory runs short; raise where even that is not enough."""
+        if self._job.device == "cuda":
+            return
+        while self._open and memory_bytes("MemAvailable") - needs < KEEP_FREE * memory_bytes():
+            self._open.pop(next(iter(self._open)))
+        available = memory_bytes("MemAvailable")
+        if available and needs > available:
+            raise MemoryError(f"it needs about {needs / 2**30:.1f} GiB, {available / 2**30:.1f} GiB are free")
+
+    def session(self, key: str) -> Session:
+        """The session of a cell, opened and warm."""
+        if key not in self._open:
+            cell = self._cells[key]
+            self._room(cell["needs_bytes"])
+            self.tell("open", key=key)
+            before = resident_bytes()
+            session = open_session(self._request(cell))
+            self._warm[key] = warm_up(session)
+            self._memory[key] = max(0, resident_bytes() - before)
+            self._open[key] = session
+        return self._open[key]
+
+    def visit(self, key: str, number: int) -> None:
+        """Measure a cell once and tell its samples."""
+        session = self.session(key)
+        begun = time.monotonic()
+        for i in range(10_000):
+            if i >= AGAIN_RUNS and time.monotonic() - begun >= AGAIN_S:
+                break
+            session.sample()
+        before = look()
+        samples: list[float] = []
+        host: list[float] = []
+        while len(samples) < self._job.least_runs or time.monotonic() - before.wall < self._job.least_s:
+            one, whole = session.sample()
+            samples.append(one)
+            if whole is not None:
+                host.append(whole)
+        runs, steady = self._warm[key]
+        self.tell(
+            "visit",
+            key=key,
+            round=number,
+            samples=samples,
+            host=host,
+            disturbed=disturbances(before, look(), os.cpu_count() or 1),
+            memory=self._gpu_memory() if self._job.device == "cuda" else self._memory[key],
+            warm_runs=runs,
+            steady=steady,
+        )
+
+    def _gpu_memory(self) -> int:
+        if self._job.runtime != "torch":
+            return 0
+        from profiling.runtimes.torch_session import memory_in_use  # torch is loaded already
+
+        return memory_in_use()
+
+    def predict(self, key: str) -> None:
+        """Tell the classes that a cell's model calls for all test windows."""
+        assert self._job.test is not None
+        images = load_file(self._job.test)["images.clean"]
+        cell, session = self._cells[key], self.session(key)
+        size = cell["batch"]
+        called: list[int] = []
+        for start in range(0, len(images), size):
+            part = images[start : start + size]
+            whole = np.concatenate([part, np.repeat(part[:1], size - len(part), axis=0)])  # a static batch is full
+            called += np.argmax(session.logits(whole)[: len(part)], axis=1).tolist()
+        self.tell("predictions", key=key, called=called)
+
+    def run(self) -> None:
+        """Do all visits; a cell that fails is told and left."""
+        failed: set[str] = set()
+        for key, number in self._job.visits:
+            if key in failed:
+                continue
+            try:
+                if number < 0:
+                    self.predict(key)
+                else:
+                    self.visit(key, number)
+            except UserError as error:
+                failed.add(key)
+                self.tell("failed", key=key, reason=error.problem)
+            except (MemoryError, RuntimeError, ValueError, OSError) as error:  # what runtimes raise
+                failed.add(key)
+                self._open.pop(key, None)
+                self.tell("failed", key=key, reason=_reason(error))
+            except Exception as error:
+                if type(error).__module__.split(".")[0] != "onnxruntime":  # its errors derive from Exception alone
+                    raise
+                failed.add(key)
+                self.tell("failed", key=key, reason=_reason(error))
+        self.tell("done")
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    memory = isinstance(error, MemoryError) or any(w in text.lower() for w in ("alloc", "memory"))
+    return f"out of memory: {text[:200]}" if memory else text[:240]
+
+
+def main() -> None:
+    """Read a job from standard input, do it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what libraries print must not mix with what is told
+    job = Job(**json.loads(sys.stdin.read()))
+    worker = Worker(job, out)
+    try:
+        worker.tell("ready", cores=pin(job.threads) if job.device == "cpu" else [])
+        worker.run()
+    except BrokenPipeError:  # the parent is gone
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""PyTorch as a runtime: channels_last on a CPU; CUDA graphs timed by events on a GPU."""
+
+import time
+
+import numpy as np
+import torch
+from torch import nn
+
+from profiling.runtimes.registry import Images, Request, Session, fixed_input
+from pruning.load import load_model
+
+
+def _model(request: Request) -> nn.Module:
+    if request.bundle is not None:
+        model: nn.Module = load_model(*request.bundle)
+        return model
+    torch.manual_seed(0)
+    return nn.Linear(request.shape[0], request.shape[0], bias=False).eval()
+
+
+def _dtype(request: Request) -> torch.dtype:
+    return torch.bfloat16 if request.precision == "bf16" else torch.float32
+
+
+def _tensor(images: Images, request: Request) -> torch.Tensor:
+    tensor = torch.from_numpy(np.ascontiguousarray(images)).to(_dtype(request))
+    return tensor.to(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
+
+
+class _Cpu:
+    def __init__(self, request: Request) -> None:
+        torch.set_num_threads(request.threads)
+        self._request = request
+        self._model = _model(request).to(_dtype(request))
+        self._input = _tensor(fixed_input(request), request)
+
+    @torch.inference_mode()
+    def sample(self) -> tuple[float, float | None]:
+        start = time.perf_counter()
+        self._model(self._input)
+        return time.perf_counter() - start, None
+
+    @torch.inference_mode()
+    def logits(self, images: Images) -> np.ndarray:
+        return np.asarray(self._model(_tensor(images, self._request)).float().numpy())
+
+
+class _Cuda:
+    """One captured graph: what is timed is the GPU's work, not Python's launching of it."""
+
+    @torch.inference_mode()
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._model = _model(request).to("cuda", _dtype(request))
+        self._host = _tensor(fixed_input(request), request).pin_memory()
+        self._input = self._host.to("cuda")
+        side = torch.cuda.Stream()  # type: ignore[no-untyped-call] # torch leaves these untyped
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(3):
+                self._model(self._input)
+        torch.cuda.current_stream().wait_stream(side)
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph):
+            self._output = self._model(self._input)
+        self._start = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call] # as above
+        self._end = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call] # as above
+
+    @torch.inference_mode()
+    def sample(self) -> tuple[float, float | None]:
+        self._start.record()
+        self._graph.replay()
+        self._end.record()
+        self._end.synchronize()
+        device = self._start.elapsed_time(self._end) / 1e3
+        start = time.perf_counter()
+        self._input.copy_(self._host, non_blocking=True)
+        self._graph.replay()
+        self._output.float().cpu()
+        return device, time.perf_counter() - start
+
+    @torch.inference_mode()
+    def logits(self, images: Images) -> np.ndarray:
+        self._input.copy_(_tensor(images, self._request))
+        self._graph.replay()
+        found = np.asarray(self._output.float().cpu().numpy())
+        self._input.copy_(self._host)
+        return found
+
+
+def open_torch(request: Request) -> Session:
+    """A session of `load_model(bundle, rate)`, or of a square matrix product where there is no bundle."""
+    return _Cuda(request) if request.device == "cuda" else _Cpu(request)
+
+
+def memory_in_use() -> int:
+    """Most bytes that tensors have held on the GPU."""
+    return torch.cuda.max_memory_allocated()

@@ -1,0 +1,79 @@
+"""A run folder on disk: finished jobs kept."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load_file as load_arrays
+from safetensors.numpy import save as save_arrays
+from safetensors.torch import load_file as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from data.common.files import sha256, write_json, write_whole
+
+WEIGHTS, PREDICTIONS = "weights.safetensors", "predictions.safetensors"
+CHECKPOINT, RESULT, FAILED = "checkpoint.safetensors", "job.json", "failed.json"
+
+
+class JobResult(NamedTuple):
+    """What a finished job left: its facts and the class it called for each test window, by "before.clean" and so on."""
+
+    facts: dict[str, Any]
+    predictions: dict[str, np.ndarray]
+
+
+class JobFolder:
+    """Files of one job (training one model with one seed).
+
+    Args:
+        path: The job's own folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def finish(self, weights: dict[str, Tensor], predictions: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
+        """Write a job's results; `job.json`, written last, is what makes it finished."""
+        write_whole(self.path / WEIGHTS, save_tensors({n: t.contiguous() for n, t in weights.items()}))
+        write_whole(self.path / PREDICTIONS, save_arrays({n: np.ascontiguousarray(p) for n, p in predictions.items()}))
+        hashes = {name: sha256(self.path / name) for name in (WEIGHTS, PREDICTIONS)}
+        write_json(self.path / RESULT, {**facts, "sha256": hashes})
+        for name in (CHECKPOINT, FAILED):
+            (self.path / name).unlink(missing_ok=True)
+
+    def fail(self, reason: str, seed: int) -> None:
+        """Mark a job that cannot be finished; the mark goes when it is."""
+        write_json(self.path / FAILED, {"reason": reason, "seed": seed})
+
+    def result(self, need_weights: bool = True) -> JobResult | None:
+        """The finished job; None where it is not finished or a file of it is damaged (it is then done again)."""
+        try:
+            facts = json.loads((self.path / RESULT).read_text(encoding="utf-8"))
+            for name, expected in facts["sha256"].items():
+                if (need_weights or name != WEIGHTS) and sha256(self.path / name) != expected:
+                    return None
+            return JobResult(facts, load_arrays(self.path / PREDICTIONS))
+        except (OSError, ValueError, KeyError, SafetensorError):
+            return None
+
+    @property
+    def weights(self) -> Path:
+        """The trained weights."""
+        return self.path / WEIGHTS
+
+    def save_checkpoint(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+        """Keep a half-finished training."""
+        write_whole(self.path / CHECKPOINT, save_tensors(tensors, {"state": json.dumps(state)}))
+
+    def load_checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """A half-finished training; None where there is none, or only a damaged one."""
+        path = self.path / CHECKPOINT
+        try:
+            with safe_open(path, "pt") as file:
+                state = json.loads((file.metadata() or {})["state"])
+            return load_tensors(path), state
+        except (OSError, ValueError, KeyError, SafetensorError):
+            return None

@@ -1,0 +1,280 @@
+import hashlib
+import http.server
+import io
+import json
+import threading
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.io
+from rich.console import Console
+
+from data import DataError, fetch
+from data.fetch import FetchConfig, fetch_cwru, fetch_mfpt, unpack
+from data.lock import LOCK, read_lock, verify
+from data.readers import cwru
+
+SIGNAL = np.random.default_rng(0).standard_normal((60000, 1))
+CONSOLE = Console(file=io.StringIO())
+
+
+def mat(**variables) -> bytes:
+    buffer = io.BytesIO()
+    scipy.io.savemat(buffer, variables)
+    return buffer.getvalue()
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves `files`; `behave(path, attempt)` says how an attempt goes: ok, cut, wrong, 404, 500, hang."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.files: dict[str, bytes] = {}
+        self.behave = lambda path, attempt: "ok"
+        self.attempts: dict[str, int] = {}
+        self.ranges: list[str] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    server: Server
+
+    def log_message(self, *args):
+        pass
+
+    def do_GET(self):
+        server = self.server
+        attempt = server.attempts[self.path] = server.attempts.get(self.path, 0) + 1
+        how = server.behave(self.path, attempt)
+        content = server.files.get(self.path)
+        if content is None or how == "404":
+            self.send_error(404)
+            return
+        if how == "500":
+            self.send_error(500)
+            return
+        if how == "wrong":
+            content = bytes(len(content))
+        start = 0
+        asked = self.headers.get("Range")
+        if asked:
+            server.ranges.append(asked)
+            start = int(asked.removeprefix("bytes=").split("-")[0])
+        if start >= len(content):
+            self.send_error(416)
+            return
+        self.send_response(206 if asked else 200)
+        self.send_header("Content-Length", str(len(content) - start))
+        self.end_headers()
+        body = content[start:]
+        if how == "cut":
+            self.wfile.write(body[: len(body) // 2])
+            self.wfile.flush()
+            self.connection.close()
+            return
+        self.wfile.write(body)
+
+
+@pytest.fixture
+def server():
+    server = Server()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def config(tmp_path, server, monkeypatch):
+    """Numbers 3001 and 144, whose MD5 nobody published, so that small files of ours pass."""
+    server.files["/144.mat"] = mat(X144_DE_time=SIGNAL, X144RPM=1797.0)
+    server.files["/3001.mat"] = mat(X056_DE_time=SIGNAL)
+    assert cwru.catalogue()[144].md5 is None
+    assert cwru.catalogue()[3001].md5 is None
+    return FetchConfig("cwru", tmp_path / "cwru", (144, 3001), url=server.url + "/{number}.mat", wait_s=0.0)
+
+
+def test_files_arrive_checked_and_locked(config, server):
+    assert fetch_cwru(config, CONSOLE) == 2
+    lock = read_lock(config.root)
+    assert lock["144.mat"]["sha256"] == hashlib.sha256(server.files["/144.mat"]).hexdigest()
+    assert not list(config.root.glob("*.part"))
+    assert cwru.read(config.root)[0].name == "144"
+
+
+def test_what_is_there_is_not_fetched_again(config, server):
+    fetch_cwru(config, CONSOLE)
+    fetch_cwru(config, CONSOLE)
+    assert server.attempts == {"/144.mat": 1, "/3001.mat": 1}
+
+
+def test_a_cut_connection_resumes_where_it_stopped(config, server):
+    server.behave = lambda path, attempt: "cut" if attempt < 3 else "ok"
+    fetch_cwru(config, CONSOLE)
+    assert (config.root / "144.mat").read_bytes() == server.files["/144.mat"]
+    assert len(server.ranges) == 4
+    assert all(r != "bytes=0-" for r in server.ranges)
+
+
+def test_an_interrupted_download_goes_on_in_the_next_run(config, server):
+    config.root.mkdir()
+    (config.root / "144.mat.part").write_bytes(server.files["/144.mat"][:1000])
+    fetch_cwru(config, CONSOLE)
+    assert "bytes=1000-" in server.ranges
+    assert (config.root / "144.mat").read_bytes() == server.files["/144.mat"]
+
+
+def test_wrong_bytes_are_never_kept(config, server):
+    server.behave = lambda path, attempt: "wrong"
+    with pytest.raises(DataError, match=r"4 attempts failed"):
+        fetch_cwru(config, CONSOLE)
+    assert not (config.root / "144.mat").exists()
+    assert not (config.root / LOCK).exists()
+
+
+def test_a_part_of_another_file_is_noticed_and_fetched_anew(config, server):
+    config.root.mkdir()
+    (config.root / "144.mat.part").write_bytes(b"rubbish" * 100)
+    fetch_cwru(config, CONSOLE)
+    assert (config.root / "144.mat").read_bytes() == server.files["/144.mat"]
+
+
+def test_a_file_of_another_recording_is_refused(config, server):
+    server.files["/144.mat"] = mat(other=SIGNAL)
+    with pytest.raises(DataError, match="expected the variable X144_DE_time"):
+        fetch_cwru(config, CONSOLE)
+
+
+def test_a_short_recording_is_refused(config, server):
+    server.files["/144.mat"] = mat(X144_DE_time=SIGNAL[:5000])
+    with pytest.raises(DataError, match=r"of 0\.4 s"):
+        fetch_cwru(config, CONSOLE)
+
+
+def test_a_published_md5_is_compared(config, server):
+    server.files["/105.mat"] = mat(X105_DE_time=SIGNAL)
+    with pytest.raises(DataError, match="wrong bytes: MD5"):
+        fetch_cwru(replace(config, only=(105,)), CONSOLE)
+
+
+def test_404_is_said_at_once_with_the_way_to_do_without_network(config, server, monkeypatch):
+    server.behave = lambda path, attempt: "404"
+    with pytest.raises(DataError, match="answered 404") as caught:
+        fetch.run(config)
+    assert server.attempts == {"/144.mat": 1}
+    assert "in a browser" in caught.value.remedy
+
+
+def test_a_server_error_is_tried_again(config, server):
+    server.behave = lambda path, attempt: "500" if attempt == 1 else "ok"
+    assert fetch_cwru(config, CONSOLE) == 2
+
+
+def test_no_network_is_a_clear_error(config):
+    with pytest.raises(DataError, match="attempts failed") as caught:
+        fetch.run(replace(config, url="http://127.0.0.1:9/{number}.mat"))
+    assert "Without a network" in caught.value.remedy
+
+
+def test_a_changed_file_is_noticed_from_then_on(config):
+    fetch_cwru(config, CONSOLE)
+    path = config.root / "144.mat"
+    content = bytearray(path.read_bytes())
+    content[5000] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="differs from the file that was fetched"):
+        fetch_cwru(config, CONSOLE)
+    with pytest.raises(DataError, match="differs"):
+        verify(config.root, [path])
+
+
+def test_a_file_put_there_by_hand_is_checked_and_locked(config, server):
+    config.root.mkdir()
+    (config.root / "144.mat").write_bytes(server.files["/144.mat"])
+    fetch_cwru(config, CONSOLE)
+    assert "/144.mat" not in server.attempts
+    assert "144.mat" in read_lock(config.root)
+
+
+def test_a_newer_lock_file_is_refused(config):
+    config.root.mkdir()
+    (config.root / LOCK).write_text(json.dumps({"schema": 99, "files": {}}))
+    with pytest.raises(DataError, match="schema 99"):
+        fetch_cwru(config, CONSOLE)
+
+
+def test_a_number_that_is_no_recording_is_refused(config):
+    with pytest.raises(DataError, match="113: no CWRU recording"):
+        fetch_cwru(replace(config, only=(113,)), CONSOLE)
+
+
+def archive(members: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        for name, content in members.items():
+            file.writestr(name, content)
+    return buffer.getvalue()
+
+
+def bearing(rate: float) -> bytes:
+    signal = np.random.default_rng(1).standard_normal((round(3 * rate), 1))
+    return mat(bearing={"gs": signal, "sr": rate, "rate": 25.0, "load": 100.0})
+
+
+def test_the_mfpt_archive_is_unpacked_checked_and_locked(tmp_path, server):
+    server.files["/mfpt.zip"] = archive(
+        {
+            "MFPT Fault Data Sets/1 - Three Baseline Conditions/baseline_1.mat": bearing(9766.0),
+            "MFPT Fault Data Sets/4 - Seven Inner/InnerRaceFault_vload_1.mat": bearing(4883.0),
+            "MFPT Fault Data Sets/readme.txt": b"hello",
+        }
+    )
+    config = FetchConfig("mfpt", tmp_path / "my set", url=server.url + "/mfpt.zip", wait_s=0.0)
+    assert fetch_mfpt(config, CONSOLE) == 2
+    assert fetch_mfpt(config, CONSOLE) == 2
+    assert server.attempts == {"/mfpt.zip": 1}
+    assert len(read_lock(config.root)) == 3
+
+
+def test_an_archive_that_is_none_is_refused(tmp_path, server):
+    server.files["/mfpt.zip"] = b"<html>moved</html>" * 100
+    with pytest.raises(DataError, match="no ZIP archive"):
+        fetch_mfpt(FetchConfig("mfpt", tmp_path / "m", url=server.url + "/mfpt.zip", wait_s=0.0), CONSOLE)
+
+
+@pytest.mark.parametrize(
+    "name", ["../outside.mat", "/tmp/outside.mat", "a/../../outside.mat", "C:/outside.mat", "..\\outside.mat"]
+)
+def test_an_archive_member_outside_its_folder_is_refused(tmp_path, name):
+    """F10."""
+    path = tmp_path / "bad.zip"
+    path.write_bytes(archive({"good.mat": b"x", name: b"x"}))
+    with pytest.raises(DataError, match="points outside"):
+        unpack(path, tmp_path / "root")
+    assert not list((tmp_path / "root").rglob("*.mat"))
+    assert not (tmp_path / "outside.mat").exists()
+
+
+def test_an_archive_with_a_symbolic_link_is_refused(tmp_path):
+    """F10."""
+    path = tmp_path / "bad.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        link = zipfile.ZipInfo("link.mat")
+        link.external_attr = 0o120777 << 16
+        file.writestr(link, "/etc/passwd")
+    with pytest.raises(DataError, match="is a link"):
+        unpack(path, tmp_path / "root")
+
+
+def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path, config):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="file"):
+        fetch.run(replace(config, root=Path(tmp_path / "file" / "sub")))

@@ -1,0 +1,175 @@
+import contextlib
+import os
+import pickle
+import wave
+
+import h5py
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+import pytest
+import scipy.io
+import soundfile
+
+from data import DataError
+from data.readers.formats import read_table
+from data.readers.mat import read_mat
+
+SIGNAL = np.sin(np.arange(400) / 7.0)
+
+
+def test_mat_vectors_scalars_and_structures_come_back_by_name(tmp_path):
+    path = tmp_path / "a.mat"
+    scipy.io.savemat(path, {"X105_DE_time": SIGNAL[:, None], "X105RPM": 1797, "bearing": {"gs": SIGNAL, "sr": 97656.0}})
+    arrays = read_mat(path)
+    np.testing.assert_array_equal(arrays["X105_DE_time"].ravel(), SIGNAL)
+    np.testing.assert_array_equal(arrays["bearing.gs"].ravel(), SIGNAL)
+    assert arrays["X105RPM"].item() == 1797
+
+
+def test_a_matlab_7_3_file_is_read_too(tmp_path):
+    path = tmp_path / "a.mat"
+    with h5py.File(path, "w", userblock_size=512) as file:
+        file["vibration"] = SIGNAL[None, :]
+        file["fs"] = np.array([[12000.0]])
+    with path.open("r+b") as raw:
+        raw.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(128))
+    table = read_table(path)
+    assert table.sampling_rate_hz == 12000
+    np.testing.assert_array_equal(table.columns["vibration"], SIGNAL)
+
+
+def test_a_mat_of_object_arrays_says_what_it_holds(tmp_path):
+    path = tmp_path / "cells.mat"
+    cells = np.empty(2, dtype=object)
+    cells[:] = ["a", np.zeros(3)]
+    scipy.io.savemat(path, {"cells": cells})
+    with pytest.raises(DataError, match=r"only object arrays or cells \(cells\)"):
+        read_mat(path)
+
+
+def test_a_truncated_mat_is_one_line_with_file_and_remedy(tmp_path):
+    path = tmp_path / "cut.mat"
+    scipy.io.savemat(path, {"x": SIGNAL})
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(DataError, match=r"cut.mat: cannot be read") as caught:
+        read_mat(path)
+    assert caught.value.remedy
+    assert "\n" not in caught.value.problem
+
+
+def test_the_parent_survives_a_file_that_kills_its_reader(tmp_path, monkeypatch):
+    # The worker is told to read a file whose reading ends the process, as a segmentation fault would.
+    good = tmp_path / "good.mat"
+    scipy.io.savemat(good, {"x": SIGNAL})
+    import data.readers.mat as module
+
+    script = tmp_path / "dies.py"
+    script.write_text("import os, sys\nsys.stdin.readline()\nos.kill(os.getpid(), 11)\n")
+    monkeypatch.setattr(module, "WORKER", script)
+    module._worker.stop()
+    with pytest.raises(DataError, match="killed the reader"):
+        read_mat(good)
+    monkeypatch.undo()
+    module._worker.stop()
+    assert read_mat(good)["x"].size == SIGNAL.size
+
+
+@pytest.mark.parametrize("damage", ["truncate", "flip"])
+def test_damaged_real_sized_files_never_end_this_process(tmp_path, damage):
+    """F4 in small; `test_failures.py` does 200 of each on a real recording."""
+    path = tmp_path / "a.mat"
+    scipy.io.savemat(path, {"X105_DE_time": SIGNAL[:, None], "X105RPM": 1797}, do_compression=True)
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        position = int(rng.integers(len(whole)))
+        if damage == "truncate":
+            path.write_bytes(whole[:position])
+        else:
+            path.write_bytes(
+                whole[:position] + bytes([whole[position] ^ (1 << int(rng.integers(8)))]) + whole[position + 1 :]
+            )
+        with contextlib.suppress(DataError):
+            read_mat(path)
+
+
+def test_wav_carries_its_rate(tmp_path):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, SIGNAL, 8000)
+    table = read_table(path)
+    assert table.sampling_rate_hz == 8000
+    np.testing.assert_allclose(table.columns["channel0"], SIGNAL, atol=1e-4)
+
+
+def test_a_wav_header_without_sound_is_refused(tmp_path):
+    path = tmp_path / "a.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+    with pytest.raises(DataError, match="no numeric vector"):
+        read_table(path)
+
+
+def test_a_uniform_time_column_gives_the_rate(tmp_path):
+    path = tmp_path / "a.csv"
+    table = pa.table({"time (s)": np.arange(400) / 2000, "x": SIGNAL})
+    pyarrow.csv.write_csv(table, path)
+    read = read_table(path)
+    assert read.sampling_rate_hz == pytest.approx(2000, rel=1e-3)
+    assert list(read.columns) == ["x"]
+
+
+def test_a_csv_without_header_loses_no_row(tmp_path):
+    path = tmp_path / "a.csv"
+    np.savetxt(path, SIGNAL)
+    read = read_table(path)
+    assert read.sampling_rate_hz is None
+    assert len(next(iter(read.columns.values()))) == 400
+
+
+def test_parquet_metadata_gives_the_rate(tmp_path):
+    path = tmp_path / "a.parquet"
+    table = pa.table({"x": SIGNAL}).replace_schema_metadata({"sampling_rate_hz": "25600"})
+    pyarrow.parquet.write_table(table, path)
+    assert read_table(path).sampling_rate_hz == 25600
+
+
+def test_npz_holds_signal_and_rate(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, x=SIGNAL, fs=12000)
+    table = read_table(path)
+    assert (table.sampling_rate_hz, list(table.columns)) == (12000, ["x"])
+
+
+class Canary:
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.npz", "a.mat", "a.wav", "a.parquet", "a.csv"])
+def test_a_pickle_under_any_name_is_never_run(tmp_path, name):
+    """F9."""
+    canary = tmp_path / "canary"
+    (tmp_path / name).write_bytes(pickle.dumps(Canary(canary)))
+    with pytest.raises(DataError):
+        read_table(tmp_path / name)
+    assert not canary.exists()
+
+
+def test_an_object_array_inside_npy_is_never_run(tmp_path):
+    canary = tmp_path / "canary"
+    np.save(tmp_path / "a.npy", np.array([Canary(canary)], dtype=object), allow_pickle=True)
+    with pytest.raises(DataError, match="no numeric NumPy file"):
+        read_table(tmp_path / "a.npy")
+    assert not canary.exists()
+
+
+def test_an_unknown_ending_lists_the_known_ones(tmp_path):
+    with pytest.raises(DataError, match="Expected one of"):
+        read_table(tmp_path / "a.xlsx")
