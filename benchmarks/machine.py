@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from profiling.measuring.device import library_version
+from data.common.device import library_version
 
 RESULTS = Path(__file__).parent / "results"
 

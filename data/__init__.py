@@ -6,9 +6,9 @@ Start reading at `dataset.build_dataset`; `recording.Recording` is what readers 
 is tested. `python -m data.fetch cwru|mfpt --root DIR` downloads.
 """
 
-from data.common.errors import DataError
 from data.config import DataConfig
 from data.dataset import Dataset, Examples, build_dataset
+from data.errors import DataError
 from data.recording import Fault, Location, Recording
 from data.sources import read_recordings
 

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from data.common.errors import DataError
+from data.common.errors import UserError
 from data.common.files import write_whole
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Cache:
         rest = {f.name: getattr(dataset, f.name) for f in fields(dataset) if f.name not in (*PARTS, "noisy")}
         try:
             write_whole(self._path(dataset.fingerprint), save_tensors(tensors, {"dataset": json.dumps(rest)}))
-        except DataError as error:
+        except UserError as error:
             self.problem = f"the data set is not cached: {error.problem}"
 
     def load(self, fingerprint: str) -> "Dataset | None":

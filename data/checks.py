@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from data.common.errors import DataError
+from data.errors import DataError
 from data.recording import Recording
 
 KINDS = ("nan", "infinite", "zero", "constant", "clipped")

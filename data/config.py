@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 import numpy as np
 
 from data.checks import KINDS
-from data.common.errors import DataError
 from data.common.options import comma_separated
+from data.errors import DataError
 from data.images import check_size
 
 

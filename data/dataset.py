@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from data.cache import Cache
-from data.common.errors import DataError
 from data.common.files import sha256
 from data.config import DataConfig
+from data.errors import DataError
 from data.images import add_noise, log_spectrogram, resample
 from data.readers import simulated
 from data.readers.folder import LOCATION_WORDS

@@ -21,9 +21,9 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from data.common.command import run_command
-from data.common.errors import DataError
 from data.common.files import remove_leftovers
 from data.common.options import comma_separated
+from data.errors import DataError
 from data.lock import entry, read_lock, verify, write_lock
 from data.readers import cwru, mfpt
 

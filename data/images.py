@@ -8,7 +8,7 @@ from jaxtyping import Float
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import get_window, resample_poly
 
-from data.common.errors import DataError
+from data.errors import DataError
 
 SIZES = (32, 64, 128)
 SEGMENT_S = 0.256  # 1,024 samples at 4 kHz, 3.9 Hz a bin

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from data.common.errors import DataError
 from data.common.files import sha256, write_json
+from data.errors import DataError
 
 LOCK = "jopa-lock.json"
 SCHEMA = 1

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from data.common.errors import DataError
+from data.errors import DataError
 
 INCH_MM = 25.4
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field, replace
 
 from data.checks import check, sampling_rate_tells
-from data.common.errors import DataError
 from data.config import DataConfig
+from data.errors import DataError
 from data.lock import verify
 from data.readers import cwru, folder, mfpt, simulated
 from data.recording import Recording, class_name

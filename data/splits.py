@@ -10,7 +10,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from data.common.errors import DataError
+from data.errors import DataError
 from data.recording import Recording
 
 TEST_FRACTION = 0.3

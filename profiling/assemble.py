@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import binomtest
 
+from data.common.device import library_version
 from data.common.files import sha256
 from profiling.bundle.subjects import Bundle, Subject
 from profiling.config import RunConfig
 from profiling.errors import ProfilingError
-from profiling.measuring.device import library_version
 from profiling.measuring.peak import PEAK, peak_flops
 from profiling.measuring.plan import Cell, predictions_key
 from profiling.measuring.run_statistics import DRIFT, Visits, drift, summarise

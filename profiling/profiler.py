@@ -14,13 +14,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from safetensors.numpy import save
 
+from data.common.device import library_version
 from data.common.files import sha256, write_whole
 from data.common.runfolder import only_process
 from profiling.assemble import Findings, assemble
 from profiling.bundle.subjects import Bundle, Subject, read_bundle
 from profiling.config import GRADES, RunConfig
 from profiling.errors import ProfilingError
-from profiling.measuring.device import describe, library_version, load
+from profiling.measuring.device import describe, load
 from profiling.measuring.measure import Event, Journal, measure
 from profiling.measuring.peak import PEAK_FILE, peak_cell
 from profiling.measuring.plan import Cell, predictions_key, visits_of
@@ -300,7 +301,7 @@ def run_profile(config: RunConfig, console: Console) -> Profile:
     Raises:
         ProfilingError: A bundle, runtime or device that cannot be used; nothing could be measured.
         PruningError: The bundle is missing, incomplete, altered or of a newer schema.
-        DataError: Another process measures into the same folder, or it cannot be written.
+        UserError: Another process measures into the same folder, or it cannot be written.
     """
     check_settings(config)
     bundle = read_bundle(config.models, need_onnx=config.runtime in ("onnxruntime", "openvino"))

@@ -5,8 +5,8 @@ import sys
 from rich.console import Console
 
 from data.common.command import run_command
+from data.common.device import is_installed
 from profiling.config import RunConfig
-from profiling.measuring.device import is_installed
 from profiling.profiler import run_profile
 from profiling.table import print_profile
 

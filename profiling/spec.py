@@ -12,10 +12,10 @@ from typing import Annotated, Literal
 from rich.console import Console
 
 from data.common.command import run_command
+from data.common.device import library_version
 from data.common.options import comma_separated
 from profiling.bundle.subjects import Subject, read_bundle
 from profiling.errors import ProfilingError
-from profiling.measuring.device import library_version
 from profiling.profile.accuracy import fit_accuracy
 from profiling.profile.entries import BundleReference, Interval, Latency, Model
 from profiling.profile.profile import SCHEMA, Profile

@@ -191,9 +191,7 @@ def run_sweep(config: RunConfig, console: Console | None = None) -> Manifest:
         config = replace(
             config, threads=threads, train=replace(config.train, precision="bfloat16" if low else "float32")
         )
-        claim(
-            config.out, {**config.identity(), "data_set": dataset.fingerprint, "device_type": device.type}, PruningError
-        )
+        claim(config.out, {**config.identity(), "data_set": dataset.fingerprint, "device_type": device.type})
         finished = _finished_bundle(config, console)
         if finished is not None:
             say(console, f"{config.out} is finished; nothing to do")

@@ -1,8 +1,8 @@
-"""What a user can mend, told so that they can."""
+"""The error that every package raises for a mistake that its user can correct."""
 
 
 class UserError(Exception):
-    """Something that cannot be used, told to the person who can mend it; commands print it and exit with 2.
+    """A mistake that the user can correct. Commands print it without a traceback and exit with status 2.
 
     Args:
         problem: What was got and what was expected, with the file or field.
@@ -16,7 +16,3 @@ class UserError(Exception):
 
     def __str__(self) -> str:
         return f"{self.problem}\n  {self.remedy}" if self.remedy else self.problem
-
-
-class DataError(UserError):
-    """A recording, folder or setting of `data` that cannot be used."""

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from data.common.errors import DataError
+from data.common.errors import UserError
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -18,7 +18,7 @@ def write_whole(path: Path, content: bytes) -> None:
     A temporary file beside it is written, synced and renamed over it, and the folder is synced.
 
     Raises:
-        DataError: The disk is full or the folder cannot be written; what stood at `path` is untouched.
+        UserError: The disk is full or the folder cannot be written; what stood at `path` is untouched.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,13 +42,13 @@ def write_whole(path: Path, content: bytes) -> None:
         raise _unwritable(path, len(content), error) from error
 
 
-def _unwritable(path: Path, needed: int, error: OSError) -> DataError:
+def _unwritable(path: Path, needed: int, error: OSError) -> UserError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DataError(
+        return UserError(
             f"the disk is full: {path} needs {needed:,} bytes.",
             "Earlier results are untouched. Free some space and run the same command again.",
         )
-    return DataError(
+    return UserError(
         f"cannot write {path}: {error.strerror or error}.",
         "Give a folder that you may write to (--out, or JOPA_CACHE for the cache).",
     )

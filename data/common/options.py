@@ -5,7 +5,7 @@ from typing import Any
 
 from tyro.constructors import PrimitiveConstructorSpec
 
-from data.common.errors import DataError
+from data.common.errors import UserError
 
 
 def parse_list(text: str, kind: type, name: str) -> tuple[Any, ...]:
@@ -17,19 +17,19 @@ def parse_list(text: str, kind: type, name: str) -> tuple[Any, ...]:
         name: The option, for error messages.
 
     Raises:
-        DataError: Not such values, none, or one twice.
+        UserError: Not such values, none, or one twice.
     """
     parts = [p for p in re.split(r"[,\s]+", text.strip()) if p]
     try:
         values = tuple(kind(p) for p in parts)
     except (ValueError, OverflowError):
         what = "words" if kind is str else "numbers"
-        raise DataError(f"--{name} takes {what} separated by commas; got {text!r}.") from None
+        raise UserError(f"--{name} takes {what} separated by commas; got {text!r}.") from None
     if not values:
-        raise DataError(f"--{name} is empty.", "Give at least one value.")
+        raise UserError(f"--{name} is empty.", "Give at least one value.")
     twice = [str(v) for v in dict.fromkeys(values) if values.count(v) > 1]
     if twice:
-        raise DataError(f"--{name} holds {', '.join(twice)} twice.", "Give each once.")
+        raise UserError(f"--{name} holds {', '.join(twice)} twice.", "Give each once.")
     return values
 
 

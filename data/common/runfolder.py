@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from data.common.errors import DataError, UserError
+from data.common.errors import UserError
 from data.common.files import remove_leftovers, write_json
 
 SETTINGS = "run.json"
@@ -21,20 +21,20 @@ def only_process(folder: Path) -> Iterator[None]:
     """Hold the folder's lock, and clear what a killed process left half-written.
 
     Raises:
-        DataError: Another process holds it (it is named), or the folder cannot be written.
+        UserError: Another process holds it (it is named), or the folder cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / ".lock").open("a+")
     except OSError as error:
-        raise DataError(f"{folder}: {error.strerror or error}.", "Give a folder that you may write to.") from None
+        raise UserError(f"{folder}: {error.strerror or error}.", "Give a folder that you may write to.") from None
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
             holder = file.read().strip() or "another process"
-            raise DataError(f"{folder} is in use by {holder}.", "Wait for it, or give another --out.") from None
+            raise UserError(f"{folder} is in use by {holder}.", "Wait for it, or give another --out.") from None
         file.seek(0)
         file.truncate()
         file.write(f"process {os.getpid()} on {platform.node()} since {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
@@ -51,24 +51,23 @@ def _differences(old: Any, new: Any, prefix: str = "") -> list[str]:
     return [] if old == new else [f"{prefix} was {old!r}, now {new!r}"]
 
 
-def claim(folder: Path, identity: dict[str, Any], error: type[UserError]) -> None:
+def claim(folder: Path, identity: dict[str, Any]) -> None:
     """Write the settings of a run into its folder, or compare them with those that are there.
 
     Args:
         folder: The run's.
         identity: What makes it this run and no other, as JSON can hold it.
-        error: What to raise.
 
     Raises:
-        UserError: As `error`. The folder belongs to another configuration (the differences are named), or is damaged.
+        UserError: The folder belongs to another configuration (the differences are named), or is damaged.
     """
     path = folder / SETTINGS
     identity = json.loads(json.dumps(identity, default=str))
     if not path.exists():
         strangers = [p.name for p in folder.iterdir() if p.name != ".lock"]
         if strangers:
-            raise error(
-                f"{folder} holds {', '.join(sorted(strangers)[:3])} and no {SETTINGS}: it is no run folder.",
+            raise UserError(
+                f"{folder} holds {', '.join(sorted(strangers)[:3])} and no {SETTINGS}: it is not a run folder.",
                 "Give an empty or new folder with --out.",
             )
         write_json(path, identity)
@@ -76,10 +75,10 @@ def claim(folder: Path, identity: dict[str, Any], error: type[UserError]) -> Non
     try:
         there = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as problem:
-        raise error(f"{path}: cannot be read ({problem}).", "Give another --out.") from None
+        raise UserError(f"{path}: cannot be read ({problem}).", "Give another --out.") from None
     differences = _differences(there, identity)
     if differences:
-        raise error(
+        raise UserError(
             f"{folder} was started with another configuration: {'; '.join(differences[:4])}.",
             "Give another --out, or the settings it was started with.",
         )

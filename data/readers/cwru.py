@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from data.common.errors import DataError
+from data.errors import DataError
 from data.readers.mat import read_mat
 from data.recording import INCH_MM, Fault, Location, Recording
 

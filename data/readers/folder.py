@@ -8,7 +8,7 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.common.errors import DataError
+from data.errors import DataError
 from data.readers.formats import READERS, read_table
 from data.recording import Fault, Location, Recording
 

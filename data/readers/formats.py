@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from data.common.errors import DataError
+from data.errors import DataError
 from data.readers.mat import read_mat
 
 RATE_NAMES = re.compile(r"(^|\.)(fs|sr|sampling_?rate(_hz)?|sample_?rate|sampling_?frequency)$", re.IGNORECASE)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from data.common.errors import DataError
+from data.errors import DataError
 
 WORKER = Path(__file__).with_name("mat_worker.py")
 TIMEOUT_S = 120.0

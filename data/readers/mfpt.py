@@ -9,7 +9,7 @@ g), `sr` (samples a second), `rate` (shaft, Hz) and `load` (lbf). Healthy and so
 import re
 from pathlib import Path
 
-from data.common.errors import DataError
+from data.errors import DataError
 from data.readers.mat import read_mat
 from data.recording import Fault, Location, Recording
 

@@ -24,7 +24,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.signal import butter, sosfilt
 
-from data.common.errors import DataError
+from data.errors import DataError
 from data.readers.bearing import BearingGeometry
 from data.recording import INCH_MM, Fault, Location, Recording
 

@@ -311,7 +311,7 @@ def train(job: Job, config: TrainConfig, progress: Progress) -> PolicyManifest:
             "world": str(config.world),
             "settings": config.settings,
         }
-        claim(folder, identity, OptimizerError)
+        claim(folder, identity)
         with suppress(OptimizerError):
             manifest = read_manifest(folder)
             if all((folder / n).is_file() for n in (ONNX, WEIGHTS)):

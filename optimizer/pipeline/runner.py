@@ -22,6 +22,7 @@ from typing import Annotated, Any, Literal
 from rich.console import Console
 
 from data.common.command import StoppedError, run_command
+from data.common.device import library_version
 from data.common.files import sha256, write_json, write_whole
 from data.common.options import comma_separated
 from data.common.runfolder import only_process
@@ -30,7 +31,6 @@ from optimizer.evaluation.section_v import small_network
 from optimizer.network.scenario import Scenario
 from optimizer.pipeline.report import read_json, write_report
 from optimizer.trial.figure import write_trial_figure
-from profiling.measuring.device import library_version
 
 VERSION = 2
 STATE = "pipeline.json"

@@ -6,10 +6,9 @@ import platform
 import shutil
 import subprocess
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 
+from data.common.device import library_version
 from profiling.profile.entries import Accelerator, Environment, Processor
 
 LIBRARIES = ("jopa", "onnxruntime", "openvino", "torch", "onnx", "numpy")
@@ -112,22 +111,6 @@ def accelerator() -> Accelerator | None:
     return Accelerator(
         name=fields[0], memory_bytes=int(fields[1]) * 2**20, driver=fields[2], compute_capability=fields[3]
     )
-
-
-def is_installed(module: str) -> bool:
-    """Whether a module could be imported."""
-    try:
-        return find_spec(module) is not None
-    except (ImportError, ValueError):
-        return False
-
-
-def library_version(name: str) -> str | None:
-    """Installed version of a distribution."""
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
 
 
 def _system() -> str:

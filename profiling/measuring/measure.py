@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from data.common.errors import DataError
+from data.common.errors import UserError
 from profiling.errors import ProfilingError
 from profiling.measuring.worker import Job
 
@@ -65,8 +65,8 @@ class Journal:
         self._file.close()
 
 
-def _unwritable(path: Path, error: OSError) -> DataError:
-    return DataError(
+def _unwritable(path: Path, error: OSError) -> UserError:
+    return UserError(
         f"cannot write {path}: {error.strerror or error}.",
         "What was measured is kept. Free some space or give another --out, and run the command again.",
     )

@@ -12,8 +12,8 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float32
 
+from data.common.device import is_installed, library_version
 from profiling.errors import ProfilingError
-from profiling.measuring.device import is_installed, library_version
 from profiling.profile.entries import Precision, RuntimeName
 
 Device = Literal["cpu", "cuda"]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from data.common.errors import UserError
 from optimizer import OptimizerError, Scenario, draw_states, optimum
 from optimizer.environment.env import OffloadingVectorEnv
 from optimizer.evaluate import compare, load_policies
@@ -89,7 +90,7 @@ def test_a_finished_training_is_not_done_again(policies):
 
 def test_a_folder_of_another_configuration_is_refused(policies):
     config = TrainConfig(sensors=(20,), learner=LearnerConfig(updates=61, slots=16, block=10), out=policies / "one")
-    with pytest.raises(OptimizerError, match=r"another configuration: settings\.updates was 60, now 61"):
+    with pytest.raises(UserError, match=r"another configuration: settings\.updates was 60, now 61"):
         train(plan(config)[0], config, silent)
 
 

@@ -13,7 +13,7 @@ from conftest import tiny_dataset
 from sweeps import QUICK, snapshot, sweep
 
 import data.common.files
-from data import DataError
+from data.common.errors import UserError
 from data.common.options import parse_list
 from data.common.runfolder import only_process
 from pruning import PruningError, load_model, read_manifest
@@ -112,8 +112,8 @@ class TestInterruption:
             return real(handle)
 
         with monkeypatch.context() as patch:
-            patch.setattr(data.files.os, "fsync", full)
-            with pytest.raises(DataError, match=r"the disk is full: .* needs [\d,]+ bytes"):
+            patch.setattr(data.common.files.os, "fsync", full)
+            with pytest.raises(UserError, match=r"the disk is full: .* needs [\d,]+ bytes"):
                 sweep(tmp_path, rates=(0.5,), onnx=False)
         assert not list(tmp_path.rglob("*.tmp"))
         sweep(tmp_path, rates=(0.5,), onnx=False)
@@ -121,23 +121,23 @@ class TestInterruption:
 
     def test_another_configuration_in_the_same_folder_is_refused_with_the_difference(self, tmp_path):
         sweep(tmp_path, rates=(0.5,), onnx=False)
-        with pytest.raises(PruningError, match=r"another configuration: rates was \[0\.5\], now \[0\.7\]"):
+        with pytest.raises(UserError, match=r"another configuration: rates was \[0\.5\], now \[0\.7\]"):
             sweep(tmp_path, rates=(0.7,), onnx=False)
 
     def test_a_folder_of_other_things_is_refused(self, tmp_path):
         (tmp_path / "thesis.docx").write_text("")
-        with pytest.raises(PruningError, match=r"holds thesis\.docx"):
+        with pytest.raises(UserError, match=r"holds thesis\.docx"):
             sweep(tmp_path)
 
     def test_two_processes_in_one_folder_are_refused_and_a_dead_ones_lock_is_not(self, tmp_path):
         """F11, F12."""
         code = (
-            "import sys,time,pathlib; from data.exclusive import only_process\n"
+            "import sys,time,pathlib; from data.common.runfolder import only_process\n"
             "with only_process(pathlib.Path(sys.argv[1])):\n print('held', flush=True); time.sleep(60)"
         )
         holder = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE)
         assert holder.stdout.readline() == b"held\n"
-        with pytest.raises(DataError, match=f"in use by process {holder.pid}"), only_process(tmp_path):
+        with pytest.raises(UserError, match=f"in use by process {holder.pid}"), only_process(tmp_path):
             pass
         holder.kill()
         holder.communicate()
@@ -195,7 +195,7 @@ def test_a_sweep_that_cannot_be_is_refused_when_its_config_is_built(settings, me
     ("text", "message"), [("0.1;0.2", "separated by commas"), ("", "empty"), ("0.1,0.10", "twice")]
 )
 def test_rates_that_are_no_list_are_refused(text, message):
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(UserError, match=message):
         parse_list(text, float, "rates")
 
 
