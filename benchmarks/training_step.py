@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.machine import write
-from data import Dataset, Examples
+from data import DataConfig, Dataset, Examples
 from pruning.augment import Augmentation
 from pruning.spec import dense_spec
 from pruning.train import TrainConfig, Trainer
@@ -35,7 +35,9 @@ def examples(size: int, count: int) -> Examples:
 def project_step(size: int, device: torch.device, precision: str) -> Callable[[], None]:
     """One update by `pruning.train.Trainer`, augmentation and class weights included."""
     part = examples(size, BATCH)
-    dataset = Dataset(part, part, part, {}, tuple("abcdefghij"), 0, ("a",), "blocked", None, 0.0, 1.0, (), "benchmark")
+    dataset = Dataset(
+        part, part, part, {}, tuple("abcdefghij"), 0, ("a",), "blocked", None, 0.0, 1.0, (), "benchmark", DataConfig()
+    )
     torch.manual_seed(0)
     trainer = Trainer(
         build_vgg(dense_spec(10, size)),

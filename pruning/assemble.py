@@ -255,7 +255,7 @@ def _version(distribution: str) -> str:
 def _data_entry(config: RunConfig, dataset: Dataset, apart: np.ndarray) -> dict[str, Any]:
     return {
         "name": config.data.data,
-        "labels": config.data.labels or ("location" if dataset.split == "severity" else "fault"),
+        "labels": dataset.config.labels,
         "split": dataset.split,
         "held_out": dataset.held_out,
         "windows": {"train": len(dataset.train), "validation": len(dataset.validation), "test": len(dataset.test)},

@@ -13,7 +13,6 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from data import Dataset, build_dataset
 from data.cache import Cache
 from data.common.runfolder import claim, only_process
-from data.dataset import summary
 from pruning import spec as specs
 from pruning.assemble import assemble
 from pruning.bundle import MANIFEST, Manifest, read_manifest, verified
@@ -157,7 +156,7 @@ def _say_dataset(dataset: Dataset, cache: Cache, console: Console) -> None:
         say(console, f"note: {note}", "yellow")
     if cache.problem:
         say(console, f"note: {cache.problem}", "yellow")
-    few = [name for name, train, _, test in summary(dataset) if train < 10 or test < 3]
+    few = [name for name, train, _, test in dataset.windows_by_class() if train < 10 or test < 3]
     if few:
         say(console, f"note: few windows of {', '.join(few)}", "yellow")
 

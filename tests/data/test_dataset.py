@@ -41,7 +41,7 @@ def test_statistics_come_from_the_training_part_alone(tmp_path):
 def test_a_second_build_is_the_same_and_comes_from_the_cache(tmp_path, monkeypatch):
     config = make_folder(tmp_path / "a")
     first = build_dataset(config, Cache(tmp_path / "cache"))
-    import data.dataset as module
+    import data.build as module
 
     monkeypatch.setattr(module, "_make", None)  # building again would fail
     again = build_dataset(config, Cache(tmp_path / "cache"))

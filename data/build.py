@@ -1,0 +1,181 @@
+"""From a configuration to images and labels in three parts, cached on disk by what they were made from."""
+
+import hashlib
+import json
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from data.cache import Cache
+from data.common.files import sha256
+from data.config import DataConfig
+from data.dataset import Dataset, Examples
+from data.errors import DataError
+from data.images import add_noise, log_spectrogram, resample
+from data.readers import simulated
+from data.readers.folder import LOCATION_WORDS
+from data.recording import Location, Recording
+from data.sources import Sources, gather
+from data.splits import GUARD_S, Part, SplitPlan, plan_split, window_starts
+
+SNRS_DB = (10, 5, 0)  # of the noisy tests
+TRAIN_SNR_DB = (0.0, 20.0)  # range of the noise added for learning
+PIPELINE_VERSION = 1  # raise when the same recordings would give other images
+NORMAL_WORDS = LOCATION_WORDS[Location.NORMAL]
+
+
+def _fingerprint(sources: Sources) -> str:
+    """Hash of everything the images depend on: settings, recordings and this pipeline's version."""
+    config = {k: v for k, v in asdict(sources.config).items() if k not in ("root", "accept", "resample")}
+    content: list[Any] = [PIPELINE_VERSION, SNRS_DB, config]
+    if sources.config.data == "simulated":
+        content.append(asdict(simulated.SimulationConfig(snr_db=sources.config.simulated_snr_db)))
+        content.append(np.__version__)
+    content += [[r.name, r.sampling_rate_hz, r.load, sha256(r.path) if r.path else None] for r in sources.recordings]
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _prepared(recording: Recording, rate_hz: float) -> tuple[np.ndarray, np.ndarray]:
+    """The signal at the target rate, and the times in seconds of samples that are not finite."""
+    signal = np.asarray(recording.signal(), dtype=np.float64)
+    broken = ~np.isfinite(signal)
+    clean = np.where(broken, 0.0, signal)
+    clean -= clean.mean()  # some CWRU files carry an offset, which is the amplifier's and no vibration
+    try:
+        resampled = resample(clean, recording.sampling_rate_hz, rate_hz)
+    except DataError as error:
+        raise DataError(f"{recording.where}: {error.problem}", error.remedy) from None
+    return resampled, np.flatnonzero(broken) / recording.sampling_rate_hz
+
+
+def _cut(sources: Sources, plan: SplitPlan) -> dict[Part, tuple[list[np.ndarray], list[int], list[int], list[float]]]:
+    """Windows of every part with label, recording and start."""
+    config = sources.config
+    samples = round(config.window_s * config.rate_hz)
+    classes = sorted(set(sources.labels), key=_class_order)
+    parts: dict[Part, tuple[list[np.ndarray], list[int], list[int], list[float]]] = {p: ([], [], [], []) for p in Part}
+    prepared = [_prepared(r, config.rate_hz) for r in sources.recordings]
+    dropped = 0
+    for segment in plan.segments:
+        signal, broken_s = prepared[segment.recording]
+        windows, labels, recordings, starts = parts[segment.part]
+        for start in window_starts(segment, config.window_s, config.hop_s):
+            first = min(round(start * config.rate_hz), len(signal) - samples)
+            if np.any((broken_s > start - GUARD_S) & (broken_s < start + config.window_s + GUARD_S)):
+                dropped += 1
+                continue
+            windows.append(signal[first : first + samples])
+            labels.append(classes.index(sources.labels[segment.recording]))
+            recordings.append(segment.recording)
+            starts.append(first / config.rate_hz)
+    if dropped:
+        sources.notes.append(f"{dropped} windows with NaN or infinite samples are left out")
+    for part in (Part.TRAIN, Part.TEST):
+        missing = [c for i, c in enumerate(classes) if i not in parts[part][1]]
+        if missing:
+            raise DataError(
+                f"no {part} window of class {', '.join(missing)}.",
+                "Give longer recordings or another split.",
+            )
+    return parts
+
+
+def _class_order(name: str) -> tuple[int, str]:
+    return (0 if name.lower() in NORMAL_WORDS else 1, name)
+
+
+def _standardised(images: np.ndarray, mean: float, deviation: float) -> np.ndarray:
+    return ((images - mean) / deviation).astype(np.float32)[:, None]
+
+
+def _with_noise(windows: np.ndarray, part: Part, config: DataConfig) -> np.ndarray:
+    """Windows for learning, a share of them noisy; those of the test part as they are."""
+    if part is Part.TEST or config.train_noise == 0:
+        return windows
+    rng = np.random.default_rng([config.data_seed, list(Part).index(part)])
+    chosen = rng.random(len(windows)) < config.train_noise
+    windows = windows.copy()
+    for i in np.flatnonzero(chosen):
+        windows[i] = add_noise(windows[i : i + 1], float(rng.uniform(*TRAIN_SNR_DB)), rng)[0]
+    return windows
+
+
+def _make(sources: Sources, fingerprint: str) -> Dataset:
+    config = sources.config
+    assert config.split is not None
+    plan = plan_split(
+        sources.recordings,
+        sources.labels,
+        config.split,
+        window_s=config.window_s,
+        hop_s=config.hop_s,
+        held_out=config.held_out,
+        seed=config.data_seed,
+    )
+    parts = _cut(sources, plan)
+    images = {
+        p: log_spectrogram(_with_noise(np.stack(w), p, config), config.size, config.rate_hz) if w else None
+        for p, (w, *_) in parts.items()
+    }
+    train = images[Part.TRAIN]
+    assert train is not None
+    mean, deviation = float(train.mean()), float(train.std())
+    if deviation < 1e-6:
+        raise DataError("every training image is the same.", "Check that the signals are what they should be.")
+
+    def examples(part: Part) -> Examples:
+        _, labels, recordings, starts = parts[part]
+        made = images[part]
+        empty = np.zeros((0, config.size, config.size), dtype=np.float32)
+        return Examples(
+            _standardised(empty if made is None else made, mean, deviation),
+            np.array(labels, dtype=np.int64),
+            np.array(recordings, dtype=np.int64),
+            np.array(starts, dtype=np.float32),
+        )
+
+    test_windows = np.stack(parts[Part.TEST][0])
+    noisy = {}
+    for snr in SNRS_DB:
+        rng = np.random.default_rng([config.data_seed, 1000 + snr])
+        spoiled = log_spectrogram(add_noise(test_windows, snr, rng), config.size, config.rate_hz)
+        noisy[snr] = _standardised(spoiled, mean, deviation)
+    classes = sorted(set(sources.labels), key=_class_order)
+    return Dataset(
+        train=examples(Part.TRAIN),
+        validation=examples(Part.VALIDATION),
+        test=examples(Part.TEST),
+        noisy=noisy,
+        classes=tuple(classes),
+        normal=0 if classes[0].lower() in NORMAL_WORDS else None,
+        recordings=tuple(r.name for r in sources.recordings),
+        split=plan.name,
+        held_out=plan.held_out,
+        mean=mean,
+        deviation=deviation,
+        notes=(*sources.notes, *plan.notes),
+        fingerprint=fingerprint,
+        config=config,
+    )
+
+
+def build_dataset(config: DataConfig, cache: Cache | None = None) -> Dataset:
+    """Read, check, window, split, transform and standardise; or load what an equal call made before.
+
+    Args:
+        config: What to build.
+        cache: Where images are kept; by default `$JOPA_CACHE`, else `~/.cache/jopa`. A cache that cannot be written
+            costs time, nothing else.
+
+    Raises:
+        DataError: Anything about the recordings or settings that would give a wrong data set.
+    """
+    sources = gather(config)
+    fingerprint = _fingerprint(sources)
+    cache = cache or Cache.default()
+    cached = cache.load(fingerprint, sources.config)
+    if cached is None:
+        cached = _make(sources, fingerprint)
+        cache.save(cached)
+    return cached
