@@ -12,8 +12,8 @@ from data.common.command import run_command
 from data.common.files import write_json
 from data.common.options import comma_separated
 from optimizer.errors import OptimizerError
+from optimizer.evaluation.drawing import print_claims, write_figures
 from optimizer.evaluation.section_v import capacity, evaluation
-from optimizer.figures import print_claims, write_figures
 from optimizer.network.options import NetworkConfig, build_scenario
 from profiling.profile.profile import Profile
 

@@ -17,13 +17,13 @@ from data import DataError
 from data.common.command import StoppedError, run_command
 from data.fetch import FetchConfig
 from data.readers import cwru
-from optimizer.evaluate import EvaluateConfig
+from optimizer.evaluation.compare import EvaluateConfig
 from optimizer.experiment import ExperimentConfig
 from optimizer.figures import FiguresConfig as PaperFiguresConfig
 from optimizer.learning.options import TrainConfig
 from optimizer.pipeline.runner import PipelineConfig
 from optimizer.solve import SolveConfig
-from optimizer.trial.slots import TrialConfig
+from optimizer.trial.options import TrialConfig
 from profiling.compare import CompareConfig
 from profiling.config import RunConfig as ProfileConfig
 from profiling.figures import FiguresConfig

@@ -31,6 +31,7 @@ from optimizer.evaluation.section_v import small_network
 from optimizer.network.scenario import Scenario
 from optimizer.pipeline.report import read_json, write_report
 from optimizer.trial.figure import write_trial_figure
+from optimizer.trial.results import read_trial
 
 VERSION = 2
 STATE = "pipeline.json"
@@ -252,7 +253,7 @@ def _copy(source: Path | None, target: Path) -> Callable[[], None] | None:
 
 
 def _report(out: Path) -> None:
-    write_trial_figure(read_json(out / "second-trial.json"), out / "experiment" / "figures" / "trial.png")
+    write_trial_figure(read_trial(out / "second-trial.json"), out / "experiment" / "figures" / "trial.png")
     write_report(out, out / "report.html")
 
 

@@ -1,6 +1,14 @@
-"""The command `python -m optimizer.trial`."""
+"""The command `python -m optimizer.trial`: predicted delays and accuracies beside those that happen."""
 
-from optimizer.trial.slots import main
+from data.common.command import run_command
+from optimizer.trial.options import TrialConfig
+from optimizer.trial.run import run
+
+
+def main() -> None:
+    """Entry point of `python -m optimizer.trial`."""
+    run_command(TrialConfig, run, "optimizer.trial", resume="Nothing is lost; run it again.")
+
 
 if __name__ == "__main__":
     main()

@@ -1,31 +1,30 @@
 """The trial as a picture: predicted against measured delays."""
 
 import io
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from data.common.files import write_whole
-from optimizer.figures import new_figure
-from optimizer.trial.findings import TaskRow, mean_of_repeats
+from optimizer.evaluation.drawing import new_figure
+from optimizer.trial.findings import mean_of_repeats
+from optimizer.trial.results import TrialFile
 
 
-def write_trial_figure(trial: dict[str, Any], path: Path) -> None:
-    """Predicted against measured delays (each task's mean of repeats), and how the errors are distributed; a PNG."""
+def write_trial_figure(trial: TrialFile, path: str | Path) -> None:
+    """Write a PNG: predicted against measured delays (mean over repetitions), and the distribution of the errors."""
     figure, axes = new_figure(2)
-    rows = [asdict(r) for r in mean_of_repeats([TaskRow(**t) for t in trial["tasks"]])]
+    rows = mean_of_repeats(trial.tasks)
     for local, colour, label in ((False, "#0b6bcb", "offloaded"), (True, "#d1730a", "on gateways")):
-        tasks = [t for t in rows if (t["rate"] > 0) == local]
+        tasks = [r for r in rows if (r.rate > 0) == local]
         if not tasks:
             continue
-        measured = np.array([t["measured_s"] for t in tasks])
-        predicted = np.array([t["predicted_s"] for t in tasks])
+        measured = np.array([r.measured_s for r in tasks])
+        predicted = np.array([r.predicted_s for r in tasks])
         axes[0].plot(1e3 * measured, 1e3 * predicted, ".", markersize=3, alpha=0.35, color=colour, label=label)
         off = np.sort(np.abs(predicted / measured - 1))
         axes[1].plot(100 * off, np.arange(1, len(off) + 1) / len(off), color=colour, label=label)
-    both = [t["measured_s"] for t in rows]
+    both = [r.measured_s for r in rows]
     ends = np.array([1e3 * min(both), 1e3 * max(both)])
     axes[0].plot(ends, ends, color="#222222", linewidth=0.8)
     axes[0].set_xscale("log")
@@ -40,4 +39,4 @@ def write_trial_figure(trial: dict[str, Any], path: Path) -> None:
     axes[1].set_ylabel("share of tasks below")
     held = io.BytesIO()
     figure.savefig(held, format="png", dpi=110)
-    write_whole(path, held.getvalue())
+    write_whole(Path(path), held.getvalue())

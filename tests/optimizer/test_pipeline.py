@@ -16,15 +16,18 @@ from rich.console import Console
 
 from optimizer import OptimizerError, Scenario, draw_states
 from optimizer.evaluation.claims import check_claims
+from optimizer.evaluation.drawing import draw_all, read_results, write_figures
 from optimizer.evaluation.section_v import evaluation
-from optimizer.figures import draw_all, read_results, write_figures
 from optimizer.network.world import World, world_of_trial
 from optimizer.pipeline import runner as pipelines
 from optimizer.pipeline.report import carried
 from optimizer.pipeline.runner import PipelineConfig, run_pipeline, stages
-from optimizer.trial.findings import TaskRow, errors, mean_of_repeats, print_trial, wilson
+from optimizer.trial.findings import errors, mean_of_repeats, print_trial
+from optimizer.trial.options import TrialConfig
 from optimizer.trial.processes import Worker
-from optimizer.trial.slots import TrialConfig, random_actions, run_trial
+from optimizer.trial.results import TaskRow, read_trial
+from optimizer.trial.run import run_trial
+from optimizer.trial.slots import random_actions
 from optimizer.trial.worker import Station
 from profiling.config import RunConfig as ProfileConfig
 from profiling.profiler import run_profile
@@ -237,8 +240,8 @@ def test_a_world_is_not_made_from_what_is_no_trial(tmp_path, content):
 
 
 def test_a_disturbed_machine_is_said_to_be(finished, capsys):
-    content = json.loads((finished.out / "second-trial.json").read_text())
-    print_trial(content | {"disturbed": True, "speed": [1.9, 1.0]}, Console(width=100))
+    trial = read_trial(finished.out / "second-trial.json")
+    print_trial(trial.model_copy(update={"disturbed": True, "speed": (1.9, 1.0)}), Console(width=100))
     assert "took 1.90 and 1.00 times as long as in the profile" in capsys.readouterr().out
 
 
@@ -267,15 +270,31 @@ def test_random_decisions_use_every_model_and_send_the_most_critical_first():
 
 def test_error_percentiles_and_intervals():
     rows = [
-        TaskRow(0, 0, False, 0, i, 0, 0.5, 1, p, p, 1.0, 1 / p, True, True, True, "")
+        TaskRow(
+            slot=0,
+            repeat=0,
+            probe=False,
+            gateway=0,
+            task=i,
+            level=0,
+            rate=0.5,
+            batch=1,
+            predicted_s=p,
+            predicted_in_order_s=p,
+            measured_s=1.0,
+            factor=1 / p,
+            correct=True,
+            served=True,
+            predicted_served=True,
+            cause="",
+        )
         for i, p in enumerate((0.9, 1.0, 1.1, 1.5))
     ]
     found = errors(rows)
-    assert found["p50"] == pytest.approx(0.1)
-    assert found["median_ratio"] == pytest.approx(1.05)
-    again = mean_of_repeats([*rows, *(replace(r, repeat=1, measured_s=3.0) for r in rows)])
+    assert found.p50 == pytest.approx(0.1)
+    assert found.median_ratio == pytest.approx(1.05)
+    again = mean_of_repeats([*rows, *(r.model_copy(update={"repeat": 1, "measured_s": 3.0}) for r in rows)])
     assert [r.measured_s for r in again] == [2.0] * 4
-    assert wilson(0.5, 100) == pytest.approx((0.4038, 0.5962), abs=1e-4)  # Wilson 1927, as scipy gives it
 
 
 @pytest.fixture(scope="module")

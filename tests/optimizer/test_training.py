@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 from data.common.errors import UserError
 from optimizer import OptimizerError, Scenario, draw_states, optimum
 from optimizer.environment.env import OffloadingVectorEnv
-from optimizer.evaluate import compare, load_policies
+from optimizer.evaluation.compare import compare, load_policies
 from optimizer.learning.deployed import LearnedPolicy, find_policies, read_manifest
 from optimizer.learning.learner import LearnerConfig
 from optimizer.learning.options import TrainConfig
