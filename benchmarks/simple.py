@@ -23,7 +23,8 @@ from benchmarks.machine import RESULTS, write
 from data import DataConfig, Dataset, Examples, build_dataset
 from optimizer.network.from_profiles import measured_scenario
 from optimizer.network.outcome import evaluate
-from optimizer.network.scenario import Edge, Scenario, Task
+from optimizer.network.parts import Edge, Task
+from optimizer.network.scenario import Scenario
 from optimizer.network.slots import draw_states
 from optimizer.schemes.registry import make_scheme
 from optimizer.schemes.summary import summarise

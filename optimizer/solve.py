@@ -14,10 +14,12 @@ from data.common.files import write_json
 from data.common.options import comma_separated, parse_list
 from optimizer.errors import OptimizerError
 from optimizer.evaluation.tables import print_summaries
+from optimizer.network.checks import check_action, check_state
 from optimizer.network.options import NetworkConfig, build_scenario
 from optimizer.network.outcome import Outcome, evaluate
+from optimizer.network.readings import parse_states
 from optimizer.network.scenario import Scenario
-from optimizer.network.slots import Action, State, check_action, check_state, concatenate, draw_states, parse_states
+from optimizer.network.slots import Action, State, concatenate, draw_states
 from optimizer.schemes.registry import SCHEMES, make_scheme
 from optimizer.schemes.summary import Summary, summarise
 

@@ -20,8 +20,9 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from optimizer.environment.spaces import Codec, Kind, action_space, observation_space
+from optimizer.environment.spaces import action_space, observation_space
 from optimizer.errors import OptimizerError
+from optimizer.network.codec import Codec, Encoding
 from optimizer.network.outcome import Outcome, evaluate
 from optimizer.network.scenario import Reward, Scenario
 from optimizer.network.slots import Action, State, StateSource
@@ -65,7 +66,7 @@ def slot_metrics(outcome: Outcome) -> dict[str, np.ndarray]:
 def gateway_reports(outcome: Outcome) -> dict[str, np.ndarray]:
     """What each gateway adds to the reward, and how many of its tasks were dropped: at [batch, gateway]."""
     served = (outcome.local_served + outcome.edge_served).sum(axis=2)
-    return {"gateway_reward": outcome.worth, "gateway_dropped": outcome.scenario.tables.groups - served}
+    return {"gateway_reward": outcome.worth, "gateway_dropped": outcome.scenario.constants.groups - served}
 
 
 def _check_length(episode_length: int) -> None:
@@ -125,7 +126,7 @@ class OffloadingEnv(_Slots, gym.Env[np.ndarray, Any]):
         reward: Reward | None = None,
         observation: str = "scaled",
         episode_length: int = EPISODE,
-        action: Kind = "dict",
+        action: Encoding = "dict",
         render_mode: str | None = None,
         world: World | None = None,
     ) -> None:
@@ -138,7 +139,7 @@ class OffloadingEnv(_Slots, gym.Env[np.ndarray, Any]):
         self.observation_space = observation_space(self.scenario, observation)
         self._codec = Codec(self.scenario, action, observation)
         self._episode_length, self._time = episode_length, 0
-        self._kind = action
+        self._encoding = action
         self._source: StateSource | None = None
         self._world = world
         self._true: State | None = None
@@ -169,9 +170,9 @@ class OffloadingEnv(_Slots, gym.Env[np.ndarray, Any]):
         return self._codec.observe(self.state)[0], float(outcome.reward[0]), False, truncated, info
 
     def _batched(self, action: Any) -> Any:
-        if self._kind == "dict" and isinstance(action, dict):
+        if self._encoding == "dict" and isinstance(action, dict):
             return {name: np.asarray(part)[None] for name, part in action.items()}
-        return np.asarray(action)[None] if self._kind == "box" else action
+        return np.asarray(action)[None] if self._encoding == "box" else action
 
     def render(self) -> Any:
         """The last slot as an RGB array of (height, width, 3) bytes; an empty page before the first step."""
@@ -199,7 +200,7 @@ class OffloadingVectorEnv(_Slots, VectorEnv[np.ndarray, Any, np.ndarray]):
         reward: Reward | None = None,
         observation: str = "scaled",
         episode_length: int = EPISODE,
-        action: Kind = "dict",
+        action: Encoding = "dict",
         render_mode: str | None = None,
         world: World | None = None,
     ) -> None:

@@ -52,7 +52,7 @@ def draw_slot(axis: Axes, state: State, action: Action, outcome: Outcome, gatewa
             bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.5},
         )
     index = np.arange(outcome.local.shape[1])
-    hold = float(scenario.tables.hold_s[index, state.channel[0]][gateway])
+    hold = float(scenario.constants.hold_s[index, state.channel[0]][gateway])
     sending, edge = float(outcome.transmission_s[0, gateway]), float(outcome.edge_s[0, gateway])
     for k in range(len(sent) - 1, -1, -1):
         dropped = outcome.edge_served[0, gateway, k] == 0

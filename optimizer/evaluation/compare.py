@@ -17,9 +17,10 @@ from data.common.files import sha256, write_json
 from data.common.options import comma_separated
 from optimizer.errors import OptimizerError
 from optimizer.learning.deployed import LearnedPolicy, PolicyManifest, find_policies, read_manifest
+from optimizer.network.checks import check_action
 from optimizer.network.outcome import evaluate
 from optimizer.network.scenario import Scenario
-from optimizer.network.slots import State, check_action, concatenate, draw_states
+from optimizer.network.slots import State, concatenate, draw_states
 from optimizer.schemes.base import Policy
 from optimizer.schemes.registry import SCHEMES, make_scheme
 from optimizer.schemes.summary import Summary, summarise

@@ -109,7 +109,7 @@ def levels_of(outcome: Outcome) -> list[dict[str, float | None]]:
     """For each criticality level: what is asked, what the served tasks got, and the share dropped."""
     scenario = outcome.scenario
     rows: list[dict[str, float | None]] = []
-    accuracy = scenario.tables.accuracy[outcome.model]
+    accuracy = scenario.constants.accuracy[outcome.model]
     for k, level in enumerate(scenario.qos):
         local, edge = outcome.local_served[..., k], outcome.edge_served[..., k]
         served = float(local.sum() + edge.sum())

@@ -36,7 +36,7 @@ class Features:
     @classmethod
     def of(cls, scenario: Scenario, kinds: Float[np.ndarray, "kinds 3"]) -> "Features":
         """The features of a scenario's models, levels and channel states."""
-        tables = scenario.tables
+        tables = scenario.constants
         rate = np.array([m.rate for m in scenario.models])
         gains = np.array(scenario.link.gains)
         asked = tables.min_accuracy
@@ -93,7 +93,7 @@ class GatewayCritic(nn.Module):
         count, models, levels = len(kinds), len(scenario.models), len(scenario.qos)
         channels = len(scenario.link.states)
         self.width = width
-        self.epsilon = scenario.tables.epsilon
+        self.epsilon = scenario.constants.epsilon
         self.local_net = network(3 + 2 + models + 3, 1)
         # A third of the logarithm, in slots, so that Adam's steps are large: what a task and a batch at all take.
         # Steepnesses likewise. How soon a probability saturates decides how small a gain is still seen beside the

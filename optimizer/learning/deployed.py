@@ -8,12 +8,13 @@ import numpy as np
 from pydantic import Field, ValidationError
 
 from data.common.files import sha256
-from optimizer.environment.spaces import Codec
+from data.common.schema import Strict
 from optimizer.errors import OptimizerError
 from optimizer.learning.gateway_types import find_kinds
-from optimizer.network.outcome import count_tasks
-from optimizer.network.scenario import Scenario, Strict
-from optimizer.network.slots import Action, State, check_state, send_first
+from optimizer.network.checks import check_state
+from optimizer.network.codec import Codec
+from optimizer.network.scenario import Scenario
+from optimizer.network.slots import Action, State, count_tasks, send_first
 
 MANIFEST, ONNX, WEIGHTS = "policy.json", "policy.onnx", "weights.safetensors"
 SCHEMA = 1
@@ -180,7 +181,7 @@ class LearnedPolicy:
                 "counts": counts,
                 "channel": state.channel.astype(np.int64),
                 "kind": self._kind,
-                "groups": self.scenario.tables.groups,
+                "groups": self.scenario.constants.groups,
                 "penalty": self._penalty,
             },
         )

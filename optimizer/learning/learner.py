@@ -20,9 +20,10 @@ from optimizer.errors import BadSlotError, OptimizerError
 from optimizer.learning.critic import CriticTables
 from optimizer.learning.gateway_types import find_kinds, kinds_of
 from optimizer.learning.policy import Counts, Decision, Jopa, Network, PerGateway
-from optimizer.network.outcome import Outcome, count_tasks, evaluate
+from optimizer.network.outcome import Outcome, evaluate
+from optimizer.network.readings import describe_slot
 from optimizer.network.scenario import Scenario
-from optimizer.network.slots import Action, State, describe_slot, draw_states, send_first
+from optimizer.network.slots import Action, State, count_tasks, draw_states, send_first
 from optimizer.network.world import World
 from optimizer.solver.exact import optimum
 
@@ -219,7 +220,7 @@ class Learner:
         action = to_action(decision, state)
         _, reward, _, _, info = course.environment.step(
             {
-                "offload": action.offload[:, course.scenario.tables.present],
+                "offload": action.offload[:, course.scenario.constants.present],
                 "model": action.model,
                 "share": action.share,
             }

@@ -24,13 +24,13 @@ import optimizer.environment.env  # noqa: F401 - registers the ids
 from data.common.errors import UserError
 from data.common.files import sha256, write_json, write_whole
 from data.common.runfolder import claim, only_process
-from optimizer.environment.spaces import Codec
 from optimizer.errors import BadSlotError, OptimizerError
 from optimizer.learning.deployed import MANIFEST, ONNX, SCHEMA, WEIGHTS, PolicyManifest, Source, read_manifest
 from optimizer.learning.learner import VALIDATION_SEED, VALIDATION_SLOTS, Learner, hash_seed
 from optimizer.learning.onnx_export import actor_to_onnx, to_onnx
 from optimizer.learning.options import TrainConfig
 from optimizer.learning.paper_sac import Loop, SacConfig
+from optimizer.network.codec import Codec
 from optimizer.network.outcome import evaluate
 from optimizer.network.scenario import Scenario
 from optimizer.network.slots import draw_states

@@ -1,17 +1,16 @@
 """A scenario's numbers as arrays, so that every equation is a lookup."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-if TYPE_CHECKING:
-    from optimizer.network.scenario import LocalModel, Scenario
+from optimizer.network.parts import Edge, Gateway, Level, Link, LocalModel, Task
 
 
 @dataclass(frozen=True, eq=False)
-class Tables:
+class Constants:
     """What the equations look up. Seconds, FLOP and bits; levels ascend in criticality.
 
     Attributes:
@@ -77,7 +76,7 @@ def minislots_per_task(rate: Float64[np.ndarray, "*shape"], max_rate: float) -> 
 
 
 def batch_seconds(
-    model: "LocalModel", sizes: Int64[np.ndarray, " sizes"], task_flops: float, capacity: float | None
+    model: LocalModel, sizes: Int64[np.ndarray, " sizes"], task_flops: float, capacity: float | None
 ) -> Float64[np.ndarray, " sizes"]:
     """Seconds that a model takes for batches of these sizes, eq. (2) or the lines between measured points."""
     if model.latency_s is None:
@@ -91,7 +90,7 @@ def batch_seconds(
     return np.where(sizes == 0, 0.0, seconds)
 
 
-def model_flops(model: "LocalModel", task_flops: float) -> float:
+def model_flops(model: LocalModel, task_flops: float) -> float:
     """FLOP of one task by a model: its own, or (1 - rate) of the complete model's."""
     return model.flops if model.flops is not None else (1 - model.rate) * task_flops
 
@@ -105,17 +104,73 @@ def stationary_distribution(transitions: Float64[np.ndarray, "states states"]) -
     return found / found.sum()
 
 
-def build_tables(scenario: "Scenario") -> Tables:
-    """All arrays of a scenario."""
-    link, qos = scenario.link, scenario.qos
-    groups = np.array(scenario.groups, dtype=np.int64)
+def build_constants(
+    groups: Sequence[int],
+    slot_s: float,
+    link: Link,
+    qos: Sequence[Level],
+    models: Sequence[LocalModel],
+    task: Task,
+    gateway: Gateway,
+    edge: Edge,
+) -> Constants:
+    """All arrays of a network, from its parts.
+
+    Args:
+        groups: Number of sensors of each gateway, M_g.
+        slot_s: Length of a slot in seconds, Gamma.
+        link: The uplink.
+        qos: Criticality levels, ascending.
+        models: The pruned models.
+        task: The work in one task.
+        gateway: The gateways' processors.
+        edge: The edge server.
+    """
+    sizes = np.array(groups, dtype=np.int64)
+    width = int(sizes.max())
+    rate, max_rate = _uplink(sizes, link)
+    minislots = minislots_per_task(rate, max_rate)
+    minislot_s = link.task_bits / max_rate
+    capacity = gateway.capacity_flop_per_s
+    capacities = list(capacity) if isinstance(capacity, tuple) else [capacity] * len(sizes)
+    batches = np.arange(width + 1)
+    edge_task_s = edge.task_s
+    if edge_task_s is None:
+        assert edge.capacity_flop_per_s is not None
+        edge_task_s = task.flops / edge.capacity_flop_per_s
+    given = [level.probability for level in qos]
+    return Constants(
+        present=np.arange(width)[None, :] < sizes[:, None],
+        groups=sizes,
+        criticality=np.array([level.criticality for level in qos]),
+        level_probability=np.array([1 / len(qos) if p is None else p for p in given]),
+        min_accuracy=np.array([level.min_accuracy for level in qos]),
+        max_delay_s=np.array([level.max_delay_s for level in qos]),
+        accuracy=np.array([m.accuracy for m in models]),
+        local_s=np.array([[batch_seconds(m, batches, task.flops, c) for m in models] for c in capacities]),
+        local_flops=np.array([model_flops(m, task.flops) for m in models]),
+        edge_flops=task.flops,
+        rate=rate,
+        max_rate=max_rate,
+        minislot_s=minislot_s,
+        minislots=minislots,
+        transmission_s=link.task_bits / rate,
+        hold_s=minislots * minislot_s,
+        edge_task_s=edge_task_s,
+        epsilon=edge_task_s / slot_s,
+        transitions=np.array(link.transitions),
+        stationary=stationary_distribution(np.array(link.transitions)),
+    )
+
+
+def _uplink(sizes: Int64[np.ndarray, " gateways"], link: Link) -> tuple[Float64[np.ndarray, "gateways states"], float]:
+    """Rates of each gateway in each channel state, and R^max, the whole band's rate in the best state."""
     gains = np.array(link.gains)
-    power = np.broadcast_to(np.asarray(link.transmit_power_w, dtype=np.float64), groups.shape)
-    shape = (len(groups), len(gains))
-    share = np.broadcast_to((groups / groups.sum())[:, None], shape)
+    power = np.broadcast_to(np.asarray(link.transmit_power_w, dtype=np.float64), sizes.shape)
+    shape = (len(sizes), len(gains))
     rate = uplink_rate(
         np.broadcast_to(gains, shape),
-        share,
+        np.broadcast_to((sizes / sizes.sum())[:, None], shape),
         np.broadcast_to(power[:, None], shape),
         link.bandwidth_hz,
         link.noise_w_per_hz,
@@ -123,37 +178,4 @@ def build_tables(scenario: "Scenario") -> Tables:
     best = uplink_rate(
         gains.max(keepdims=True), np.ones(1), power.max(keepdims=True), link.bandwidth_hz, link.noise_w_per_hz
     )
-    max_rate = float(best[0])
-    minislot = link.task_bits / max_rate
-    minislots = minislots_per_task(rate, max_rate)
-    capacity = scenario.gateway.capacity_flop_per_s
-    capacities = list(capacity) if isinstance(capacity, tuple) else [capacity] * len(groups)
-    sizes = np.arange(scenario.width + 1)
-    flops = scenario.task.flops
-    edge_s = scenario.edge.task_s
-    if edge_s is None:
-        assert scenario.edge.capacity_flop_per_s is not None
-        edge_s = flops / scenario.edge.capacity_flop_per_s
-    given = [level.probability for level in qos]
-    return Tables(
-        present=np.arange(scenario.width)[None, :] < groups[:, None],
-        groups=groups,
-        criticality=np.array([level.criticality for level in qos]),
-        level_probability=np.array([1 / len(qos) if p is None else p for p in given]),
-        min_accuracy=np.array([level.min_accuracy for level in qos]),
-        max_delay_s=np.array([level.max_delay_s for level in qos]),
-        accuracy=np.array([m.accuracy for m in scenario.models]),
-        local_s=np.array([[batch_seconds(m, sizes, flops, c) for m in scenario.models] for c in capacities]),
-        local_flops=np.array([model_flops(m, flops) for m in scenario.models]),
-        edge_flops=flops,
-        rate=rate,
-        max_rate=max_rate,
-        minislot_s=minislot,
-        minislots=minislots,
-        transmission_s=link.task_bits / rate,
-        hold_s=minislots * minislot,
-        edge_task_s=edge_s,
-        epsilon=edge_s / scenario.slot_s,
-        transitions=np.array(link.transitions),
-        stationary=stationary_distribution(np.array(link.transitions)),
-    )
+    return rate, float(best[0])

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from optimizer.errors import OptimizerError
-from optimizer.network.scenario import Edge, Gateway, Link, LocalModel, Scenario, Task, read_toml
+from optimizer.network.parts import Edge, Gateway, Link, LocalModel, Task
+from optimizer.network.scenario import Scenario, read_toml
 from profiling.profile.entries import Law, Precision
 from profiling.profile.profile import Percentile, Profile
 

@@ -1,9 +1,6 @@
-"""The network's system model: equations (2), (3), (6) to (17), (21) and (22) as pure functions over slots.
+"""What a decision does in a slot: every task's fate, and the figures that follow from it, eq. (12) to (15), (21), (22).
 
-Shapes: the first axis is a batch of slots, then gateways, then criticality levels. Tasks of one level at one gateway
-that are both offloaded or both local have the same delay and accuracy in every equation, so they are counted: a slot is
-the numbers `offloaded` and `local` at [batch, gateway, level]. (4), (5) and (20) are in `tables` and `slots`. Seconds,
-bits, FLOP (a multiply-accumulate is 2). Where the paper contradicts itself, `docs/errata.md` says what is done.
+Shapes are those of `equations`, which has the delays and constraints: [batch, gateway, level], seconds and FLOP.
 """
 
 from dataclasses import dataclass
@@ -12,96 +9,26 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
+from optimizer.network.equations import (
+    Counts,
+    Gateways,
+    Levels,
+    accurate,
+    edge_delay,
+    edge_keeps_up,
+    edge_path_delay,
+    in_time,
+    local_delay,
+    queue_hold,
+    queueing_delay,
+    sent_in_slot,
+    sum_of,
+    transmission_delay,
+)
 from optimizer.network.scenario import Scenario
-from optimizer.network.slots import PADDING, Action, State
+from optimizer.network.slots import PADDING, Action, State, count_tasks
 
-Counts = Int64[np.ndarray, "batch gateways levels"]
-Levels = Float64[np.ndarray, "batch gateways levels"]
-Holds = Bool[np.ndarray, "batch gateways levels"]
-Gateways = Float64[np.ndarray, "batch gateways"]
 Slots = Float64[np.ndarray, " batch"]
-
-
-def count_tasks(state: State, offload: Bool[np.ndarray, "batch gateways width"], levels: int) -> tuple[Counts, Counts]:
-    """Numbers of offloaded and of local tasks at [batch, gateway, level]."""
-    batch, gateways, width = state.level.shape
-    cell = np.arange(batch * gateways, dtype=np.int64)[:, None] * (2 * levels + 2) + 2
-    index = cell + 2 * state.level.reshape(-1, width)
-    index += offload.reshape(-1, width)
-    # Absent sensors have level -1 and fall into the first two bins of a gateway, which are cut off.
-    counts = np.bincount(index.ravel(), minlength=batch * gateways * (2 * levels + 2))
-    split = counts.reshape(batch, gateways, levels + 1, 2)[:, :, 1:]
-    return split[..., 1], split[..., 0]
-
-
-def local_delay(local: Counts, model: Int64[np.ndarray, "batch gateways"], scenario: Scenario) -> Gateways:
-    """L, seconds that a gateway's batch of local tasks takes, eq. (2); 0 without any."""
-    gateway = np.arange(local.shape[1])
-    return scenario.tables.local_s[gateway, model, local.sum(axis=2)]
-
-
-def edge_delay(share: Gateways, scenario: Scenario) -> Gateways:
-    """E, seconds that one task takes at the edge, eq. (3): H I / (C_e (c + epsilon)), see errata row 4."""
-    return scenario.tables.edge_task_s / (share + scenario.tables.epsilon)
-
-
-def transmission_delay(state: State, scenario: Scenario) -> Gateways:
-    """Omega, seconds that one task is sent for, eq. (6)."""
-    return scenario.tables.transmission_s[np.arange(state.channel.shape[1]), state.channel]
-
-
-def queue_hold(state: State, scenario: Scenario) -> Gateways:
-    """Seconds that one transmission holds its gateway's queue: delta mini-slots of tau."""
-    return scenario.tables.hold_s[np.arange(state.channel.shape[1]), state.channel]
-
-
-def tasks_ahead(offloaded: Counts) -> Counts:
-    """s, the offloaded tasks of higher criticality at the same gateway, eq. (8) and (10)."""
-    return offloaded[..., ::-1].cumsum(axis=-1)[..., ::-1] - offloaded
-
-
-def queue_position(offloaded: Counts) -> Levels:
-    """S + (b - 1) / 2: how many tasks are sent before one of this level on average, eq. (7) to (11).
-
-    Equals share the mean of their positions, and b counts the task itself (the paper's eq. (11) leaves it out, which
-    gives a lone task a negative delay). Meaningless where nothing is offloaded.
-    """
-    return tasks_ahead(offloaded) + (offloaded - 1) / 2
-
-
-def queueing_delay(offloaded: Counts, hold: Gateways) -> Levels:
-    """B, seconds that a task waits in its gateway's transmission queue, eq. (7); 0 where nothing is offloaded."""
-    return np.where(offloaded > 0, hold[..., None] * queue_position(offloaded), 0.0)
-
-
-def edge_path_delay(edge: Gateways, transmission: Gateways, queueing: Levels) -> Levels:
-    """D of an offloaded task, eq. (16): E + Omega + B."""
-    return (edge + transmission)[..., None] + queueing
-
-
-def in_time(delay: Levels, scenario: Scenario) -> Holds:
-    """(17a): the delay is at most that of the task's level."""
-    return delay <= scenario.tables.max_delay_s
-
-
-def accurate(model: Int64[np.ndarray, "batch gateways"], scenario: Scenario) -> Holds:
-    """(17b): the local model is at least as accurate as the task's level asks for."""
-    return scenario.tables.accuracy[model][..., None] >= scenario.tables.min_accuracy
-
-
-def edge_keeps_up(edge: Gateways, transmission: Gateways) -> Bool[np.ndarray, "batch gateways"]:
-    """(17f): the edge is at least as fast as the link, so that no queue forms there."""
-    return edge <= transmission
-
-
-def sent_in_slot(queueing: Levels, transmission: Gateways, slot_s: float) -> Holds:
-    """Whether a task is sent within its slot (implied by (17a), as no deadline is longer than a slot)."""
-    return queueing + transmission[..., None] <= slot_s
-
-
-def sum_of(parts: tuple[Gateways, Gateways, Gateways]) -> Gateways:
-    """The inner sum of eq. (15)."""
-    return parts[0] + parts[1] + parts[2]
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,7 +132,7 @@ class Outcome:
     @cached_property
     def correct(self) -> Slots:
         """Expected correct answers a slot, relative to the complete model: sum of the served tasks' accuracies."""
-        accuracy = self.scenario.tables.accuracy[self.model]
+        accuracy = self.scenario.constants.accuracy[self.model]
         return (accuracy * self.local_served.sum(axis=2)).sum(axis=1) + self.edge_served.sum(axis=(1, 2))
 
     @property
@@ -227,9 +154,9 @@ class Outcome:
     @property
     def flops(self) -> Slots:
         """FLOP spent a slot, on dropped tasks too."""
-        tables = self.scenario.tables
-        local = (tables.local_flops[self.model] * self.local.sum(axis=2)).sum(axis=1)
-        return local + tables.edge_flops * self.offloaded.sum(axis=(1, 2))
+        constants = self.scenario.constants
+        local = (constants.local_flops[self.model] * self.local.sum(axis=2)).sum(axis=1)
+        return local + constants.edge_flops * self.offloaded.sum(axis=(1, 2))
 
     @cached_property
     def worth(self) -> Gateways:
@@ -241,11 +168,11 @@ class Outcome:
         elif kind == "literal":
             gain = sum_of(self.occupied)
         elif kind == "goodput":
-            gain = (self.scenario.tables.accuracy[self.model] * local + edge) / tasks
+            gain = (self.scenario.constants.accuracy[self.model] * local + edge) / tasks
         else:
             delays = self.local_s * local + (self.edge_path_s * self.edge_served).sum(axis=2)
             gain = -delays / (tasks * self.scenario.slot_s)
-        dropped = self.scenario.tables.groups - local - edge
+        dropped = self.scenario.constants.groups - local - edge
         return gain - self.scenario.penalty / tasks * dropped
 
     @cached_property
@@ -286,7 +213,7 @@ def evaluate(
     local_factor: Gateways | None = None,
     edge_factor: Gateways | None = None,
 ) -> Outcome:
-    """What a batch of actions does in a batch of states. Neither is checked; `slots.check_action` does that.
+    """What a batch of actions does in a batch of states. Neither is checked; `checks.check_action` does that.
 
     Args:
         scenario: The network.
@@ -295,20 +222,21 @@ def evaluate(
         local_factor: How many times as long each gateway's local batch takes as the scenario says, by default once.
         edge_factor: The same of its tasks at the edge.
     """
+    constants = scenario.constants
     offloaded, local = count_tasks(state, action.offload, len(scenario.qos))
-    local_s = local_delay(local, action.model, scenario)
-    edge_s = edge_delay(action.share, scenario)
+    local_s = local_delay(local, action.model, constants)
+    edge_s = edge_delay(action.share, constants)
     if local_factor is not None:
         local_s = local_s * local_factor
     if edge_factor is not None:
         edge_s = edge_s * edge_factor
-    transmission_s = transmission_delay(state, scenario)
-    queueing_s = queueing_delay(offloaded, queue_hold(state, scenario))
+    transmission_s = transmission_delay(state.channel, constants)
+    queueing_s = queueing_delay(offloaded, queue_hold(state.channel, constants))
     path_s = edge_path_delay(edge_s, transmission_s, queueing_s)
 
-    local_in_time = in_time(np.broadcast_to(local_s[..., None], path_s.shape), scenario)
-    local_accurate = accurate(action.model, scenario)
-    edge_in_time = in_time(path_s, scenario)
+    local_in_time = in_time(np.broadcast_to(local_s[..., None], path_s.shape), constants)
+    local_accurate = accurate(action.model, constants)
+    edge_in_time = in_time(path_s, constants)
     fast = edge_keeps_up(edge_s, transmission_s)[..., None]
     sent = sent_in_slot(queueing_s, transmission_s, scenario.slot_s)
     return Outcome(

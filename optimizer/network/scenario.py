@@ -1,115 +1,24 @@
-"""A network to optimise: sensors, gateways, link, QoS, models and edge, from a TOML file or from profiles."""
+"""A network to optimise: sensors, gateways, link, criticality levels, models and edge, from a TOML file or profiles."""
 
 import tomllib
 from collections.abc import Sequence
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from data.common.schema import NonNegative, Positive, Strict, first_problem
 from optimizer.errors import OptimizerError
-from optimizer.network.constants import Tables, build_tables
+from optimizer.network.constants import Constants, build_constants
+from optimizer.network.parts import AtLeastOne, Edge, Gateway, Level, Link, LocalModel, Task, check_levels, check_models
 
 FOLDER = Path(__file__).parent / "scenarios"
 MOST_SENSORS = 100_000
 SHIPPED = ("paper", "paper-heavy", "paper-printed")
 
 Reward = Literal["utilization", "goodput", "delay", "literal"]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Fraction = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
-Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
-
-
-class Strict(BaseModel):
-    """Unknown keys are refused, never ignored."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Link(Strict):
-    """The uplink that all gateways share, eq. (4) and (5); state i moves to state j with `transitions[i][j]`."""
-
-    bandwidth_hz: Positive
-    transmit_power_w: Positive | tuple[Positive, ...]
-    noise_w_per_hz: Positive
-    task_bits: Positive
-    states: tuple[str, ...]
-    gains: tuple[Positive, ...]
-    transitions: tuple[tuple[Probability, ...], ...]
-
-    @model_validator(mode="after")
-    def _square(self) -> "Link":
-        count = len(self.states)
-        if not count or len(set(self.states)) < count:
-            raise ValueError(f"states must be different names, at least one; got {list(self.states)}")
-        if len(self.gains) != count:
-            raise ValueError(f"gains: expected one for each of the {count} states; got {len(self.gains)}")
-        if len(self.transitions) != count or any(len(row) != count for row in self.transitions):
-            raise ValueError(f"transitions: expected {count} rows of {count} probabilities")
-        for i, row in enumerate(self.transitions):
-            if abs(sum(row) - 1) > 1e-9:
-                raise ValueError(f"transitions: row {i} ({self.states[i]}) must sum to 1; it sums to {sum(row):g}")
-        return self
-
-
-class Level(Strict):
-    """What a criticality level asks for, Table II(b)."""
-
-    criticality: Probability
-    min_accuracy: Fraction
-    max_delay_s: Positive
-    probability: Probability | None = None
-
-
-class LocalModel(Strict):
-    """A pruned model on the gateways. `accuracy` is relative to the complete model.
-
-    Its latency is `latency_s`, points (batch, seconds) joined by lines, or else `flops` a task (by default 1 - rate of
-    the complete model's) over the gateway's capacity.
-    """
-
-    rate: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
-    accuracy: Fraction
-    flops: Positive | None = None
-    latency_s: tuple[tuple[Count, Positive], ...] | None = None
-
-    @model_validator(mode="after")
-    def _ascending(self) -> "LocalModel":
-        if self.latency_s is not None:
-            sizes = [n for n, _ in self.latency_s]
-            if not sizes or sizes[0] != 1 or sorted(set(sizes)) != sizes:
-                raise ValueError(f"latency_s: batch sizes must ascend from 1; got {sizes}")
-        return self
-
-
-class Task(Strict):
-    """What the complete model computes for one task, H * I; a multiply-accumulate is 2 FLOP."""
-
-    flops: Positive
-
-
-class Gateway(Strict):
-    """A gateway's processor, C_g of eq. (2); one number for all, or one each."""
-
-    capacity_flop_per_s: Positive | tuple[Positive, ...] | None = None
-
-
-class Edge(Strict):
-    """The edge server: its capacity C_e of eq. (3), or the seconds that one task takes on all of it."""
-
-    capacity_flop_per_s: Positive | None = None
-    task_s: Positive | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> "Edge":
-        if (self.capacity_flop_per_s is None) == (self.task_s is None):
-            raise ValueError("give either capacity_flop_per_s or task_s")
-        return self
 
 
 class Scenario(Strict):
@@ -134,7 +43,7 @@ class Scenario(Strict):
     """
 
     name: str
-    groups: Annotated[tuple[Count, ...], Field(min_length=1)]
+    groups: Annotated[tuple[AtLeastOne, ...], Field(min_length=1)]
     slot_s: Positive
     penalty: NonNegative
     reward: Reward = "utilization"
@@ -162,22 +71,16 @@ class Scenario(Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Scenario":
-        _check_qos(self.qos, self.slot_s)
+        check_levels(self.qos, self.slot_s)
         if sum(self.groups) > MOST_SENSORS:
             raise ValueError(f"groups: expected at most {MOST_SENSORS:,} sensors; got {sum(self.groups):,}")
-        if not self.models:
-            raise ValueError("models: expected at least one")
-        rates = [m.rate for m in self.models]
-        if len(set(rates)) < len(rates):
-            raise ValueError(f"models: a rate stands there twice in {rates}")
+        check_models(self.models, self.gateway, self.width, extrapolate=self.extrapolate)
         for name, given in (
             ("gateway.capacity_flop_per_s", self.gateway.capacity_flop_per_s),
             ("link.transmit_power_w", self.link.transmit_power_w),
         ):
             if isinstance(given, tuple) and len(given) != len(self.groups):
                 raise ValueError(f"{name}: expected one value, or one for each of the {len(self.groups)} gateways")
-        for model in self.models:
-            _check_latency(model, self)
         if self.reward == "delay" and self.penalty < 1:
             raise ValueError(
                 f"penalty: with reward = 'delay' expected at least 1, or dropping a task pays; got {self.penalty:g}"
@@ -200,7 +103,7 @@ class Scenario(Strict):
         try:
             return cls.model_validate(_on_base(content, name))
         except ValidationError as error:
-            raise OptimizerError(f"{name}: {_explain(error)}.", "docs/optimizer.md lists all fields.") from None
+            raise OptimizerError(f"{name}: {first_problem(error)}.", "docs/optimizer.md lists all fields.") from None
 
     def dump(self) -> dict[str, Any]:
         """All of it as JSON would hold it; `Scenario.parse` reads it back."""
@@ -212,7 +115,7 @@ class Scenario(Strict):
         try:
             return type(self).model_validate(fields)
         except ValidationError as error:
-            raise OptimizerError(f"{self.name}: {_explain(error)}.") from None
+            raise OptimizerError(f"{self.name}: {first_problem(error)}.") from None
 
     def with_sensors(self, sensors: int) -> "Scenario":
         """The same network with so many sensors, in proportion to its groups. Raises OptimizerError."""
@@ -249,19 +152,11 @@ class Scenario(Strict):
         return max(self.groups)
 
     @cached_property
-    def tables(self) -> Tables:
+    def constants(self) -> Constants:
         """Everything that the equations look up, as arrays."""
-        return build_tables(self)
-
-
-def _explain(error: ValidationError) -> str:
-    """The first wrong field, its path and what was got."""
-    detail = error.errors()[0]
-    where = ".".join(str(x) for x in detail["loc"] if not str(x).startswith(("tuple", "constrained")))
-    message = {"extra_forbidden": "unknown key", "missing": "missing"}.get(detail["type"], detail["msg"])
-    got = detail["input"]
-    shown = f"; got {got!r}" if isinstance(got, int | float | str | None) else ""
-    return f"{where + ': ' if where else ''}{message.removeprefix('Value error, ')}{shown}"
+        return build_constants(
+            self.groups, self.slot_s, self.link, self.qos, self.models, self.task, self.gateway, self.edge
+        )
 
 
 def split_sensors(sensors: int, weights: Sequence[int]) -> tuple[int, ...]:
@@ -275,38 +170,6 @@ def split_sensors(sensors: int, weights: Sequence[int]) -> tuple[int, ...]:
         else:
             sizes[int(np.argmin(np.where(sizes > 1, short, np.inf)))] -= 1
     return tuple(int(x) for x in sizes)
-
-
-def _check_qos(qos: Sequence[Level], slot_s: float) -> None:
-    if not qos:
-        raise ValueError("qos: expected at least one level")
-    for i, (a, b) in enumerate(pairwise(qos)):
-        if not a.criticality < b.criticality:
-            raise ValueError(
-                f"qos.{i + 1}.criticality: levels must ascend; got {b.criticality:g} after {a.criticality:g}"
-            )
-        if b.min_accuracy < a.min_accuracy or b.max_delay_s > a.max_delay_s:
-            raise ValueError(f"qos.{i + 1}: a more critical level must ask for at least as much as the one before")
-    if qos[0].max_delay_s > slot_s:
-        raise ValueError(f"qos.0.max_delay_s: {qos[0].max_delay_s:g} s is longer than the slot of {slot_s:g} s")
-    given = [level.probability for level in qos if level.probability is not None]
-    if given and (len(given) < len(qos) or abs(sum(given) - 1) > 1e-9):
-        raise ValueError("qos: give a probability to every level, summing to 1, or to none")
-
-
-def _check_latency(model: LocalModel, scenario: Scenario) -> None:
-    if model.latency_s is None:
-        if scenario.gateway.capacity_flop_per_s is None:
-            raise ValueError(
-                f"models: rate {model.rate:g} has no latency_s, so gateway.capacity_flop_per_s must be given"
-            )
-        return
-    last = model.latency_s[-1][0]
-    if last < scenario.width and (not scenario.extrapolate or len(model.latency_s) < 2):
-        raise ValueError(
-            f"models: rate {model.rate:g} was measured up to a batch of {last}, but a gateway has {scenario.width} "
-            "sensors: profile again with larger --batches, or allow it with --extrapolate (`extrapolate = true`)"
-        )
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -1,14 +1,14 @@
-"""What a slot shows (`State`) and what is decided for it (`Action`), in batches; both checked against a scenario."""
+"""What a slot shows (`State`) and what is decided for it (`Action`), in batches."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int8, Int64
 
-from optimizer.errors import OptimizerError
 from optimizer.network.scenario import Scenario
+
+Counts = Int64[np.ndarray, "batch gateways levels"]
 
 PADDING = -1
 
@@ -69,15 +69,15 @@ class StateSource:
     """
 
     def __init__(self, scenario: Scenario, batch: int, rng: np.random.Generator) -> None:
-        tables = scenario.tables
+        constants = scenario.constants
         self._rng = rng
-        self._shape = (batch, *tables.present.shape)
-        self._absent = None if tables.present.all() else np.broadcast_to(~tables.present, self._shape)
-        self._cumulative = np.cumsum(tables.transitions, axis=1)[:, :-1]
-        self._levels = len(tables.level_probability)
-        uniform = np.allclose(tables.level_probability, 1 / self._levels)
-        self._level_cumulative = None if uniform else np.cumsum(tables.level_probability)[:-1]
-        start = np.cumsum(tables.stationary)[:-1]
+        self._shape = (batch, *constants.present.shape)
+        self._absent = None if constants.present.all() else np.broadcast_to(~constants.present, self._shape)
+        self._cumulative = np.cumsum(constants.transitions, axis=1)[:, :-1]
+        self._levels = len(constants.level_probability)
+        uniform = np.allclose(constants.level_probability, 1 / self._levels)
+        self._level_cumulative = None if uniform else np.cumsum(constants.level_probability)[:-1]
+        start = np.cumsum(constants.stationary)[:-1]
         self._channel = self._pick(rng.random(self._shape[:2]), start)
 
     @staticmethod
@@ -110,108 +110,16 @@ def draw_states(scenario: Scenario, slots: int, seed: int) -> State:
     return State(np.concatenate([s.channel for s in drawn]), np.concatenate([s.level for s in drawn]))
 
 
-def parse_states(content: Any, scenario: Scenario, name: str) -> State:
-    """States given by hand: `{"slots": [{"channel": ["good", ...], "criticality": [[0.2, 1.0, ...], ...]}, ...]}`.
-
-    Args:
-        content: Parsed JSON.
-        scenario: Whose channel states, criticality levels and groups they must fit.
-        name: For messages.
-
-    Raises:
-        OptimizerError: A missing or unknown key, a wrong number of gateways or tasks, an unknown state or level; the
-            place is named.
-    """
-    slots = content.get("slots") if isinstance(content, dict) else None
-    if not isinstance(slots, list) or not slots or set(content) != {"slots"}:
-        raise OptimizerError(f'{name}: expected {{"slots": [...]}} with at least one slot.')
-    channel = np.zeros((len(slots), scenario.gateways), np.int8)
-    level = np.full((len(slots), scenario.gateways, scenario.width), PADDING, np.int8)
-    for i, slot in enumerate(slots):
-        where = f"{name}: slots.{i}"
-        if not isinstance(slot, dict) or set(slot) != {"channel", "criticality"}:
-            raise OptimizerError(f"{where}: expected the keys channel and criticality.")
-        for key in ("channel", "criticality"):
-            if not isinstance(slot[key], list) or len(slot[key]) != scenario.gateways:
-                raise OptimizerError(f"{where}.{key}: expected one entry for each of {scenario.gateways} gateways.")
-        for g in range(scenario.gateways):
-            channel[i, g] = _channel_index(slot["channel"][g], scenario, f"{where}.channel.{g}")
-            tasks = slot["criticality"][g]
-            if not isinstance(tasks, list) or len(tasks) != scenario.groups[g]:
-                raise OptimizerError(
-                    f"{where}.criticality.{g}: expected {scenario.groups[g]} tasks, "
-                    f"got {len(tasks) if isinstance(tasks, list) else tasks!r}.",
-                    "Set the number of sensors with --sensors.",
-                )
-            for m, value in enumerate(tasks):
-                level[i, g, m] = _level_index(value, scenario, f"{where}.criticality.{g}.{m}")
-    return State(channel, level)
-
-
-def describe_slot(state: State, index: int, scenario: Scenario) -> dict[str, Any]:
-    """One slot as `parse_states` reads it."""
-    levels = [x.criticality for x in scenario.qos]
-    return {
-        "channel": [scenario.link.states[int(c)] for c in state.channel[index]],
-        "criticality": [
-            [levels[int(k)] for k in state.level[index, g, :size]] for g, size in enumerate(scenario.groups)
-        ],
-    }
-
-
-def _channel_index(value: Any, scenario: Scenario, where: str) -> int:
-    if value not in scenario.link.states:
-        raise OptimizerError(f"{where}: expected one of {', '.join(scenario.link.states)}; got {value!r}.")
-    return scenario.link.states.index(value)
-
-
-def _level_index(value: Any, scenario: Scenario, where: str) -> int:
-    levels = [x.criticality for x in scenario.qos]
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        near = [i for i, x in enumerate(levels) if abs(x - value) < 1e-9]
-        if near:
-            return near[0]
-    raise OptimizerError(f"{where}: expected a criticality of {', '.join(f'{x:g}' for x in levels)}; got {value!r}.")
-
-
-def check_state(state: State, scenario: Scenario) -> None:
-    """Refuse a state that does not fit the scenario. Raises OptimizerError."""
-    want = (len(state), *scenario.tables.present.shape)
-    if state.level.shape != want or state.channel.shape != want[:2]:
-        raise OptimizerError(
-            f"state: expected level of shape {want} and channel of shape {want[:2]}; "
-            f"got {state.level.shape} and {state.channel.shape}."
-        )
-    if state.channel.size and not (state.channel.min() >= 0 and state.channel.max() < len(scenario.link.states)):
-        raise OptimizerError(f"state: channel states are indices below {len(scenario.link.states)}.")
-    if not np.array_equal(state.level != PADDING, np.broadcast_to(scenario.tables.present, want)):
-        raise OptimizerError("state: level must be -1 exactly where a gateway has no sensor.")
-    if state.level.size and not (state.level.min() >= PADDING and state.level.max() < len(scenario.qos)):
-        raise OptimizerError(f"state: criticality levels are indices below {len(scenario.qos)}.")
-
-
-def check_action(action: Action, state: State, scenario: Scenario) -> None:
-    """Refuse an action outside its space: wrong shapes, NaN, shares that do not sum to 1. Raises OptimizerError."""
-    want = state.level.shape
-    for name, got, shape in (
-        ("offload", action.offload.shape, want),
-        ("model", action.model.shape, want[:2]),
-        ("share", action.share.shape, want[:2]),
-    ):
-        if got != shape:
-            raise OptimizerError(f"action: {name}: expected shape {shape}, got {got}.")
-    if not np.isfinite(action.share).all():
-        raise OptimizerError("action: share: NaN or infinite.")
-    if action.share.size and (action.share.min() < 0 or np.abs(action.share.sum(axis=1) - 1).max() > 1e-6):
-        worst = float(action.share.sum(axis=1)[np.abs(action.share.sum(axis=1) - 1).argmax()])
-        raise OptimizerError(
-            f"action: share: expected at least 0 and a sum of 1 over gateways, (17d) and (17e); got a smallest of "
-            f"{action.share.min():g} and a sum of {worst:g}."
-        )
-    if action.model.size and not (action.model.min() >= 0 and action.model.max() < len(scenario.models)):
-        raise OptimizerError(f"action: model: expected indices from 0 to {len(scenario.models) - 1}.")
-    if (action.offload & (state.level == PADDING)).any():
-        raise OptimizerError("action: offload: set where a gateway has no sensor.")
+def count_tasks(state: State, offload: Bool[np.ndarray, "batch gateways width"], levels: int) -> tuple[Counts, Counts]:
+    """Numbers of offloaded and of local tasks at [batch, gateway, level]."""
+    batch, gateways, width = state.level.shape
+    cell = np.arange(batch * gateways, dtype=np.int64)[:, None] * (2 * levels + 2) + 2
+    index = cell + 2 * state.level.reshape(-1, width)
+    index += offload.reshape(-1, width)
+    # Absent sensors have level -1 and fall into the first two bins of a gateway, which are cut off.
+    counts = np.bincount(index.ravel(), minlength=batch * gateways * (2 * levels + 2))
+    split = counts.reshape(batch, gateways, levels + 1, 2)[:, :, 1:]
+    return split[..., 1], split[..., 0]
 
 
 def send_first(

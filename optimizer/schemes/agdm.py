@@ -46,12 +46,12 @@ class Agdm:
                 f"AGDM: no model of rate {rate:g}.", f"There are {', '.join(f'{r:g}' for r in rates)}."
             )
         self._scenario, self._model, self._weight = scenario, near[0], weight
-        tables = scenario.tables
+        constants = scenario.constants
         rng = np.random.default_rng(seed)
-        level = rng.choice(len(scenario.qos), size=tables.present.shape, p=tables.level_probability)
-        level = np.where(tables.present, level, PADDING)
-        asked = np.where(tables.present, tables.min_accuracy[np.maximum(level, 0)], 0.0)
-        self._asked = asked.sum(axis=1) / tables.groups
+        level = rng.choice(len(scenario.qos), size=constants.present.shape, p=constants.level_probability)
+        level = np.where(constants.present, level, PADDING)
+        asked = np.where(constants.present, constants.min_accuracy[np.maximum(level, 0)], 0.0)
+        self._asked = asked.sum(axis=1) / constants.groups
         # Rank of each sensor in its gateway's order of sending; absent ones come last.
         order = np.argsort(-level, axis=1, kind="stable")
         self._rank = np.empty_like(order)
@@ -65,14 +65,14 @@ class Agdm:
         share = np.empty((batch, gateways))
         for t in range(batch):
             sent[t], share[t] = self._slot(state.channel[t].astype(np.int64))
-            delivered = 1 - (1 - self._accuracy) * (1 - sent[t] / self._scenario.tables.groups)
+            delivered = 1 - (1 - self._accuracy) * (1 - sent[t] / self._scenario.constants.groups)
             self.deficit = np.maximum(self.deficit + self._asked - delivered, 0)
         offload = self._rank[None] < sent[:, :, None]
         return Action(offload, np.full((batch, gateways), self._model, dtype=np.int64), share)
 
     @property
     def _accuracy(self) -> float:
-        return float(self._scenario.tables.accuracy[self._model])
+        return float(self._scenario.constants.accuracy[self._model])
 
     def _slot(
         self, channel: Int64[np.ndarray, " gateways"]
@@ -80,16 +80,16 @@ class Agdm:
         """Numbers sent and shares, by alternation from two starts: each half is solved exactly."""
         best, chosen = np.inf, None
         cost = self._cost_but_edge(channel)
-        for start in (np.ones(self._scenario.gateways, np.int64), self._scenario.tables.groups):
+        for start in (np.ones(self._scenario.gateways, np.int64), self._scenario.constants.groups):
             sent = start
             for _ in range(ROUNDS):
                 share = self._shares(sent)
-                edge = self._scenario.tables.edge_task_s / (share + self._scenario.tables.epsilon)
+                edge = self._scenario.constants.edge_task_s / (share + self._scenario.constants.epsilon)
                 before, sent = sent, self._numbers(cost, edge)
                 if np.array_equal(before, sent):
                     break
             share = self._shares(sent)
-            edge = self._scenario.tables.edge_task_s / (share + self._scenario.tables.epsilon)
+            edge = self._scenario.constants.edge_task_s / (share + self._scenario.constants.epsilon)
             total = float((cost[np.arange(len(sent)), sent] + self._unit * sent * edge).sum())
             if total < best:
                 best, chosen = total, (sent, share)
@@ -103,15 +103,15 @@ class Agdm:
 
     def _cost_but_edge(self, channel: Int64[np.ndarray, " gateways"]) -> Float64[np.ndarray, "gateways numbers"]:
         """Drift plus penalty of each number sent, without the edge's delay; infinite beyond a gateway's tasks."""
-        tables = self._scenario.tables
+        constants = self._scenario.constants
         g = np.arange(len(channel))
         sent = np.arange(self._scenario.width + 1)[None, :]
-        local = tables.groups[:, None] - sent
-        batch = tables.local_s[g, self._model][:, : self._scenario.width + 1]
+        local = constants.groups[:, None] - sent
+        batch = constants.local_s[g, self._model][:, : self._scenario.width + 1]
         seconds = np.take_along_axis(batch, np.maximum(local, 0), axis=1) * local
-        queue = sent * tables.transmission_s[g, channel][:, None]
-        queue = queue + tables.hold_s[g, channel][:, None] * sent * (sent - 1) / 2
-        delivered = 1 - (1 - self._accuracy) * local / tables.groups[:, None]
+        queue = sent * constants.transmission_s[g, channel][:, None]
+        queue = queue + constants.hold_s[g, channel][:, None] * sent * (sent - 1) / 2
+        delivered = 1 - (1 - self._accuracy) * local / constants.groups[:, None]
         cost = self._unit * (seconds + queue) + self.deficit[:, None] * (self._asked[:, None] - delivered)
         return np.where(local < 0, np.inf, cost)
 
@@ -124,7 +124,7 @@ class Agdm:
 
     def _shares(self, sent: Int64[np.ndarray, " gateways"]) -> Float64[np.ndarray, " gateways"]:
         """The embedded allocation: sum(n_g / (c_g + epsilon)) is least at c_g + epsilon in proportion to sqrt(n_g)."""
-        epsilon = self._scenario.tables.epsilon
+        epsilon = self._scenario.constants.epsilon
         share = np.zeros(len(sent))
         active = sent > 0
         if not active.any():

@@ -6,9 +6,10 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from optimizer.errors import OptimizerError
-from optimizer.network.outcome import count_tasks, edge_delay, evaluate, queue_hold, transmission_delay
+from optimizer.network.equations import edge_delay, queue_hold, transmission_delay
+from optimizer.network.outcome import evaluate
 from optimizer.network.scenario import Scenario
-from optimizer.network.slots import Action, State, send_first
+from optimizer.network.slots import Action, State, count_tasks, send_first
 from optimizer.solver.exact import optimum
 
 MOST_COMBINATIONS = 2_000_000
@@ -128,13 +129,13 @@ class Greedy:
         scenario, share = self._scenario, equal_shares(self._scenario, state)
         levels = len(scenario.qos)
         counts = count_tasks(state, state.level >= 0, levels)[0]
-        edge, sending = edge_delay(share, scenario), transmission_delay(state, scenario)
-        hold = queue_hold(state, scenario)
+        edge, sending = edge_delay(share, scenario.constants), transmission_delay(state.channel, scenario.constants)
+        hold = queue_hold(state.channel, scenario.constants)
         sent = np.zeros_like(counts)
         ahead = np.zeros(share.shape, np.int64)
         for k in range(levels - 1, -1, -1):
             # (a - 1) / 2 + ahead is the mean position of a tasks of this level, eq. (7).
-            last = (scenario.tables.max_delay_s[k] - edge - sending) / hold
+            last = (scenario.constants.max_delay_s[k] - edge - sending) / hold
             most = np.floor(2 * (last - ahead) + 1 - 1e-9).astype(np.int64)
             sent[:, :, k] = np.where(edge <= sending, np.clip(most, 0, counts[:, :, k]), 0)
             ahead = ahead + sent[:, :, k]

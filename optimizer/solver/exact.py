@@ -20,8 +20,9 @@ import numpy as np
 from jaxtyping import Float64
 
 from optimizer.errors import OptimizerError
+from optimizer.network.checks import check_state
 from optimizer.network.scenario import Scenario
-from optimizer.network.slots import Action, State, check_state
+from optimizer.network.slots import Action, State
 from optimizer.solver.compiled import kernel
 from optimizer.solver.edge_shares import allocate_exactly, allocate_on_grid, best_piece
 from optimizer.solver.one_gateway import COLUMNS, MODEL, gateway_pieces, sent_per_level
@@ -131,7 +132,7 @@ def optimum(
     if shares != "exact" and (not isinstance(shares, int) or isinstance(shares, bool) or shares < 1):
         raise OptimizerError(f"--shares: expected 'exact' or a number of steps of at least 1; got {shares!r}.")
     check_state(state, scenario)
-    tables = scenario.tables
+    tables = scenario.constants
     batch, gateways, width = state.level.shape
     steps = -1 if fixed is not None else 0 if shares == "exact" else int(shares)
     offload = np.zeros((batch, gateways, width), np.bool_)

@@ -31,7 +31,7 @@ def random_actions(scenario: Scenario, state: State, rng: np.random.Generator) -
     levels = len(scenario.qos)
     counts = np.stack([(state.level == k).sum(axis=2) for k in range(levels)], axis=-1)
     above = counts[..., ::-1].cumsum(axis=-1)[..., ::-1] - counts
-    total = rng.integers(0, scenario.tables.groups + 1, (batch, gateways))
+    total = rng.integers(0, scenario.constants.groups + 1, (batch, gateways))
     sent = np.clip(total[..., None] - above, 0, counts)
     model = rng.integers(0, len(scenario.models), (batch, gateways))
     return Action(send_first(state.level, sent), model, np.full((batch, gateways), 1 / gateways))
@@ -148,7 +148,7 @@ class Trial:
         self._rng = np.random.default_rng(seed)
         # A task at the edge takes real time here, scaled by how fast the edge's profile is against this machine's.
         self._profiled_s = gateway.latency(0.0, 1)
-        self.edge_factor = scenario.tables.edge_task_s / self._profiled_s
+        self.edge_factor = scenario.constants.edge_task_s / self._profiled_s
         self._station = _station(scenario, bundle, gateway)
         self._stack = ExitStack()
         self.gateways: list[Worker] = []
@@ -214,7 +214,7 @@ class Trial:
 
     def _offloaded(self, place: Place) -> list[TaskRow]:
         """Send what a gateway offloads, one task after the other, and run it at the edge."""
-        g, level, tables = place.gateway, place.level, self.scenario.tables
+        g, level, constants = place.gateway, place.level, self.scenario.constants
         tasks = np.flatnonzero(place.action.offload[0, g])
         if not len(tasks):
             return []
@@ -223,8 +223,8 @@ class Trial:
         windows, labels = self._windows(len(order))
         seconds, classes = self.edge.run(0.0, windows.tolist(), 1)
         channel = int(place.state.channel[0, g])
-        hold, sending = float(tables.hold_s[g, channel]), float(tables.transmission_s[g, channel])
-        part = float(place.action.share[0, g]) + tables.epsilon
+        hold, sending = float(constants.hold_s[g, channel]), float(constants.transmission_s[g, channel])
+        part = float(place.action.share[0, g]) + constants.epsilon
         planned_s = float(place.outcome.edge_s[0, g])
         rows = []
         for i, m in enumerate(order):

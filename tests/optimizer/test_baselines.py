@@ -5,8 +5,8 @@ import pytest
 from scipy.optimize import minimize
 
 from optimizer import OptimizerError, Scenario, draw_states, optimum
+from optimizer.network.checks import check_action
 from optimizer.network.outcome import evaluate
-from optimizer.network.slots import check_action
 from optimizer.schemes.agdm import Agdm
 from optimizer.schemes.base import Policy
 from optimizer.schemes.baselines import AllEdge, AllLocal, BestPossible, Exhaustive, Greedy
@@ -65,7 +65,7 @@ def test_greedy_sends_the_most_critical_first_and_drops_nothing_that_it_sends():
     for k in range(1, 6):  # where a level is sent in part, what is less critical waits for places behind it
         full = kept[:, :, k] == 0
         assert (sent[:, :, k][full] == (sent + kept)[:, :, k][full]).all()
-    last = outcome.queueing_s + slow.tables.hold_s[0, 0] / 2
+    last = outcome.queueing_s + slow.constants.hold_s[0, 0] / 2
     assert last.max() <= 1.0 + 0.2
 
 
@@ -87,7 +87,7 @@ def test_exhaustive_search_refuses_large_networks():
 
 def test_agdms_shares_are_those_of_a_general_optimiser():
     agdm = Agdm(PAPER)
-    epsilon = PAPER.tables.epsilon
+    epsilon = PAPER.constants.epsilon
     for sent in ([1, 4, 9, 0, 16], [20, 1, 1, 1, 1], [0, 0, 3, 0, 0]):
         numbers = np.array(sent)
         shares = agdm._shares(numbers)
@@ -113,7 +113,7 @@ def test_agdms_decision_is_the_least_cost_of_all_numbers_sent():
 
     def total(numbers):
         share = agdm._shares(numbers)
-        edge = scenario.tables.edge_task_s / (share + scenario.tables.epsilon)
+        edge = scenario.constants.edge_task_s / (share + scenario.constants.epsilon)
         return float((cost[[0, 1], numbers] + agdm._unit * numbers * edge).sum())
 
     assert total(sent) == pytest.approx(min(total(np.array([a, b])) for a in range(6) for b in range(5)))
@@ -124,7 +124,7 @@ def test_agdm_keeps_its_accuracy_guarantee_in_the_long_run():
     state = draw_states(HEAVY, 600, seed=0)
     agdm = Agdm(HEAVY, weight=1.0)
     action = agdm.decide(state)
-    accuracy = HEAVY.tables.accuracy[3]
+    accuracy = HEAVY.constants.accuracy[3]
     delivered = 1 - (1 - accuracy) * (~action.offload).mean(axis=(0, 2))
     assert (delivered >= agdm._asked - 0.002).all()
     assert agdm.deficit.max() < 5

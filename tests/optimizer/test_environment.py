@@ -7,7 +7,8 @@ from gymnasium.utils.env_checker import check_env
 
 from optimizer import OptimizerError, Scenario, draw_states, optimum
 from optimizer.environment.env import OffloadingEnv, OffloadingVectorEnv
-from optimizer.environment.spaces import Codec, Simplex, box_parts
+from optimizer.environment.spaces import Simplex
+from optimizer.network.codec import Codec, box_parts
 from optimizer.network.outcome import evaluate
 from optimizer.network.slots import StateSource
 
@@ -17,7 +18,7 @@ SMALL = {"sensors": 10, "episode_length": 5}
 
 def as_dict(scenario, action, b=0):
     return {
-        "offload": action.offload[b][scenario.tables.present].astype(np.int8),
+        "offload": action.offload[b][scenario.constants.present].astype(np.int8),
         "model": action.model[b],
         "share": action.share[b],
     }

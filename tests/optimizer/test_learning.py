@@ -11,8 +11,9 @@ from optimizer.learning.gateway_types import find_kinds, kinds_of
 from optimizer.learning.learner import Course, Learner, LearnerConfig, count_levels, to_action
 from optimizer.learning.onnx_export import to_onnx
 from optimizer.learning.policy import Jopa
-from optimizer.network.outcome import count_tasks, evaluate
-from optimizer.network.slots import State, check_action
+from optimizer.network.checks import check_action
+from optimizer.network.outcome import evaluate
+from optimizer.network.slots import State, count_tasks
 from optimizer.network.world import World, play
 
 QUICK = LearnerConfig(updates=800, slots=64)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from paper_model import best_by_brute_force, random_scenario, slot_reward
 
 from optimizer import Action, OptimizerError, Scenario, State, draw_states, optimum
+from optimizer.network.checks import check_action
 from optimizer.network.outcome import evaluate
-from optimizer.network.slots import check_action
 from optimizer.schemes.registry import SCHEMES, make_scheme
 from optimizer.solver.queue import UNREACHABLE, fill_queue, unshed_tables
 
@@ -266,7 +266,7 @@ def test_a_kernel_is_compiled_where_no_folder_can_be_written(tmp_path):
     code = (
         "import numba.core.caching as c\n"
         "c.CacheImpl._locator_classes = []\n"
-        "from optimizer.levels import least_share\n"
+        "from optimizer.solver.queue import least_share\n"
         "assert least_share(1.0, 0.5, 0.1) == 0.4\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -35,8 +35,8 @@ def test_shipped_scenarios_load_and_survive_a_round_trip(name):
 
 def test_paper_heavy_is_paper_with_twenty_times_the_computation():
     heavy = Scenario.load("paper-heavy")
-    assert heavy.tables.edge_task_s == pytest.approx(PAPER.tables.edge_task_s)
-    assert heavy.tables.local_s == pytest.approx(20 * PAPER.tables.local_s)
+    assert heavy.constants.edge_task_s == pytest.approx(PAPER.constants.edge_task_s)
+    assert heavy.constants.local_s == pytest.approx(20 * PAPER.constants.local_s)
     assert heavy.link == PAPER.link
 
 
@@ -133,7 +133,7 @@ def test_a_whole_file_of_ones_own_with_three_levels_and_unequal_groups(tmp_path)
     own = before.replace("sensors = 100", "groups = [7, 3, 40]").replace("gateways = 5", "") + qos + "#" + models
     scenario = Scenario.load(write(tmp_path, own, base=None))
     assert (scenario.sensors, scenario.width, len(scenario.qos)) == (50, 40, 3)
-    assert scenario.tables.level_probability.tolist() == [0.7, 0.2, 0.1]
+    assert scenario.constants.level_probability.tolist() == [0.7, 0.2, 0.1]
     assert scenario.with_sensors(100).groups == (14, 6, 80)
 
 
@@ -149,8 +149,8 @@ def test_missing_and_unknown_files_are_told(tmp_path):
 def test_gateways_may_differ_in_processor_and_power():
     power = dict(PAPER.link) | {"transmit_power_w": (1.0, 2.0)}
     scenario = PAPER.change(groups=(3, 3), gateway={"capacity_flop_per_s": (768e9, 384e9)}, link=power)
-    assert scenario.tables.local_s[1] == pytest.approx(2 * scenario.tables.local_s[0])
-    assert (scenario.tables.rate[1] > scenario.tables.rate[0]).all()
+    assert scenario.constants.local_s[1] == pytest.approx(2 * scenario.constants.local_s[0])
+    assert (scenario.constants.rate[1] > scenario.constants.rate[0]).all()
 
 
 def test_models_are_chosen_by_rate():
@@ -169,28 +169,28 @@ def test_measured_latency_is_the_profiles_between_its_batches():
     scenario = measured_scenario(measured, measured, SMALL)
     for v, model in enumerate(scenario.models):
         for n in range(1, 5):
-            assert scenario.tables.local_s[0, v, n] == pytest.approx(measured.latency(model.rate, n))
-    assert scenario.tables.edge_task_s == measured.latency(0.0, 1)
+            assert scenario.constants.local_s[0, v, n] == pytest.approx(measured.latency(model.rate, n))
+    assert scenario.constants.edge_task_s == measured.latency(0.0, 1)
     assert [m.rate for m in scenario.models] == [0.1, 0.3, 0.5, 0.7, 0.8, 0.9]
-    assert scenario.tables.local_flops == pytest.approx([measured.model(m.rate).flops for m in scenario.models])
+    assert scenario.constants.local_flops == pytest.approx([measured.model(m.rate).flops for m in scenario.models])
     assert Scenario.parse(scenario.dump(), "again") == scenario
 
 
 def test_a_higher_percentile_plans_with_longer_times():
     measured = profile()
     p99 = measured_scenario(measured, measured, SMALL, percentile="p99")
-    assert p99.tables.local_s[0, 0, 2] == pytest.approx(1.3 * measured.latency(0.1, 2))
-    assert p99.tables.edge_task_s == pytest.approx(1.3 * measured.latency(0.0, 1))
+    assert p99.constants.local_s[0, 0, 2] == pytest.approx(1.3 * measured.latency(0.1, 2))
+    assert p99.constants.edge_task_s == pytest.approx(1.3 * measured.latency(0.0, 1))
 
 
 def test_accuracy_comes_from_the_points_or_from_the_cubic():
     measured = profile()
     points = measured_scenario(measured, measured, SMALL)
     cubic = measured_scenario(measured, measured, SMALL, accuracy="cubic")
-    assert points.tables.accuracy == pytest.approx([measured.model(m.rate).relative_accuracy for m in points.models])
+    assert points.constants.accuracy == pytest.approx([measured.model(m.rate).relative_accuracy for m in points.models])
     expected = [min(1.0, measured.accuracy(m.rate) / measured.accuracy(0.0)) for m in cubic.models]
-    assert cubic.tables.accuracy == pytest.approx(expected)
-    assert not np.allclose(cubic.tables.accuracy, points.tables.accuracy)
+    assert cubic.constants.accuracy == pytest.approx(expected)
+    assert not np.allclose(cubic.constants.accuracy, points.constants.accuracy)
 
 
 def test_the_fitted_latency_is_overhead_plus_flops_over_capacity():
@@ -205,8 +205,8 @@ def test_the_fitted_latency_is_overhead_plus_flops_over_capacity():
     made["capacities"] = [fit_capacity(cells, "fp32", 2, None).model_dump(mode="json")]
     fitted = Profile.parse(made, "made up")
     scenario = measured_scenario(fitted, fitted, SMALL, latency="fit")
-    assert scenario.tables.local_s[0, 5, 3] == pytest.approx(1e-3 + 3 * 1e9 / 768e9, rel=1e-6)
-    assert scenario.tables.edge_task_s == pytest.approx(1e-3 + 1e10 / 768e9, rel=1e-6)
+    assert scenario.constants.local_s[0, 5, 3] == pytest.approx(1e-3 + 3 * 1e9 / 768e9, rel=1e-6)
+    assert scenario.constants.edge_task_s == pytest.approx(1e-3 + 1e10 / 768e9, rel=1e-6)
     with pytest.raises(ProfilingError, match="no latency law"):
         measured_scenario(profile(), profile(), SMALL, latency="fit")
 
@@ -215,9 +215,9 @@ def test_datasheets_of_the_papers_devices_give_the_papers_scenario():
     cpu = datasheet_profile(SpecConfig(device="i7-12700"))
     gpu = datasheet_profile(SpecConfig(device="rtx-3070"))
     scenario = measured_scenario(cpu, gpu, PAPER.with_sensors(200))
-    assert scenario.tables.local_s == pytest.approx(PAPER.with_sensors(200).tables.local_s)
-    assert scenario.tables.edge_task_s == pytest.approx(PAPER.tables.edge_task_s)
-    assert scenario.tables.accuracy == pytest.approx(PAPER.tables.accuracy)
+    assert scenario.constants.local_s == pytest.approx(PAPER.with_sensors(200).constants.local_s)
+    assert scenario.constants.edge_task_s == pytest.approx(PAPER.constants.edge_task_s)
+    assert scenario.constants.accuracy == pytest.approx(PAPER.constants.accuracy)
 
 
 def test_more_sensors_than_the_measured_batches_need_a_word():
@@ -225,7 +225,7 @@ def test_more_sensors_than_the_measured_batches_need_a_word():
     with pytest.raises(OptimizerError, match=r"batch of 4, but a gateway has 20 sensors.*--extrapolate"):
         measured_scenario(measured, measured, PAPER)
     longer = measured_scenario(measured, measured, PAPER, extrapolate=True)
-    assert longer.tables.local_s[0, 0, 20] == pytest.approx(1e-3 + 20 * 9e9 / 768e9, rel=1e-6)
+    assert longer.constants.local_s[0, 0, 20] == pytest.approx(1e-3 + 20 * 9e9 / 768e9, rel=1e-6)
 
 
 def test_profiles_of_two_bundles_are_refused_unless_allowed_by_name():

@@ -9,9 +9,12 @@ from hypothesis import strategies as st
 from paper_model import random_scenario, slot_reward
 
 from optimizer import Action, OptimizerError, Scenario, State, draw_states
+from optimizer.network.checks import check_action, check_state
 from optimizer.network.constants import uplink_rate
-from optimizer.network.outcome import evaluate, queueing_delay, tasks_ahead
-from optimizer.network.slots import check_action, check_state, parse_states, send_first
+from optimizer.network.equations import queueing_delay, tasks_ahead
+from optimizer.network.outcome import evaluate
+from optimizer.network.readings import parse_states
+from optimizer.network.slots import send_first
 
 PAPER = Scenario.load("paper")
 REWARDS = ["utilization", "goodput", "delay"]
@@ -20,7 +23,7 @@ REWARDS = ["utilization", "goodput", "delay"]
 def action(scenario, offload, model=0, share=None):
     """One slot's action: flat offloading decisions, one model, equal or given shares."""
     mask = np.zeros((1, scenario.gateways, scenario.width), bool)
-    mask[0][scenario.tables.present] = offload
+    mask[0][scenario.constants.present] = offload
     shares = np.full((1, scenario.gateways), 1 / scenario.gateways) if share is None else np.array([share], float)
     return Action(mask, np.full((1, scenario.gateways), model), shares)
 
@@ -41,7 +44,7 @@ def at(scenario, channel, levels):
 
 
 def test_the_whole_bands_rate_is_the_papers_5_68_mbit_per_s():
-    assert PAPER.tables.max_rate == pytest.approx(5.68e6, rel=2e-3)
+    assert PAPER.constants.max_rate == pytest.approx(5.68e6, rel=2e-3)
 
 
 def test_the_printed_noise_gives_0_817_mbit_per_s_instead():
@@ -52,13 +55,13 @@ def test_the_printed_noise_gives_0_817_mbit_per_s_instead():
 
 def test_a_mini_slot_takes_2_88_ms_and_347_fill_a_slot():
     """Errata rows 2 and 5; with 64,000 bit it would be 89."""
-    assert PAPER.tables.minislot_s == pytest.approx(2.881e-3, rel=1e-3)
-    assert 1 / PAPER.tables.minislot_s == pytest.approx(347.1, abs=0.1)
-    assert PAPER.tables.max_rate / 64_000 == pytest.approx(88.9, abs=0.1)
+    assert PAPER.constants.minislot_s == pytest.approx(2.881e-3, rel=1e-3)
+    assert 1 / PAPER.constants.minislot_s == pytest.approx(347.1, abs=0.1)
+    assert PAPER.constants.max_rate / 64_000 == pytest.approx(88.9, abs=0.1)
 
 
 def test_rates_sending_times_and_holds_of_the_three_channel_states():
-    tables = PAPER.tables
+    tables = PAPER.constants
     assert tables.rate[0] == pytest.approx([1.585e6, 2.322e6, 2.807e6], rel=1e-3)
     assert tables.transmission_s[0] * 1e3 == pytest.approx([10.3, 7.1, 5.8], abs=0.06)
     assert tables.hold_s[0] * 1e3 == pytest.approx([11.5, 8.6, 8.6], abs=0.06)
@@ -67,13 +70,13 @@ def test_rates_sending_times_and_holds_of_the_three_channel_states():
 
 def test_no_share_of_the_edge_means_a_whole_slot_a_task():
     """Errata row 4: the printed epsilon of 5e-13 is a lost giga."""
-    assert PAPER.tables.epsilon == pytest.approx(4.92e-4, rel=1e-3)
-    assert PAPER.tables.edge_task_s / PAPER.tables.epsilon == 1.0
+    assert PAPER.constants.epsilon == pytest.approx(4.92e-4, rel=1e-3)
+    assert PAPER.constants.edge_task_s / PAPER.constants.epsilon == 1.0
 
 
 def test_channel_states_settle_where_the_markov_chain_leaves_them_alone():
-    pi = PAPER.tables.stationary
-    assert pi @ PAPER.tables.transitions == pytest.approx(pi)
+    pi = PAPER.constants.stationary
+    assert pi @ PAPER.constants.transitions == pytest.approx(pi)
     states = draw_states(PAPER, 4000, seed=0)
     assert np.bincount(states.channel.ravel(), minlength=3) / states.channel.size == pytest.approx(pi, abs=0.02)
     assert np.bincount(states.level.ravel(), minlength=6) / states.level.size == pytest.approx([1 / 6] * 6, abs=0.01)
@@ -124,8 +127,8 @@ def test_a_task_offloaded_without_a_share_is_dropped_because_the_edge_is_slower(
     outcome = evaluate(scenario, state, action(scenario, [1, 0, 1, 0], share=(0.0, 1.0)))
     assert outcome.edge_slower[0].sum(axis=1).tolist() == [1, 0]
     assert outcome.drop_ratio[0] == 0.25
-    assert outcome.edge_utilization[0] == pytest.approx(PAPER.tables.edge_task_s / (1 + PAPER.tables.epsilon))
-    assert outcome.wasted[0] == pytest.approx(1.0 + scenario.tables.transmission_s[0, 2])
+    assert outcome.edge_utilization[0] == pytest.approx(PAPER.constants.edge_task_s / (1 + PAPER.constants.epsilon))
+    assert outcome.wasted[0] == pytest.approx(1.0 + scenario.constants.transmission_s[0, 2])
 
 
 def test_causes_are_told_apart():
@@ -210,7 +213,7 @@ def test_unequal_groups_share_the_band_in_proportion():
     scenario = PAPER.change(groups=(30, 10))
     share = np.array([0.75])
     expected = uplink_rate(np.array([6e-13]), share, np.ones(1), 5e6, 1e-19)[0]
-    assert scenario.tables.rate[0, 2] == pytest.approx(expected)
+    assert scenario.constants.rate[0, 2] == pytest.approx(expected)
 
 
 # States and actions that do not fit.

@@ -19,9 +19,11 @@ from optimizer.learning.learner import LearnerConfig
 from optimizer.learning.options import TrainConfig
 from optimizer.learning.paper_sac import SacConfig
 from optimizer.learning.run import Job, train
+from optimizer.network.checks import check_action
 from optimizer.network.options import NetworkConfig
 from optimizer.network.outcome import evaluate
-from optimizer.network.slots import State, check_action, parse_states
+from optimizer.network.readings import parse_states
+from optimizer.network.slots import State
 from optimizer.train import plan
 
 QUICK = LearnerConfig(updates=60, slots=16, block=10)

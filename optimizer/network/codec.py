@@ -1,0 +1,104 @@
+"""States as observations, and members of the action space as actions: flat arrays and dictionaries of arrays.
+
+Needs no Gymnasium, so that a deployed policy can use it; `environment.spaces` has the spaces themselves.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Bool, Float32
+from scipy.special import expit, softmax
+
+from optimizer.errors import OptimizerError
+from optimizer.network.scenario import Scenario
+from optimizer.network.slots import Action, State
+
+STEEPNESS = 5.0  # the flat action lies in [-1, 1]; sigmoid(5) = 0.993, so that every model can be chosen
+SUM_TOLERANCE = 1e-5  # float32 shares
+Encoding = Literal["dict", "box"]
+
+
+class Codec:
+    """Turns states into observations and members of the action space into actions, in batches."""
+
+    def __init__(self, scenario: Scenario, encoding: Encoding, observation: str) -> None:
+        self._scenario, self._encoding = scenario, encoding
+        gains = np.array(scenario.link.gains)
+        self._gains = (gains / gains.max() if observation == "scaled" else gains).astype(np.float32)
+        self._criticality = scenario.constants.criticality.astype(np.float32)
+        self._present = scenario.constants.present
+        self._full = bool(self._present.all())
+
+    def observe(self, state: State) -> Float32[np.ndarray, "batch numbers"]:
+        """The observations of a batch of states."""
+        gateways = self._scenario.gateways
+        seen = np.empty((len(state), gateways + self._scenario.sensors), np.float32)
+        seen[:, :gateways] = self._gains[state.channel]
+        level = state.level.reshape(len(state), -1) if self._full else state.level[:, self._present]
+        seen[:, gateways:] = self._criticality[level]
+        return seen
+
+    def _padded(self, flat: Bool[np.ndarray, "batch sensors"]) -> Bool[np.ndarray, "batch gateways width"]:
+        if self._full:
+            return flat.reshape(len(flat), *self._present.shape)
+        padded = np.zeros((len(flat), *self._present.shape), np.bool_)
+        padded[:, self._present] = flat
+        return padded
+
+    def decode(self, action: Any, batch: int) -> Action:
+        """A batch of members of the action space as an `Action`.
+
+        Raises:
+            OptimizerError: A wrong shape, NaN, or a value outside the space; the part is named.
+        """
+        return self._decode_box(action, batch) if self._encoding == "box" else self._decode_dict(action, batch)
+
+    def _decode_box(self, action: Any, batch: int) -> Action:
+        gateways, sensors = self._scenario.gateways, self._scenario.sensors
+        raw = _array("action", action, (batch, sensors + 2 * gateways))
+        if not (np.abs(raw) <= 1).all():
+            worst = "NaN" if np.isnan(raw).any() else f"{raw.ravel()[np.abs(raw).argmax()]:g}"
+            raise OptimizerError(f"action: expected numbers in [-1, 1]; got {worst}.", "Clip it to the action space.")
+        offload, model, share = box_parts(STEEPNESS * raw.astype(np.float64), sensors, gateways)
+        # Section IV-A: sigmoid and rounding; a number above 0 offloads.
+        chosen = np.rint(expit(model) * (len(self._scenario.models) - 1)).astype(np.int64)
+        return Action(self._padded(offload > 0), chosen, softmax(share, axis=1))
+
+    def _decode_dict(self, action: Any, batch: int) -> Action:
+        if not isinstance(action, Mapping) or set(action) != {"offload", "model", "share"}:
+            got = sorted(action) if isinstance(action, Mapping) else type(action).__name__
+            raise OptimizerError(f"action: expected a dictionary of offload, model and share; got {got}.")
+        gateways, models = self._scenario.gateways, len(self._scenario.models)
+        offload = _array("offload", action["offload"], (batch, self._scenario.sensors))
+        if not ((offload == 0) | (offload == 1)).all():
+            raise OptimizerError("action: offload: expected 0 or 1 for each task.")
+        model = _array("model", action["model"], (batch, gateways))
+        if not ((model >= 0) & (model < models) & (model == np.rint(model))).all():
+            raise OptimizerError(f"action: model: expected whole numbers from 0 to {models - 1}.")
+        share = _array("share", action["share"], (batch, gateways)).astype(np.float64)
+        total = share.sum(axis=1)
+        if not ((share >= 0).all() and (np.abs(total - 1) <= SUM_TOLERANCE).all()):
+            worst = total[np.argmax(np.abs(total - 1))] if np.isfinite(total).all() else np.nan
+            raise OptimizerError(
+                f"action: share: expected shares of at least 0 that sum to 1, (17d); got a sum of {worst:g}.",
+                "The Box environment applies a softmax to what it is given.",
+            )
+        return Action(self._padded(offload == 1), model.astype(np.int64), share / total[:, None])
+
+
+def _array(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
+    try:
+        found = np.asarray(value)
+    except ValueError:
+        raise OptimizerError(f"action: {name}: not an array of numbers.") from None
+    if found.dtype == object or (not np.issubdtype(found.dtype, np.number) and found.dtype != np.bool_):
+        raise OptimizerError(f"action: {name}: expected numbers; got {found.dtype}.")
+    if found.shape != shape:
+        raise OptimizerError(f"action: {name}: expected shape {shape}, got {found.shape}.")
+    return found
+
+
+def box_parts(raw: np.ndarray, sensors: int, gateways: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The flat action's numbers for offloading, models and shares."""
+    return raw[:, :sensors], raw[:, sensors : sensors + gateways], raw[:, sensors + gateways :]

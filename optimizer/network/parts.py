@@ -1,0 +1,189 @@
+"""The parts of a network that a scenario file describes, each checked when it is built.
+
+A part is one table of the file: the link, a criticality level, a pruned model, the task, the gateways and the edge.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from data.common.schema import Fraction, Positive, Rate, Strict
+
+PositiveFraction = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+AtLeastOne = Annotated[int, Field(ge=1)]
+
+
+class Link(Strict):
+    """The uplink that all gateways share, eq. (4) and (5).
+
+    Attributes:
+        bandwidth_hz: Width of the band in hertz, W. Each gateway holds a part in proportion to its sensors.
+        transmit_power_w: Transmit power in watts, z: one number for all gateways, or one number per gateway.
+        noise_w_per_hz: Noise density in watts per hertz, N0.
+        task_bits: Size of one task's input in bits.
+        states: Names of the channel states.
+        gains: Channel gain in each state.
+        transitions: `transitions[i][j]` is the probability that state i is followed by state j.
+    """
+
+    bandwidth_hz: Positive
+    transmit_power_w: Positive | tuple[Positive, ...]
+    noise_w_per_hz: Positive
+    task_bits: Positive
+    states: tuple[str, ...]
+    gains: tuple[Positive, ...]
+    transitions: tuple[tuple[Fraction, ...], ...]
+
+    @model_validator(mode="after")
+    def _square(self) -> "Link":
+        count = len(self.states)
+        if not count or len(set(self.states)) < count:
+            raise ValueError(f"states must be different names, at least one; got {list(self.states)}")
+        if len(self.gains) != count:
+            raise ValueError(f"gains: expected one for each of the {count} states; got {len(self.gains)}")
+        if len(self.transitions) != count or any(len(row) != count for row in self.transitions):
+            raise ValueError(f"transitions: expected {count} rows of {count} probabilities")
+        for i, row in enumerate(self.transitions):
+            if abs(sum(row) - 1) > 1e-9:
+                raise ValueError(f"transitions: row {i} ({self.states[i]}) must sum to 1; it sums to {sum(row):g}")
+        return self
+
+
+class Level(Strict):
+    """A criticality level and what its tasks require, Table II(b).
+
+    Attributes:
+        criticality: How critical the level's tasks are, from 0 to 1.
+        min_accuracy: Accuracy that a task needs, relative to the complete model, (17b).
+        max_delay_s: Longest delay in seconds that a task allows, (17a).
+        probability: Probability that a task has this level; without any, all levels are equally likely.
+    """
+
+    criticality: Fraction
+    min_accuracy: PositiveFraction
+    max_delay_s: Positive
+    probability: Fraction | None = None
+
+
+class LocalModel(Strict):
+    """A pruned model that gateways can run.
+
+    Attributes:
+        rate: Pruning rate, as a fraction.
+        accuracy: Accuracy relative to the complete model.
+        flops: FLOP of one task; by default 1 - rate of the complete model's.
+        latency_s: Points (batch size, seconds), joined by straight lines. Without them, a batch takes its FLOP divided
+            by the gateway's capacity, eq. (2).
+    """
+
+    rate: Rate
+    accuracy: PositiveFraction
+    flops: Positive | None = None
+    latency_s: tuple[tuple[AtLeastOne, Positive], ...] | None = None
+
+    @model_validator(mode="after")
+    def _ascending(self) -> "LocalModel":
+        if self.latency_s is not None:
+            sizes = [n for n, _ in self.latency_s]
+            if not sizes or sizes[0] != 1 or sorted(set(sizes)) != sizes:
+                raise ValueError(f"latency_s: batch sizes must ascend from 1; got {sizes}")
+        return self
+
+
+class Task(Strict):
+    """The work in one task.
+
+    Attributes:
+        flops: FLOP that the complete model needs for one task, H * I; a multiply-accumulate is 2.
+    """
+
+    flops: Positive
+
+
+class Gateway(Strict):
+    """The gateways' processors.
+
+    Attributes:
+        capacity_flop_per_s: C_g of eq. (2) in FLOP per second: one number for all gateways, or one number per gateway.
+            It may be left out where every model has a measured latency.
+    """
+
+    capacity_flop_per_s: Positive | tuple[Positive, ...] | None = None
+
+
+class Edge(Strict):
+    """The edge server, described by one of two numbers.
+
+    Attributes:
+        capacity_flop_per_s: C_e of eq. (3), in FLOP per second.
+        task_s: Seconds that one task takes on the whole server.
+    """
+
+    capacity_flop_per_s: Positive | None = None
+    task_s: Positive | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> "Edge":
+        if (self.capacity_flop_per_s is None) == (self.task_s is None):
+            raise ValueError("give either capacity_flop_per_s or task_s")
+        return self
+
+
+def check_levels(qos: Sequence[Level], slot_s: float) -> None:
+    """Refuse levels that are not in order of criticality, or whose requirements do not tighten with it.
+
+    Args:
+        qos: The levels.
+        slot_s: Length of a slot in seconds; no deadline may be longer.
+
+    Raises:
+        ValueError: The level and the field are named.
+    """
+    if not qos:
+        raise ValueError("qos: expected at least one level")
+    for i, (a, b) in enumerate(pairwise(qos)):
+        if not a.criticality < b.criticality:
+            raise ValueError(
+                f"qos.{i + 1}.criticality: levels must ascend; got {b.criticality:g} after {a.criticality:g}"
+            )
+        if b.min_accuracy < a.min_accuracy or b.max_delay_s > a.max_delay_s:
+            raise ValueError(f"qos.{i + 1}: a more critical level must ask for at least as much as the one before")
+    if qos[0].max_delay_s > slot_s:
+        raise ValueError(f"qos.0.max_delay_s: {qos[0].max_delay_s:g} s is longer than the slot of {slot_s:g} s")
+    given = [level.probability for level in qos if level.probability is not None]
+    if given and (len(given) < len(qos) or abs(sum(given) - 1) > 1e-9):
+        raise ValueError("qos: give a probability to every level, summing to 1, or to none")
+
+
+def check_models(models: Sequence[LocalModel], gateway: Gateway, width: int, *, extrapolate: bool) -> None:
+    """Refuse models whose latency is not known for every batch that a gateway can have.
+
+    Args:
+        models: The pruned models.
+        gateway: The gateways' processors.
+        width: Tasks of the largest gateway.
+        extrapolate: Whether batches beyond the last measured one are allowed.
+
+    Raises:
+        ValueError: The model is named.
+    """
+    if not models:
+        raise ValueError("models: expected at least one")
+    rates = [m.rate for m in models]
+    if len(set(rates)) < len(rates):
+        raise ValueError(f"models: expected different rates; a rate is given twice in {rates}")
+    for model in models:
+        if model.latency_s is None:
+            if gateway.capacity_flop_per_s is None:
+                raise ValueError(
+                    f"models: rate {model.rate:g} has no latency_s, so gateway.capacity_flop_per_s must be given"
+                )
+            continue
+        last = model.latency_s[-1][0]
+        if last < width and (not extrapolate or len(model.latency_s) < 2):
+            raise ValueError(
+                f"models: rate {model.rate:g} was measured up to a batch of {last}, but a gateway has {width} "
+                "sensors: profile again with larger --batches, or allow it with --extrapolate (`extrapolate = true`)"
+            )
