@@ -4,36 +4,30 @@ A bundle is data, never code. Every file but `models.json` has its SHA-256 there
 payload would load in silence.
 """
 
-import json
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator
 
 from data.common.files import sha256
+from data.common.schema import Count, Fraction, NonNegative, Rate, Strict, check_schema, first_problem, read_json
 from pruning.errors import PruningError
 from pruning.spec import VGGSpec
 
 SCHEMA = 2  # 2 added `calibration`; a bundle of schema 1 is read as it is
 MANIFEST = "models.json"
 
-Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class RateEntry(_Strict):
+class RateEntry(Strict):
     """A proportion, its 95 % Wilson interval and the independent windows that it rests on."""
 
     value: Fraction
     low: Fraction
     high: Fraction
-    count: int = Field(ge=0)
+    count: Count
 
 
-class ScoresEntry(_Strict):
+class ScoresEntry(Strict):
     """A model on one version of the test part; see `pruning.metrics.Scores`."""
 
     accuracy: RateEntry
@@ -44,7 +38,7 @@ class ScoresEntry(_Strict):
     confusion: list[list[float]]
 
 
-class DifferenceEntry(_Strict):
+class DifferenceEntry(Strict):
     """Accuracy minus the dense model's on the same windows, with a 95 % bootstrap interval (recordings, seeds)."""
 
     value: float
@@ -52,7 +46,7 @@ class DifferenceEntry(_Strict):
     high: float
 
 
-class SeedEntry(_Strict):
+class SeedEntry(Strict):
     """One seed of a model: its own test accuracy, its validation loss, and the epochs it was trained."""
 
     seed: int
@@ -61,14 +55,14 @@ class SeedEntry(_Strict):
     epochs: int
 
 
-class ModelEntry(_Strict):
+class ModelEntry(Strict):
     """One model of the bundle.
 
     `weights` and `onnx` hold the seed `exported_seed`, the one with the lowest validation loss; `accuracy` is the mean
     over seeds, as everything in `before` and `after`, which map "clean", "10dB", "5dB" and "0dB" to scores.
     """
 
-    rate: Annotated[float, Field(ge=0, lt=1)]
+    rate: Rate
     method: Literal["dense", "mask", "structural"]
     target: Literal["flops", "channels"] | None
     widths: list[Annotated[int, Field(ge=1)]]
@@ -82,7 +76,7 @@ class ModelEntry(_Strict):
     accuracy: Fraction
     accuracy_interval: list[Fraction] = Field(min_length=2, max_length=2)
     accuracy_before: Fraction | None
-    relative_accuracy: float = Field(ge=0)
+    relative_accuracy: NonNegative
     difference: DifferenceEntry
     before: dict[str, ScoresEntry] | None
     after: dict[str, ScoresEntry]
@@ -104,7 +98,7 @@ class ModelEntry(_Strict):
         )
 
 
-class Architecture(_Strict):
+class Architecture(Strict):
     """What all models of the bundle share."""
 
     name: Literal["vgg16"]
@@ -114,7 +108,7 @@ class Architecture(_Strict):
     batch_norm: bool
 
 
-class Preprocessing(_Strict):
+class Preprocessing(Strict):
     """From a window to an image: what a gateway must do with its own signal before it asks a model.
 
     A window of `window_s` at `rate_hz` becomes `size` x `size` decadic log-power (`data.images.log_spectrogram`, with
@@ -132,7 +126,7 @@ class Preprocessing(_Strict):
     channel: str | None
 
 
-class DataEntry(_Strict):
+class DataEntry(Strict):
     """The data set and split that every figure of the bundle comes from."""
 
     name: str
@@ -146,7 +140,7 @@ class DataEntry(_Strict):
     notes: list[str]
 
 
-class Manifest(_Strict):
+class Manifest(Strict):
     """`models.json`.
 
     `test` holds the test part; `calibration` some training images, to set the ranges of an int8 model by.
@@ -192,45 +186,32 @@ class Manifest(_Strict):
         raise PruningError(f"no model of rate {rate:g} in the bundle.", f"It holds {rates}.")
 
 
-def _first_problem(error: ValidationError) -> str:
-    detail = error.errors()[0]
-    return f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}"
-
-
-def read_manifest(bundle: Path) -> Manifest:
+def read_manifest(bundle: Path | str) -> Manifest:
     """The validated `models.json` of a bundle folder.
 
     Raises:
         PruningError: Missing, damaged, of a newer schema, or with a field that is not understood (named).
     """
-    path = bundle / MANIFEST
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    path = Path(bundle) / MANIFEST
+    if not path.exists():
         raise PruningError(
             f"{bundle}: no {MANIFEST} in it.", "Expected a bundle that `python -m pruning.run` has finished."
-        ) from None
-    except (OSError, ValueError) as error:
-        raise PruningError(f"{path}: cannot be read ({error}).", "Restore it, or run the sweep again.") from None
-    schema = content.get("schema") if isinstance(content, dict) else None
-    if not isinstance(schema, int):
-        raise PruningError(f"{path}: no schema version in it.", "Is this a model bundle?")
-    if schema > SCHEMA:
-        raise PruningError(f"{path}: schema {schema} is newer than the {SCHEMA} this version reads.", "Update jopa.")
-    if schema < 1:
-        raise PruningError(f"{path}: unknown schema {schema}; expected 1 to {SCHEMA}.")
+        )
+    content = read_json(path, PruningError, remedy="Restore it, or run the sweep again.")
+    check_schema(content, SCHEMA, str(path), PruningError, "a model bundle")
     try:
         return Manifest.model_validate(content)
     except ValidationError as error:
-        raise PruningError(f"{path}: {_first_problem(error)}.", "The file was changed or is damaged.") from None
+        raise PruningError(f"{path}: {first_problem(error)}.", "The file was changed or is damaged.") from None
 
 
-def verified(bundle: Path, manifest: Manifest, name: str) -> Path:
+def verified(bundle: Path | str, manifest: Manifest, name: str) -> Path:
     """The path of one of a bundle's files, after comparing its SHA-256.
 
     Raises:
         PruningError: Not listed, missing, a link out of the bundle, or changed.
     """
+    bundle = Path(bundle)
     expected = manifest.sha256.get(name)
     path = bundle / name
     if expected is None:

@@ -13,7 +13,7 @@ from pruning.spec import VGGSpec
 from pruning.vgg import build_vgg
 
 
-def load_weights(path: Path, spec: VGGSpec) -> VGG:
+def load_weights(path: Path | str, spec: VGGSpec) -> VGG:
     """A model of this structure with the weights of a safetensors file, in evaluation mode.
 
     Raises:
@@ -22,7 +22,7 @@ def load_weights(path: Path, spec: VGGSpec) -> VGG:
     try:
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:
-        raise PruningError(f"{path}: no readable safetensors file ({error}).", "Restore it.") from None
+        raise PruningError(f"{path}: not a readable safetensors file ({error}).", "Restore it.") from None
     with torch.device("meta"):
         model = build_vgg(spec)
     try:

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
-Z95 = 1.959964
+from data.common.stats import wilson
 
 
 @dataclass(frozen=True)
@@ -27,14 +26,9 @@ class Rate:
     count: int
 
 
-def wilson(value: float, count: int) -> Rate:
-    """Wilson score interval of a proportion seen in `count` independent trials; (0, 1) where there are none."""
-    if count == 0:
-        return Rate(value, 0.0, 1.0, 0)
-    z2 = Z95**2 / count
-    centre = (value + z2 / 2) / (1 + z2)
-    half = Z95 * sqrt(value * (1 - value) / count + z2 / (4 * count)) / (1 + z2)
-    return Rate(value, min(value, max(0.0, centre - half)), max(value, min(1.0, centre + half)), count)
+def _rate(value: float, count: int) -> Rate:
+    """A proportion with the Wilson interval of `count` independent windows."""
+    return Rate(value, *wilson(value, count), count)
 
 
 def independent(
@@ -92,18 +86,18 @@ def score(
         np.add.at(confusion, (labels, row), 1 / len(predictions))
     totals = confusion.sum(axis=1)
     recalls = tuple(
-        wilson(float(confusion[c, c] / totals[c]) if totals[c] else 0.0, int((apart & (labels == c)).sum()))
+        _rate(float(confusion[c, c] / totals[c]) if totals[c] else 0.0, int((apart & (labels == c)).sum()))
         for c in range(classes)
     )
     missed = alarms = None
     if normal is not None:
         faulty = labels != normal
         if faulty.any():
-            missed = wilson(float((predictions[:, faulty] == normal).mean()), int((apart & faulty).sum()))
+            missed = _rate(float((predictions[:, faulty] == normal).mean()), int((apart & faulty).sum()))
         if not faulty.all():
-            alarms = wilson(float((predictions[:, ~faulty] != normal).mean()), int((apart & ~faulty).sum()))
+            alarms = _rate(float((predictions[:, ~faulty] != normal).mean()), int((apart & ~faulty).sum()))
     return Scores(
-        accuracy=wilson(float((predictions == labels).mean()), int(apart.sum())),
+        accuracy=_rate(float((predictions == labels).mean()), int(apart.sum())),
         balanced_accuracy=float(np.mean([r.value for r, t in zip(recalls, totals, strict=True) if t])),
         recall=recalls,
         missed_faults=missed,

@@ -1,18 +1,15 @@
 """`python -m pruning.run`: prune VGG-16 at several rates, retrain, test, and write a model bundle."""
 
-import sys
-
-from rich.console import Console
-
 from data.common.command import run_command
+from data.common.console import make_console, say
 from pruning.config import RunConfig
-from pruning.sweep import run_sweep, say
+from pruning.sweep import run_sweep
 from pruning.table import print_results
 
 
 def run(config: RunConfig) -> None:
     """Do the sweep and print its results."""
-    console = Console() if sys.stdout.isatty() else Console(width=100)
+    console = make_console()
     manifest = run_sweep(config, console)
     print_results(manifest, console)
     say(console, f"bundle: {config.out}  figures: {config.out / 'figures'}")

@@ -12,6 +12,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from data import Dataset, build_dataset
 from data.cache import Cache
+from data.common.console import say
+from data.common.device import choose_device
 from data.common.runfolder import claim, only_process
 from pruning import spec as specs
 from pruning.assemble import assemble
@@ -22,22 +24,6 @@ from pruning.jobfolder import WEIGHTS, JobFolder
 from pruning.jobs import Job, JobContext, plan_jobs, pruned_spec, run_job
 from pruning.spec import VGGSpec, dense_spec
 from pruning.train import EpochLog, choose_precision
-
-
-def choose_device(name: str) -> torch.device:
-    """The device to train on.
-
-    Raises:
-        PruningError: A GPU is required and there is none.
-    """
-    if name == "cuda" and not torch.cuda.is_available():
-        raise PruningError("--device cuda: no usable GPU here.", "Use --device auto or cpu, or install its driver.")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
-
-
-def say(console: Console, text: str, style: str | None = None) -> None:
-    """Print a line as it is: names of files and classes may hold what rich takes for markup."""
-    console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 class _Reporter:
@@ -179,7 +165,7 @@ def run_sweep(config: RunConfig, console: Console | None = None) -> Manifest:
         PruningError: A rate cannot be reached, the folder is another run's or in use, or training failed.
     """
     console = console or Console()
-    device = choose_device(config.device)
+    device = choose_device(config.device, PruningError)
     with _threads(config.threads) as threads, only_process(config.out):
         cache = Cache.default()
         dataset = build_dataset(config.data, cache)

@@ -12,6 +12,7 @@ from jaxtyping import Float, Float32, Int64
 from torch import Tensor, nn
 
 from data import Dataset, Examples
+from data.common.device import has_fast_bfloat16
 from pruning.augment import Augmentation, augment
 from pruning.errors import PruningError
 from pruning.filters import Masks, apply_masks
@@ -103,10 +104,7 @@ def choose_precision(precision: str, device: torch.device) -> torch.dtype:
     """
     if precision != "auto":
         return torch.bfloat16 if precision == "bfloat16" else torch.float32
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()  # no public name yet
-    return torch.bfloat16 if fast else torch.float32
+    return torch.bfloat16 if has_fast_bfloat16(device) else torch.float32
 
 
 def learning_rate(step: int, steps: int, highest: float) -> float:

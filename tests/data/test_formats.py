@@ -1,5 +1,4 @@
 import contextlib
-import os
 import pickle
 import wave
 
@@ -11,6 +10,7 @@ import pyarrow.parquet
 import pytest
 import scipy.io
 import soundfile
+from canary import Canary
 
 from data import DataError
 from data.readers.formats import read_table
@@ -142,14 +142,6 @@ def test_npz_holds_signal_and_rate(tmp_path):
     np.savez(path, x=SIGNAL, fs=12000)
     table = read_table(path)
     assert (table.sampling_rate_hz, list(table.columns)) == (12000, ["x"])
-
-
-class Canary:
-    def __init__(self, path):
-        self.path = str(path)
-
-    def __reduce__(self):
-        return os.mkdir, (self.path,)
 
 
 @pytest.mark.parametrize("name", ["a.npy", "a.npz", "a.mat", "a.wav", "a.parquet", "a.csv"])

@@ -7,10 +7,10 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from canary import Canary
 from rich.console import Console
 from safetensors.numpy import load_file
 from sweeps import QUICK, snapshot, sweep
-from test_formats import Canary
 from torch.utils.flop_counter import FlopCounterMode
 
 from data.common.files import sha256

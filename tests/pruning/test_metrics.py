@@ -1,23 +1,8 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy.stats import binomtest
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix, recall_score
 
-from pruning.metrics import difference, independent, score, wilson
-
-
-@given(st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_intervals_are_scipys_wilson_intervals(pair):
-    right, count = pair
-    theirs = binomtest(right, count).proportion_ci(0.95, method="wilson")
-    ours = wilson(right / count, count)
-    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=1e-6)
-
-
-def test_nothing_seen_is_an_interval_of_everything():
-    assert (wilson(0.0, 0).low, wilson(0.0, 0).high) == (0.0, 1.0)
+from pruning.metrics import difference, independent, score
 
 
 def test_scores_are_scikit_learns():
