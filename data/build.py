@@ -12,11 +12,11 @@ from data.common.files import sha256
 from data.config import DataConfig
 from data.dataset import Dataset, Examples
 from data.errors import DataError
+from data.gather import Gathered, gather
 from data.images import add_noise, log_spectrogram, resample
-from data.readers import simulated
 from data.readers.folder import LOCATION_WORDS
 from data.recording import Location, Recording
-from data.sources import Sources, gather
+from data.sources import DATASETS
 from data.splits import GUARD_S, Part, SplitPlan, plan_split, window_starts
 
 SNRS_DB = (10, 5, 0)  # of the noisy tests
@@ -25,14 +25,12 @@ PIPELINE_VERSION = 1  # raise when the same recordings would give other images
 NORMAL_WORDS = LOCATION_WORDS[Location.NORMAL]
 
 
-def _fingerprint(sources: Sources) -> str:
+def _fingerprint(gathered: Gathered) -> str:
     """Hash of everything the images depend on: settings, recordings and this pipeline's version."""
-    config = {k: v for k, v in asdict(sources.config).items() if k not in ("root", "accept", "resample")}
+    config = {k: v for k, v in asdict(gathered.config).items() if k not in ("root", "accept", "resample")}
     content: list[Any] = [PIPELINE_VERSION, SNRS_DB, config]
-    if sources.config.data == "simulated":
-        content.append(asdict(simulated.SimulationConfig(snr_db=sources.config.simulated_snr_db)))
-        content.append(np.__version__)
-    content += [[r.name, r.sampling_rate_hz, r.load, sha256(r.path) if r.path else None] for r in sources.recordings]
+    content += DATASETS[gathered.config.data].version(gathered.config)
+    content += [[r.name, r.sampling_rate_hz, r.load, sha256(r.path) if r.path else None] for r in gathered.recordings]
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 
@@ -49,13 +47,13 @@ def _prepared(recording: Recording, rate_hz: float) -> tuple[np.ndarray, np.ndar
     return resampled, np.flatnonzero(broken) / recording.sampling_rate_hz
 
 
-def _cut(sources: Sources, plan: SplitPlan) -> dict[Part, tuple[list[np.ndarray], list[int], list[int], list[float]]]:
+def _cut(gathered: Gathered, plan: SplitPlan) -> dict[Part, tuple[list[np.ndarray], list[int], list[int], list[float]]]:
     """Windows of every part with label, recording and start."""
-    config = sources.config
+    config = gathered.config
     samples = round(config.window_s * config.rate_hz)
-    classes = sorted(set(sources.labels), key=_class_order)
+    classes = sorted(set(gathered.labels), key=_class_order)
     parts: dict[Part, tuple[list[np.ndarray], list[int], list[int], list[float]]] = {p: ([], [], [], []) for p in Part}
-    prepared = [_prepared(r, config.rate_hz) for r in sources.recordings]
+    prepared = [_prepared(r, config.rate_hz) for r in gathered.recordings]
     dropped = 0
     for segment in plan.segments:
         signal, broken_s = prepared[segment.recording]
@@ -66,11 +64,11 @@ def _cut(sources: Sources, plan: SplitPlan) -> dict[Part, tuple[list[np.ndarray]
                 dropped += 1
                 continue
             windows.append(signal[first : first + samples])
-            labels.append(classes.index(sources.labels[segment.recording]))
+            labels.append(classes.index(gathered.labels[segment.recording]))
             recordings.append(segment.recording)
             starts.append(first / config.rate_hz)
     if dropped:
-        sources.notes.append(f"{dropped} windows with NaN or infinite samples are left out")
+        gathered.notes.append(f"{dropped} windows with NaN or infinite samples are left out")
     for part in (Part.TRAIN, Part.TEST):
         missing = [c for i, c in enumerate(classes) if i not in parts[part][1]]
         if missing:
@@ -101,19 +99,19 @@ def _with_noise(windows: np.ndarray, part: Part, config: DataConfig) -> np.ndarr
     return windows
 
 
-def _make(sources: Sources, fingerprint: str) -> Dataset:
-    config = sources.config
+def _make(gathered: Gathered, fingerprint: str) -> Dataset:
+    config = gathered.config
     assert config.split is not None
     plan = plan_split(
-        sources.recordings,
-        sources.labels,
+        gathered.recordings,
+        gathered.labels,
         config.split,
         window_s=config.window_s,
         hop_s=config.hop_s,
         held_out=config.held_out,
         seed=config.data_seed,
     )
-    parts = _cut(sources, plan)
+    parts = _cut(gathered, plan)
     images = {
         p: log_spectrogram(_with_noise(np.stack(w), p, config), config.size, config.rate_hz) if w else None
         for p, (w, *_) in parts.items()
@@ -141,7 +139,7 @@ def _make(sources: Sources, fingerprint: str) -> Dataset:
         rng = np.random.default_rng([config.data_seed, 1000 + snr])
         spoiled = log_spectrogram(add_noise(test_windows, snr, rng), config.size, config.rate_hz)
         noisy[snr] = _standardised(spoiled, mean, deviation)
-    classes = sorted(set(sources.labels), key=_class_order)
+    classes = sorted(set(gathered.labels), key=_class_order)
     return Dataset(
         train=examples(Part.TRAIN),
         validation=examples(Part.VALIDATION),
@@ -149,12 +147,12 @@ def _make(sources: Sources, fingerprint: str) -> Dataset:
         noisy=noisy,
         classes=tuple(classes),
         normal=0 if classes[0].lower() in NORMAL_WORDS else None,
-        recordings=tuple(r.name for r in sources.recordings),
+        recordings=tuple(r.name for r in gathered.recordings),
         split=plan.name,
         held_out=plan.held_out,
         mean=mean,
         deviation=deviation,
-        notes=(*sources.notes, *plan.notes),
+        notes=(*gathered.notes, *plan.notes),
         fingerprint=fingerprint,
         config=config,
     )
@@ -171,11 +169,11 @@ def build_dataset(config: DataConfig, cache: Cache | None = None) -> Dataset:
     Raises:
         DataError: Anything about the recordings or settings that would give a wrong data set.
     """
-    sources = gather(config)
-    fingerprint = _fingerprint(sources)
+    gathered = gather(config)
+    fingerprint = _fingerprint(gathered)
     cache = cache or Cache.default()
-    cached = cache.load(fingerprint, sources.config)
+    cached = cache.load(fingerprint, gathered.config)
     if cached is None:
-        cached = _make(sources, fingerprint)
+        cached = _make(gathered, fingerprint)
         cache.save(cached)
     return cached

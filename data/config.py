@@ -7,17 +7,18 @@ from typing import Annotated, Literal
 import numpy as np
 
 from data.checks import KINDS
-from data.common.options import comma_separated
+from data.common.options import comma_separated, one_of
 from data.errors import DataError
 from data.images import check_size
+from data.sources import DATASETS
 
 
 @dataclass(frozen=True)
 class DataConfig:
     """Recordings, windows, images and split."""
 
-    data: Literal["simulated", "cwru", "mfpt", "folder"] = "simulated"
-    """Built-in simulation, the CWRU or MFPT recordings, or a folder with one sub-folder a class."""
+    data: Annotated[str, one_of(DATASETS)] = "simulated"
+    """Data set: the built-in simulation, the CWRU or MFPT recordings, or a folder with one sub-folder per class."""
     root: Path | None = None
     """Folder of the recordings (not for simulated)."""
     split: Literal["load", "severity", "blocked", "random"] | None = None
@@ -71,5 +72,12 @@ class DataConfig:
         unknown = set(self.accept) - set(KINDS)
         if unknown:
             raise DataError(f"--accept knows no {', '.join(sorted(unknown))}.", f"Expected of {', '.join(KINDS)}.")
-        if self.data != "simulated" and self.root is None:
+        if self.data not in DATASETS:
+            raise DataError(f"--data: unknown data set {self.data!r}.", f"Choose one of {', '.join(DATASETS)}.")
+        if DATASETS[self.data].needs_root and self.root is None:
             raise DataError(f"--data {self.data} needs the folder of its recordings.", "Give it with --root DIR.")
+
+    @property
+    def labels_kind(self) -> Literal["fault", "location"]:
+        """What the classes are, "fault" or "location", by default what the split allows."""
+        return self.labels or ("location" if self.split == "severity" else "fault")

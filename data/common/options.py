@@ -1,6 +1,7 @@
-"""Command-line options that take several values separated by commas."""
+"""Command-line options that take several values separated by commas, or one of a registry's names."""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from tyro.constructors import PrimitiveConstructorSpec
@@ -41,4 +42,17 @@ def comma_separated(kind: type, name: str, letter: str) -> Any:
         instance_from_str=lambda args: parse_list(args[0], kind, name),
         is_instance=lambda value: isinstance(value, tuple),
         str_from_instance=lambda value: [",".join(f"{v:g}" if kind is not str else v for v in value)],
+    )
+
+
+def one_of(choices: Iterable[str]) -> Any:
+    """How tyro reads and shows an option whose choices are the keys of a registry: an annotation for a `str` field."""
+    names = tuple(choices)
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="{" + ",".join(names) + "}",
+        instance_from_str=lambda args: args[0],
+        is_instance=lambda value: isinstance(value, str),
+        str_from_instance=lambda value: [value],
+        choices=names,
     )

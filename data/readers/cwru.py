@@ -6,8 +6,9 @@ number is stands in `cwru_files.csv`; a known answer for the reader is the kurto
 """
 
 import csv
+import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -15,14 +16,20 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
+from rich.console import Console
 
+from data.download import Transfer, WrongFileError, download, progress_bar
 from data.errors import DataError
+from data.lock import entry as lock_entry
+from data.lock import read_lock, verify, write_lock
 from data.readers.mat import read_mat
+from data.readers.source import Fetch, FetchSettings, ReadSettings, Source, folder_of
 from data.recording import INCH_MM, Fault, Location, Recording
 
 NOMINAL_RPM = {0: 1797, 1: 1772, 2: 1750, 3: 1730}
 CLIPPED = frozenset({200, 236, 237})  # both ends of the converter's range are hit; see docs/data.md
 VARIABLE = re.compile(r"^X(\d+)_(DE|FE|BA)_time$")
+SHORTEST_S = 4.0  # every official recording is at least 5 s long
 OFFICIAL_URL = "https://engineering.case.edu/sites/default/files/{number}.mat"
 
 
@@ -188,3 +195,87 @@ def read(root: Path, numbers: Sequence[int] | None = None) -> list[Recording]:
     if not wanted:
         raise DataError(f"{root}: none of the recordings this task needs.", "Fetch them: python -m data.fetch cwru.")
     return [read_file(found[n], n) for n in wanted]
+
+
+def _read(settings: ReadSettings) -> list[Recording]:
+    end, rate = settings.cwru_set.split("-")
+    return read(folder_of(settings), chosen(settings.labels_kind, end, 1000 * float(rate.removesuffix("k"))))
+
+
+def _damaged_end(settings: ReadSettings) -> str:
+    """The accelerometer at the damaged bearing."""
+    return "FE" if settings.cwru_set.startswith("fan") else "DE"
+
+
+def check_file(number: int) -> Callable[[Path], None]:
+    """A check of a downloaded file: its published MD5, and that it holds this recording at full length."""
+
+    def check(path: Path) -> None:
+        known = catalogue()[number].md5
+        if known:
+            with path.open("rb") as file:
+                got = hashlib.file_digest(file, "md5").hexdigest()
+            if got != known:
+                raise WrongFileError(f"wrong bytes: MD5 {got}, expected {known}")
+        try:
+            recording = read_file(path, number)
+        except DataError as error:
+            raise WrongFileError(error.problem) from None
+        if recording.duration_s < SHORTEST_S or (known is None and "DE" not in recording.channels):
+            raise WrongFileError(
+                f"holds {', '.join(recording.channels)} of {recording.duration_s:.1f} s; expected DE, 5 s or 10 s"
+            )
+
+    return check
+
+
+def fetch(config: FetchSettings, console: Console) -> int:
+    """Download, check and lock CWRU files; returns how many are in place.
+
+    Raises:
+        DataError: A file cannot be fetched, is not what it should be, or changed since it was locked.
+    """
+    numbers = sorted(config.only or (chosen("fault") if config.drive_end else catalogue()))
+    unknown = [n for n in numbers if n not in catalogue()]
+    if unknown:
+        raise DataError(
+            f"{', '.join(map(str, unknown))}: not among the CWRU recordings.", "Original numbers: 97 to 318, 3001 ..."
+        )
+    locked = read_lock(config.root)
+    with progress_bar(console) as progress:
+        overall = progress.add_task("all files", total=None)
+        current = progress.add_task("", total=None)
+        for done, number in enumerate(numbers):
+            target = config.root / f"{number}.mat"
+            progress.update(overall, description=f"file {done + 1} of {len(numbers)}")
+            if target.name in locked and target.is_file():
+                verify(config.root, [target])
+                continue
+            check = check_file(number)
+            url = (config.url or OFFICIAL_URL).replace("{number}", str(number))
+            if target.is_file():
+                try:
+                    check(target)
+                except WrongFileError as error:
+                    raise DataError(f"{target}: {error}.", "Remove it and run this command again.") from None
+            else:
+
+                def advance(have: int, total: int | None, name: str = target.name) -> None:
+                    progress.update(current, description=name, completed=have, total=total)
+
+                transfer = Transfer(url, target, config.retries, config.timeout_s, config.wait_s)
+                download(transfer, advance, check)
+                if not console.is_terminal:
+                    console.print(f"{target.name}: {target.stat().st_size:,} bytes ({done + 1} of {len(numbers)})")
+            locked[target.name] = lock_entry(target, url)
+            write_lock(config.root, locked)
+    return len(numbers)
+
+
+SOURCE = Source(
+    "cwru",
+    "Recordings of the Case Western Reserve University (161 files, 12 and 48 kHz).",
+    _read,
+    default_channel=_damaged_end,
+    fetch=Fetch(fetch, "https://engineering.case.edu/bearingdatacenter"),
+)

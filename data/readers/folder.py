@@ -10,6 +10,7 @@ from pathlib import Path
 
 from data.errors import DataError
 from data.readers.formats import READERS, read_table
+from data.readers.source import Source, folder_of
 from data.recording import Fault, Location, Recording
 
 SHEET = "recordings.csv"
@@ -121,3 +122,11 @@ def _read_one(
         load=said.load,
         path=path,
     )
+
+
+SOURCE = Source(
+    "folder",
+    "Your own recordings, in a folder with one sub-folder for each class.",
+    lambda settings: read(folder_of(settings), settings.sampling_rate, settings.channel),
+    trusted_rates=False,
+)

@@ -9,10 +9,16 @@ g), `sr` (samples a second), `rate` (shaft, Hz) and `load` (lbf). Healthy and so
 import re
 from pathlib import Path
 
+from rich.console import Console
+
+from data.download import Transfer, WrongFileError, check_zip, download, progress_bar, unpack
 from data.errors import DataError
+from data.lock import entry, read_lock, verify, write_lock
 from data.readers.mat import read_mat
+from data.readers.source import Fetch, FetchSettings, Source, folder_of
 from data.recording import Fault, Location, Recording
 
+SHORTEST_S = 2.5  # every official recording is at least 3 s long
 OFFICIAL_URL = "https://www.mfpt.org/wp-content/uploads/2020/02/MFPT-Fault-Data-Sets-20200227T131140Z-001.zip"
 KINDS = (
     (re.compile(r"baseline|normal", re.IGNORECASE), Location.NORMAL),
@@ -83,3 +89,46 @@ def read(root: Path) -> list[Recording]:
             f"Fetch the set: python -m data.fetch mfpt --root {root}",
         )
     return list(recordings.values())
+
+
+def fetch(config: FetchSettings, console: Console) -> int:
+    """Download, check, unpack and lock the MFPT archive; returns how many recordings are in place.
+
+    Raises:
+        DataError: The archive cannot be fetched, is not what it should be, or changed since it was locked.
+    """
+    url = config.url or OFFICIAL_URL
+    archive = config.root / "mfpt.zip"
+    locked = read_lock(config.root)
+    if archive.name in locked and archive.is_file():
+        verify(config.root, [archive])
+    elif archive.is_file():
+        try:
+            check_zip(archive)
+        except WrongFileError as error:
+            raise DataError(f"{archive}: {error}.", "Remove it and run this command again.") from None
+    else:
+        with progress_bar(console) as progress:
+            task = progress.add_task(archive.name, total=None)
+            transfer = Transfer(url, archive, config.retries, config.timeout_s, config.wait_s)
+            download(transfer, lambda have, total: progress.update(task, completed=have, total=total), check_zip)
+    locked[archive.name] = entry(archive, url)
+    missing = [p for p in locked if not (config.root / p).is_file()]
+    if missing or len(locked) == 1:
+        unpack(archive, config.root)
+    recordings = read(config.root)
+    short = [r.name for r in recordings if r.duration_s < SHORTEST_S]
+    if short:
+        raise DataError(f"{', '.join(short)}: shorter than {SHORTEST_S} s.", "Remove the folder; fetch again.")
+    verify(config.root, [r.path for r in recordings if r.path])
+    locked |= {r.path.relative_to(config.root).as_posix(): entry(r.path, url) for r in recordings if r.path}
+    write_lock(config.root, locked)
+    return len(recordings)
+
+
+SOURCE = Source(
+    "mfpt",
+    "Recordings of the Society for Machinery Failure Prevention Technology (20 files, 49 and 98 kHz).",
+    lambda settings: read(folder_of(settings)),
+    fetch=Fetch(fetch, OFFICIAL_URL),
+)

@@ -18,7 +18,7 @@ x(t) = shaft harmonics + sum_i A_i s(t - T_i) + structure noise + sensor noise.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from jaxtyping import Float
@@ -26,6 +26,7 @@ from scipy.signal import butter, sosfilt
 
 from data.errors import DataError
 from data.readers.bearing import BearingGeometry
+from data.readers.source import ReadSettings, Source
 from data.recording import INCH_MM, Fault, Location, Recording
 
 NO_LOAD_SPEED_HZ = 29.95  # 1797 rpm
@@ -280,3 +281,17 @@ def read(config: SimulationConfig | None = None) -> list[Recording]:
                 )
             )
     return recordings
+
+
+def _configured(settings: ReadSettings) -> SimulationConfig:
+    return SimulationConfig(snr_db=settings.simulated_snr_db, seed=settings.data_seed)
+
+
+SOURCE = Source(
+    "simulated",
+    "Built-in simulation of a rolling bearing (120 recordings of 5 s, 12 kHz); needs no files.",
+    lambda settings: read(_configured(settings)),
+    needs_root=False,
+    # The seed is among the settings already.
+    version=lambda settings: [asdict(SimulationConfig(snr_db=settings.simulated_snr_db)), np.__version__],
+)

@@ -13,9 +13,10 @@ import scipy.io
 from rich.console import Console
 
 from data import DataError, fetch
-from data.fetch import FetchConfig, fetch_cwru, fetch_mfpt, unpack
+from data.download import unpack
+from data.fetch import FetchConfig
 from data.lock import LOCK, read_lock, verify
-from data.readers import cwru
+from data.readers import cwru, mfpt
 
 SIGNAL = np.random.default_rng(0).standard_normal((60000, 1))
 CONSOLE = Console(file=io.StringIO())
@@ -103,7 +104,7 @@ def config(tmp_path, server, monkeypatch):
 
 
 def test_files_arrive_checked_and_locked(config, server):
-    assert fetch_cwru(config, CONSOLE) == 2
+    assert cwru.fetch(config, CONSOLE) == 2
     lock = read_lock(config.root)
     assert lock["144.mat"]["sha256"] == hashlib.sha256(server.files["/144.mat"]).hexdigest()
     assert not list(config.root.glob("*.part"))
@@ -111,14 +112,14 @@ def test_files_arrive_checked_and_locked(config, server):
 
 
 def test_what_is_there_is_not_fetched_again(config, server):
-    fetch_cwru(config, CONSOLE)
-    fetch_cwru(config, CONSOLE)
+    cwru.fetch(config, CONSOLE)
+    cwru.fetch(config, CONSOLE)
     assert server.attempts == {"/144.mat": 1, "/3001.mat": 1}
 
 
 def test_a_cut_connection_resumes_where_it_stopped(config, server):
     server.behave = lambda path, attempt: "cut" if attempt < 3 else "ok"
-    fetch_cwru(config, CONSOLE)
+    cwru.fetch(config, CONSOLE)
     assert (config.root / "144.mat").read_bytes() == server.files["/144.mat"]
     assert len(server.ranges) == 4
     assert all(r != "bytes=0-" for r in server.ranges)
@@ -127,7 +128,7 @@ def test_a_cut_connection_resumes_where_it_stopped(config, server):
 def test_an_interrupted_download_goes_on_in_the_next_run(config, server):
     config.root.mkdir()
     (config.root / "144.mat.part").write_bytes(server.files["/144.mat"][:1000])
-    fetch_cwru(config, CONSOLE)
+    cwru.fetch(config, CONSOLE)
     assert "bytes=1000-" in server.ranges
     assert (config.root / "144.mat").read_bytes() == server.files["/144.mat"]
 
@@ -135,7 +136,7 @@ def test_an_interrupted_download_goes_on_in_the_next_run(config, server):
 def test_wrong_bytes_are_never_kept(config, server):
     server.behave = lambda path, attempt: "wrong"
     with pytest.raises(DataError, match=r"4 attempts failed"):
-        fetch_cwru(config, CONSOLE)
+        cwru.fetch(config, CONSOLE)
     assert not (config.root / "144.mat").exists()
     assert not (config.root / LOCK).exists()
 
@@ -143,26 +144,26 @@ def test_wrong_bytes_are_never_kept(config, server):
 def test_a_part_of_another_file_is_noticed_and_fetched_anew(config, server):
     config.root.mkdir()
     (config.root / "144.mat.part").write_bytes(b"rubbish" * 100)
-    fetch_cwru(config, CONSOLE)
+    cwru.fetch(config, CONSOLE)
     assert (config.root / "144.mat").read_bytes() == server.files["/144.mat"]
 
 
 def test_a_file_of_another_recording_is_refused(config, server):
     server.files["/144.mat"] = mat(other=SIGNAL)
     with pytest.raises(DataError, match="expected the variable X144_DE_time"):
-        fetch_cwru(config, CONSOLE)
+        cwru.fetch(config, CONSOLE)
 
 
 def test_a_short_recording_is_refused(config, server):
     server.files["/144.mat"] = mat(X144_DE_time=SIGNAL[:5000])
     with pytest.raises(DataError, match=r"of 0\.4 s"):
-        fetch_cwru(config, CONSOLE)
+        cwru.fetch(config, CONSOLE)
 
 
 def test_a_published_md5_is_compared(config, server):
     server.files["/105.mat"] = mat(X105_DE_time=SIGNAL)
     with pytest.raises(DataError, match="wrong bytes: MD5"):
-        fetch_cwru(replace(config, only=(105,)), CONSOLE)
+        cwru.fetch(replace(config, only=(105,)), CONSOLE)
 
 
 def test_404_is_said_at_once_with_the_way_to_do_without_network(config, server, monkeypatch):
@@ -175,7 +176,7 @@ def test_404_is_said_at_once_with_the_way_to_do_without_network(config, server, 
 
 def test_a_server_error_is_tried_again(config, server):
     server.behave = lambda path, attempt: "500" if attempt == 1 else "ok"
-    assert fetch_cwru(config, CONSOLE) == 2
+    assert cwru.fetch(config, CONSOLE) == 2
 
 
 def test_no_network_is_a_clear_error(config):
@@ -185,13 +186,13 @@ def test_no_network_is_a_clear_error(config):
 
 
 def test_a_changed_file_is_noticed_from_then_on(config):
-    fetch_cwru(config, CONSOLE)
+    cwru.fetch(config, CONSOLE)
     path = config.root / "144.mat"
     content = bytearray(path.read_bytes())
     content[5000] ^= 1
     path.write_bytes(content)
     with pytest.raises(DataError, match="differs from the file that was fetched"):
-        fetch_cwru(config, CONSOLE)
+        cwru.fetch(config, CONSOLE)
     with pytest.raises(DataError, match="differs"):
         verify(config.root, [path])
 
@@ -199,7 +200,7 @@ def test_a_changed_file_is_noticed_from_then_on(config):
 def test_a_file_put_there_by_hand_is_checked_and_locked(config, server):
     config.root.mkdir()
     (config.root / "144.mat").write_bytes(server.files["/144.mat"])
-    fetch_cwru(config, CONSOLE)
+    cwru.fetch(config, CONSOLE)
     assert "/144.mat" not in server.attempts
     assert "144.mat" in read_lock(config.root)
 
@@ -208,12 +209,12 @@ def test_a_newer_lock_file_is_refused(config):
     config.root.mkdir()
     (config.root / LOCK).write_text(json.dumps({"schema": 99, "files": {}}))
     with pytest.raises(DataError, match="schema 99"):
-        fetch_cwru(config, CONSOLE)
+        cwru.fetch(config, CONSOLE)
 
 
 def test_a_number_that_is_no_recording_is_refused(config):
-    with pytest.raises(DataError, match="113: no CWRU recording"):
-        fetch_cwru(replace(config, only=(113,)), CONSOLE)
+    with pytest.raises(DataError, match="113: not among the CWRU recordings"):
+        cwru.fetch(replace(config, only=(113,)), CONSOLE)
 
 
 def archive(members: dict[str, bytes]) -> bytes:
@@ -238,16 +239,16 @@ def test_the_mfpt_archive_is_unpacked_checked_and_locked(tmp_path, server):
         }
     )
     config = FetchConfig("mfpt", tmp_path / "my set", url=server.url + "/mfpt.zip", wait_s=0.0)
-    assert fetch_mfpt(config, CONSOLE) == 2
-    assert fetch_mfpt(config, CONSOLE) == 2
+    assert mfpt.fetch(config, CONSOLE) == 2
+    assert mfpt.fetch(config, CONSOLE) == 2
     assert server.attempts == {"/mfpt.zip": 1}
     assert len(read_lock(config.root)) == 3
 
 
 def test_an_archive_that_is_none_is_refused(tmp_path, server):
     server.files["/mfpt.zip"] = b"<html>moved</html>" * 100
-    with pytest.raises(DataError, match="no ZIP archive"):
-        fetch_mfpt(FetchConfig("mfpt", tmp_path / "m", url=server.url + "/mfpt.zip", wait_s=0.0), CONSOLE)
+    with pytest.raises(DataError, match="not a ZIP archive"):
+        mfpt.fetch(FetchConfig("mfpt", tmp_path / "m", url=server.url + "/mfpt.zip", wait_s=0.0), CONSOLE)
 
 
 @pytest.mark.parametrize(

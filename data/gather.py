@@ -1,0 +1,87 @@
+"""The recordings that a configuration names, with their classes, after the checks that need all of them."""
+
+from dataclasses import dataclass, field, replace
+
+from data.checks import check, sampling_rate_tells
+from data.config import DataConfig
+from data.errors import DataError
+from data.lock import verify
+from data.recording import Recording, class_name
+from data.sources import DATASETS
+
+
+@dataclass(frozen=True, eq=False)
+class Gathered:
+    """Checked recordings and their classes.
+
+    Attributes:
+        config: The settings, every default resolved.
+        recordings: All recordings, each with the one channel that is used.
+        labels: Class name of each recording.
+        notes: Sentences that a reader of the results must know.
+    """
+
+    config: DataConfig
+    recordings: list[Recording]
+    labels: list[str]
+    notes: list[str] = field(default_factory=list)
+
+
+def read_recordings(config: DataConfig) -> list[Recording]:
+    """The recordings that a configuration names, each with the one channel that is used.
+
+    Raises:
+        DataError: See the data set's reader; also a file that differs from the lock file that `data.fetch` wrote.
+    """
+    source = DATASETS[config.data]
+    recordings = source.read(config)
+    if config.root is not None:
+        verify(config.root, [r.path for r in recordings if r.path])
+    channel = config.channel or source.default_channel(config)
+    return [r.only(channel or _only_channel(r)) for r in recordings]
+
+
+def _only_channel(recording: Recording) -> str:
+    recording.signal()  # refuses several
+    return next(iter(recording.channels))
+
+
+def gather(config: DataConfig) -> Gathered:
+    """Read, label and check all recordings of a configuration.
+
+    Raises:
+        DataError: Recordings of a single class, flawed signals, differing sampling rates that nobody vouches for, and
+            what the readers raise.
+    """
+    recordings = read_recordings(config)
+    split = config.split
+    if split is None:
+        split = "load" if len({r.load for r in recordings if r.load is not None}) > 1 else "blocked"
+    labels = [class_name(r, config.labels_kind) for r in recordings]
+    if len(set(labels)) < 2:
+        raise DataError(
+            f"one class only ({labels[0]}) in {len(labels)} recordings.", "Expected recordings of at least two classes."
+        )
+    notes = _rate_notes(config, recordings, labels)
+    for name, flaws in check(recordings, None, config.accept).items():
+        notes.append(f"recording {name} is used although flawed: {'; '.join(map(str, flaws))}")
+    return Gathered(replace(config, split=split, labels=config.labels_kind), recordings, labels, notes)
+
+
+def _rate_notes(config: DataConfig, recordings: list[Recording], labels: list[str]) -> list[str]:
+    """What to note about differing sampling rates.
+
+    Raises:
+        DataError: The rates differ, the data set does not vouch for them, and the user has not agreed to resample.
+    """
+    rates = sorted({r.sampling_rate_hz for r in recordings})
+    if len(rates) == 1:
+        return []
+    tells, blind = sampling_rate_tells(recordings, labels)
+    said = (
+        f"recordings are sampled at {', '.join(f'{r:g}' for r in rates)} Hz; the sampling rate alone names the "
+        f"class of {tells:.0%} of the recordings (knowing nothing: {blind:.0%})"
+    )
+    if not (DATASETS[config.data].trusted_rates or config.resample):
+        raise DataError(said + ".", f"If the rates are right, go on with --resample (all to {config.rate_hz:g} Hz).")
+    return [f"{said}; all are resampled to {config.rate_hz:g} Hz"]
