@@ -29,8 +29,9 @@ from stable_baselines3 import SAC
 import optimizer.environment.env  # noqa: F401 - registers the ids
 from benchmarks.machine import write
 from optimizer import Scenario, draw_states, optimum
-from optimizer.learning.deployed import LearnedPolicy, find_policies
+from optimizer.learning.deployed import LearnedPolicy
 from optimizer.learning.learner import Learner, LearnerConfig
+from optimizer.learning.manifest import find_policies
 from optimizer.learning.options import TrainConfig
 from optimizer.learning.paper_sac import SacConfig, SoftActorCritic, has_bfloat16
 from optimizer.learning.run import train

@@ -16,7 +16,8 @@ from data.common.command import run_command
 from data.common.files import sha256, write_json
 from data.common.options import comma_separated
 from optimizer.errors import OptimizerError
-from optimizer.learning.deployed import LearnedPolicy, PolicyManifest, find_policies, read_manifest
+from optimizer.learning.deployed import LearnedPolicy
+from optimizer.learning.manifest import PolicyManifest, find_policies, read_manifest
 from optimizer.network.checks import check_action
 from optimizer.network.outcome import evaluate
 from optimizer.network.scenario import Scenario

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from optimizer.errors import OptimizerError
-from optimizer.learning.deployed import LearnedPolicy, PolicyManifest, find_policies, read_manifest
+from optimizer.learning.deployed import LearnedPolicy
+from optimizer.learning.manifest import PolicyManifest, find_policies, read_manifest
 from optimizer.network.outcome import Outcome, evaluate
 from optimizer.network.scenario import Scenario
 from optimizer.network.slots import Action, State, concatenate, draw_states

@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float64, Int64
 from torch import Tensor, nn
 
 from optimizer.environment.env import OffloadingVectorEnv
 from optimizer.errors import BadSlotError, OptimizerError
 from optimizer.learning.critic import CriticTables
-from optimizer.learning.gateway_types import find_kinds, kinds_of
+from optimizer.learning.gateway_types import find_gateway_types, gateway_types_of
 from optimizer.learning.policy import Counts, Decision, Jopa, Network, PerGateway
+from optimizer.learning.units import gain_unit
 from optimizer.network.outcome import Outcome, evaluate
 from optimizer.network.readings import describe_slot
 from optimizer.network.scenario import Scenario
@@ -66,7 +67,7 @@ class LearnerConfig:
 
     def __post_init__(self) -> None:
         if self.updates < 1 or self.slots < 1 or self.block < 1:
-            raise OptimizerError("--updates, --slots-per-update and --block: expected at least 1.")
+            raise OptimizerError("--default.updates, --default.slots and --default.block: expected at least 1.")
 
 
 @dataclass
@@ -99,12 +100,13 @@ def to_action(decision: Decision, state: State) -> Action:
 class Course:
     """One network to train on: its environment and what the policy must be told of it."""
 
-    def __init__(self, scenario: Scenario, kinds: Float[np.ndarray, "kinds 3"], slots: int, world: World | None):
+    def __init__(
+        self, scenario: Scenario, gateway_type: Int64[np.ndarray, " gateways"], slots: int, world: World | None
+    ) -> None:
         self.scenario = scenario
-        self.kind = torch.from_numpy(find_kinds(scenario, kinds))
+        self.gateway_type = torch.from_numpy(gateway_type)
         self.groups = torch.tensor(scenario.groups)
-        # goodput and delay are means over tasks: their gains are a task's share of N.
-        self.unit = 1.0 if scenario.reward in ("utilization", "literal") else 1.0 / scenario.sensors
+        self.unit = gain_unit(scenario)
         self.environment = OffloadingVectorEnv(slots, scenario, episode_length=2**31, world=world)
         self.validation = draw_states(scenario, VALIDATION_SLOTS, VALIDATION_SEED)
         self._best: float | None = None
@@ -112,7 +114,7 @@ class Course:
     def network(self, scale: Tensor) -> Network:
         """The network in the critic's scale of gains."""
         penalty = self.scenario.penalty / self.scenario.sensors / (scale * self.unit)
-        return Network(self.kind, self.groups, penalty, self.scenario.width)
+        return Network(self.gateway_type, self.groups, penalty, self.scenario.width)
 
     def decide(self, policy: Jopa, state: State) -> Action:
         """The policy's best decisions."""
@@ -147,12 +149,16 @@ class Learner:
         self, scenarios: Sequence[Scenario], config: LearnerConfig, seed: int, world: World | None = None
     ) -> None:
         self.config, self.seed = config, seed
-        self.kinds = np.unique(np.concatenate([kinds_of(s) for s in scenarios]), axis=0)
-        self.courses = [Course(s, self.kinds, config.slots, world) for s in scenarios]
+        own = [gateway_types_of(s) for s in scenarios]
+        self.gateway_types: Float64[np.ndarray, "types 3"] = np.unique(np.concatenate(own), axis=0)
+        self.courses = [
+            Course(s, find_gateway_types(types, self.gateway_types), config.slots, world)
+            for s, types in zip(scenarios, own, strict=True)
+        ]
         self.width = max(s.width for s in scenarios)
         self.scenario = scenarios[0]
         torch.manual_seed(seed)
-        self.policy = Jopa(self.scenario, self.kinds, self.width)
+        self.policy = Jopa(self.scenario, self.gateway_types, self.width)
         named = dict(self.policy.critic.named_parameters())
         self._networks = [p for n, p in named.items() if "_net" in n]
         free = [p for n, p in named.items() if "_net" not in n]

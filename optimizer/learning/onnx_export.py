@@ -17,7 +17,7 @@ INPUTS = ("counts", "channel", "kind", "groups", "penalty")
 OUTPUTS = ("sent", "model", "share")
 
 
-class Deployed(nn.Module):
+class BestDecision(nn.Module):
     """The policy's best decision, its tables computed once.
 
     Args:
@@ -55,7 +55,7 @@ def to_onnx(policy: Jopa, width: int, gateways: int) -> bytes:
         gateways: Of the network it was trained on, for tracing.
     """
     levels = len(policy.critic.features.level)
-    module = Deployed(policy, width).eval()
+    module = BestDecision(policy, width).eval()
     gateways = max(gateways, 2)  # an axis of one would be taken for fixed
     example = (
         torch.ones(2, gateways, levels, dtype=torch.int64),

@@ -8,8 +8,8 @@ import tyro
 
 from data.common.options import comma_separated, parse_list
 from optimizer.errors import OptimizerError
-from optimizer.learning.deployed import Preset
 from optimizer.learning.learner import LearnerConfig
+from optimizer.learning.manifest import Preset
 from optimizer.learning.paper_sac import SacConfig
 from optimizer.network.options import NetworkConfig
 from optimizer.network.world import World

@@ -9,7 +9,8 @@ from rich.progress import Progress
 from data.common.console import make_console, say
 from data.common.files import write_json
 from optimizer.errors import OptimizerError
-from optimizer.learning.deployed import LearnedPolicy, find_policies
+from optimizer.learning.deployed import LearnedPolicy
+from optimizer.learning.manifest import find_policies
 from optimizer.network.slots import draw_states
 from optimizer.trial.findings import factors, print_trial, summarise_trial
 from optimizer.trial.options import TrialConfig

@@ -7,7 +7,7 @@ import torch
 from optimizer import OptimizerError, Scenario, draw_states, optimum
 from optimizer.environment.env import OffloadingVectorEnv
 from optimizer.learning.critic import GatewayCritic
-from optimizer.learning.gateway_types import find_kinds, kinds_of
+from optimizer.learning.gateway_types import find_gateway_types, gateway_types_of
 from optimizer.learning.learner import Course, Learner, LearnerConfig, count_levels, to_action
 from optimizer.learning.onnx_export import to_onnx
 from optimizer.learning.policy import Jopa
@@ -105,7 +105,7 @@ def test_onnx_decides_as_torch_does(trained):
             {
                 "counts": count_levels(part, course.scenario).numpy(),
                 "channel": part.channel.astype(np.int64),
-                "kind": course.kind.numpy(),
+                "kind": course.gateway_type.numpy(),
                 "groups": course.groups.numpy(),
                 "penalty": np.array(course.scenario.penalty / course.scenario.sensors, np.float32),
             },
@@ -138,13 +138,13 @@ def test_unequal_groups_and_processors_are_served():
     course = learner.courses[0]
     state = draw_states(scenario, 10, 1)
     check_action(course.decide(learner.policy, state), state, scenario)
-    assert len(learner.kinds) == 3
+    assert len(learner.gateway_types) == 3
 
 
 def test_a_gateway_unlike_all_trained_ones_is_refused():
-    kinds = np.unique(kinds_of(Scenario.load("paper")), axis=0)
+    known = np.unique(gateway_types_of(Scenario.load("paper")), axis=0)
     with pytest.raises(OptimizerError, match="unlike those"):
-        find_kinds(Scenario.load("paper").change(groups=(1, 1, 1, 1, 96)), kinds)
+        find_gateway_types(gateway_types_of(Scenario.load("paper").change(groups=(1, 1, 1, 1, 96))), known)
 
 
 def test_the_critic_continues_beyond_its_width():
@@ -204,7 +204,7 @@ class TestWorld:
 
 def test_shares_are_a_simplex_and_claims_leave_something():
     scenario = Scenario.load("paper").with_sensors(10)
-    course = Course(scenario, np.zeros((1, 3)), 8, None)
+    course = Course(scenario, np.zeros(5, np.int64), 8, None)
     policy = Jopa(scenario, np.zeros((1, 3)), scenario.width)
     torch.nn.init.constant_(policy.claim_free, 9.0)  # everyone claims as much as possible
     state = draw_states(scenario, 8, 0)

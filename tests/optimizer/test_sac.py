@@ -7,7 +7,7 @@ import torch
 
 from optimizer import OptimizerError, Scenario
 from optimizer.learning.paper_sac import Loop, Replay, SacConfig, SoftActorCritic
-from optimizer.learning.run import PaperTraining
+from optimizer.learning.presets import PaperTraining
 
 CPU = torch.device("cpu")
 TINY = SacConfig(hidden=(16, 16), batch=8, buffer=20, precision="float32")

@@ -14,11 +14,13 @@ from data.common.errors import UserError
 from optimizer import OptimizerError, Scenario, draw_states, optimum
 from optimizer.environment.env import OffloadingVectorEnv
 from optimizer.evaluation.compare import compare, load_policies
-from optimizer.learning.deployed import LearnedPolicy, find_policies, read_manifest
+from optimizer.learning.deployed import LearnedPolicy
+from optimizer.learning.job import Job
 from optimizer.learning.learner import LearnerConfig
+from optimizer.learning.manifest import find_policies, read_manifest
 from optimizer.learning.options import TrainConfig
 from optimizer.learning.paper_sac import SacConfig
-from optimizer.learning.run import Job, train
+from optimizer.learning.run import train
 from optimizer.network.checks import check_action
 from optimizer.network.options import NetworkConfig
 from optimizer.network.outcome import evaluate
@@ -183,13 +185,13 @@ class TestRefusals:
     def test_a_newer_or_damaged_manifest(self, tmp_path):
         path = tmp_path / "policy.json"
         path.write_text(json.dumps({"schema": 9}))
-        with pytest.raises(OptimizerError, match="schema 9 is newer than 1"):
+        with pytest.raises(OptimizerError, match="schema 9 is newer than the 2"):
             read_manifest(tmp_path)
         path.write_text(json.dumps({"schema": 1, "preset": "other"}))
         with pytest.raises(OptimizerError, match="preset"):
             read_manifest(tmp_path)
         path.write_text("{")
-        with pytest.raises(OptimizerError, match="cannot be read"):
+        with pytest.raises(OptimizerError, match="cannot be read as JSON"):
             read_manifest(tmp_path)
 
     def test_a_folder_without_policies(self, tmp_path):

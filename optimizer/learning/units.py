@@ -1,0 +1,13 @@
+"""The unit in which the policy counts gains, so that a task's gain has one magnitude under every reward."""
+
+from optimizer.network.scenario import Scenario
+
+
+def gain_unit(scenario: Scenario) -> float:
+    """Reward that makes one unit of gain: 1/N where the reward is a mean over tasks, else 1."""
+    return 1.0 if scenario.reward in ("utilization", "literal") else 1.0 / scenario.sensors
+
+
+def drop_cost(scenario: Scenario) -> float:
+    """Cost of one dropped task, J/N of eq. (21), in units of gain."""
+    return scenario.penalty / scenario.sensors / gain_unit(scenario)
