@@ -18,7 +18,7 @@ from safetensors.numpy import load_file
 from benchmarks.machine import write
 from data import DataConfig
 from pruning.bundle import Manifest
-from pruning.config import RunConfig
+from pruning.config import SweepConfig
 from pruning.metrics import difference
 from pruning.sweep import run_sweep
 
@@ -66,7 +66,7 @@ def correct(out: Path, manifest: Manifest) -> dict[float, np.ndarray]:
     }
 
 
-def average_loads(console: Console, base: RunConfig, out: Path) -> dict[str, Any]:
+def average_loads(console: Console, base: SweepConfig, out: Path) -> dict[str, Any]:
     """The load split with each load held out in turn; each load counts the same."""
     single, right, recordings = {}, [], []
     for load in LOADS:
@@ -112,7 +112,7 @@ def main() -> None:
         console.print(f"no CWRU recordings in {arguments.root}; set BEARING_DATA or give --root: skipped")
         return
     seeds = tuple(int(s) for s in arguments.seeds.split(","))
-    base = RunConfig(rates=RATES, seeds=seeds, onnx=False, data=DataConfig(data="cwru", root=arguments.root))
+    base = SweepConfig(rates=RATES, seeds=seeds, onnx=False, data=DataConfig(data="cwru", root=arguments.root))
     results: dict[str, Any] = {}
     for part in arguments.parts.split(","):
         out = arguments.out / part

@@ -13,7 +13,7 @@ from data.config import DataConfig
 from data.dataset import Dataset, Examples
 from data.errors import DataError
 from data.gather import Gathered, gather
-from data.images import add_noise, log_spectrogram, resample
+from data.images import add_noise, log_spectrogram, prepare_signal, standardise, window_at
 from data.readers.folder import LOCATION_WORDS
 from data.recording import Location, Recording
 from data.sources import DATASETS
@@ -37,14 +37,11 @@ def _fingerprint(gathered: Gathered) -> str:
 def _prepared(recording: Recording, rate_hz: float) -> tuple[np.ndarray, np.ndarray]:
     """The signal at the target rate, and the times in seconds of samples that are not finite."""
     signal = np.asarray(recording.signal(), dtype=np.float64)
-    broken = ~np.isfinite(signal)
-    clean = np.where(broken, 0.0, signal)
-    clean -= clean.mean()  # some CWRU files carry an offset, which is the amplifier's and no vibration
     try:
-        resampled = resample(clean, recording.sampling_rate_hz, rate_hz)
+        prepared = prepare_signal(signal, recording.sampling_rate_hz, rate_hz)
     except DataError as error:
         raise DataError(f"{recording.where}: {error.problem}", error.remedy) from None
-    return resampled, np.flatnonzero(broken) / recording.sampling_rate_hz
+    return prepared, np.flatnonzero(~np.isfinite(signal)) / recording.sampling_rate_hz
 
 
 def _cut(gathered: Gathered, plan: SplitPlan) -> dict[Part, tuple[list[np.ndarray], list[int], list[int], list[float]]]:
@@ -59,11 +56,11 @@ def _cut(gathered: Gathered, plan: SplitPlan) -> dict[Part, tuple[list[np.ndarra
         signal, broken_s = prepared[segment.recording]
         windows, labels, recordings, starts = parts[segment.part]
         for start in window_starts(segment, config.window_s, config.hop_s):
-            first = min(round(start * config.rate_hz), len(signal) - samples)
             if np.any((broken_s > start - GUARD_S) & (broken_s < start + config.window_s + GUARD_S)):
                 dropped += 1
                 continue
-            windows.append(signal[first : first + samples])
+            first, window = window_at(signal, start, samples, config.rate_hz)
+            windows.append(window)
             labels.append(classes.index(gathered.labels[segment.recording]))
             recordings.append(segment.recording)
             starts.append(first / config.rate_hz)
@@ -81,10 +78,6 @@ def _cut(gathered: Gathered, plan: SplitPlan) -> dict[Part, tuple[list[np.ndarra
 
 def _class_order(name: str) -> tuple[int, str]:
     return (0 if name.lower() in NORMAL_WORDS else 1, name)
-
-
-def _standardised(images: np.ndarray, mean: float, deviation: float) -> np.ndarray:
-    return ((images - mean) / deviation).astype(np.float32)[:, None]
 
 
 def _with_noise(windows: np.ndarray, part: Part, config: DataConfig) -> np.ndarray:
@@ -127,7 +120,7 @@ def _make(gathered: Gathered, fingerprint: str) -> Dataset:
         made = images[part]
         empty = np.zeros((0, config.size, config.size), dtype=np.float32)
         return Examples(
-            _standardised(empty if made is None else made, mean, deviation),
+            standardise(empty if made is None else made, mean, deviation),
             np.array(labels, dtype=np.int64),
             np.array(recordings, dtype=np.int64),
             np.array(starts, dtype=np.float32),
@@ -138,7 +131,7 @@ def _make(gathered: Gathered, fingerprint: str) -> Dataset:
     for snr in SNRS_DB:
         rng = np.random.default_rng([config.data_seed, 1000 + snr])
         spoiled = log_spectrogram(add_noise(test_windows, snr, rng), config.size, config.rate_hz)
-        noisy[snr] = _standardised(spoiled, mean, deviation)
+        noisy[snr] = standardise(spoiled, mean, deviation)
     classes = sorted(set(gathered.labels), key=_class_order)
     return Dataset(
         train=examples(Part.TRAIN),

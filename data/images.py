@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import gcd
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Float32
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import get_window, resample_poly
 
@@ -34,6 +34,40 @@ def resample(
     up, down = round(target_hz * 1000), round(rate_hz * 1000)
     shared = gcd(up, down)
     return np.asarray(resample_poly(signal, up // shared, down // shared))
+
+
+def prepare_signal(
+    signal: Float[np.ndarray, " samples"], rate_hz: float, target_hz: float
+) -> Float[np.ndarray, " resampled"]:
+    """A raw signal without its mean, resampled; samples that are not finite count as 0.
+
+    The mean is the amplifier's offset (some CWRU files carry one), not vibration.
+
+    Args:
+        signal: Acceleration.
+        rate_hz: Its sampling rate in Hz.
+        target_hz: The wanted sampling rate in Hz.
+
+    Raises:
+        DataError: See `resample`.
+    """
+    clean = np.where(np.isfinite(signal), signal, 0.0)
+    return resample(clean - clean.mean(), rate_hz, target_hz)
+
+
+def window_at(
+    signal: Float[np.ndarray, " n"], start_s: float, samples: int, rate_hz: float
+) -> tuple[int, Float[np.ndarray, " samples"]]:
+    """The window of a signal that starts at a time: index of its first sample, and its samples."""
+    first = min(round(start_s * rate_hz), len(signal) - samples)
+    return first, signal[first : first + samples]
+
+
+def standardise(
+    images: Float[np.ndarray, "n size size"], mean: float, deviation: float
+) -> Float32[np.ndarray, "n 1 size size"]:
+    """Images as a model takes them: less the training part's mean, divided by its standard deviation."""
+    return ((images - mean) / deviation).astype(np.float32)[:, None]
 
 
 def segment_length(size: int, rate_hz: float) -> int:

@@ -12,10 +12,10 @@ from safetensors.numpy import save as save_arrays
 
 from data import Dataset
 from data.common.files import sha256, write_json, write_whole
-from data.images import FLOOR, segment_length
+from data.images import FLOOR, SMOOTHING, segment_length
 from pruning import spec as specs
 from pruning.bundle import MANIFEST, SCHEMA, Manifest
-from pruning.config import RunConfig
+from pruning.config import SweepConfig
 from pruning.export import export
 from pruning.figures import draw_all
 from pruning.jobfolder import JobFolder, JobResult
@@ -41,7 +41,9 @@ class _Model:
     name: str
 
 
-def _gather(config: RunConfig, jobs: Sequence[Job], folder: Callable[[str], JobFolder]) -> tuple[list[_Model], _Model]:
+def _gather(
+    config: SweepConfig, jobs: Sequence[Job], folder: Callable[[str], JobFolder]
+) -> tuple[list[_Model], _Model]:
     """All models by rate, and the control."""
     results = {}
     for job in jobs:
@@ -167,7 +169,7 @@ def _write_history(out: Path, jobs: Sequence[Job], folder: Callable[[str], JobFo
 
 
 def assemble(
-    config: RunConfig,
+    config: SweepConfig,
     dataset: Dataset,
     dense: VGGSpec,
     jobs: Sequence[Job],
@@ -216,8 +218,10 @@ def assemble(
             "size": config.data.size,
             "window_s": config.data.window_s,
             "rate_hz": config.data.rate_hz,
+            "hop_s": config.data.hop_s,
             "segment": segment_length(config.data.size, config.data.rate_hz),
             "floor": FLOOR,
+            "smoothing": SMOOTHING,
             "mean": dataset.mean,
             "deviation": dataset.deviation,
             "channel": config.data.channel,
@@ -229,6 +233,7 @@ def assemble(
             "pool": dense.pool,
             "batch_norm": config.batch_norm,
         },
+        "criterion": config.criterion,
         "seeds": list(config.seeds),
         "training": config.identity(),
         "models": entries[:-1],
@@ -252,7 +257,7 @@ def _version(distribution: str) -> str:
         return "unknown"
 
 
-def _data_entry(config: RunConfig, dataset: Dataset, apart: np.ndarray) -> dict[str, Any]:
+def _data_entry(config: SweepConfig, dataset: Dataset, apart: np.ndarray) -> dict[str, Any]:
     return {
         "name": config.data.data,
         "labels": dataset.config.labels,

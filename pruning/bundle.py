@@ -10,11 +10,24 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, ValidationError, field_validator
 
 from data.common.files import sha256
-from data.common.schema import Count, Fraction, NonNegative, Rate, Strict, check_schema, first_problem, read_json
+from data.common.schema import (
+    Count,
+    Fraction,
+    NonNegative,
+    Positive,
+    Rate,
+    Strict,
+    check_schema,
+    first_problem,
+    read_json,
+)
 from pruning.errors import PruningError
 from pruning.spec import VGGSpec
 
-SCHEMA = 2  # 2 added `calibration`; a bundle of schema 1 is read as it is
+# 2 added `calibration`; 3 added `criterion` and `preprocessing`'s `hop_s` and `smoothing`. Older bundles are read with
+# what was true of them: criterion l1, SMOOTHING_BEFORE_3, and the step that their training settings hold.
+SCHEMA = 3
+SMOOTHING_BEFORE_3 = 0.75
 MANIFEST = "models.json"
 
 
@@ -109,18 +122,22 @@ class Architecture(Strict):
 
 
 class Preprocessing(Strict):
-    """From a window to an image: what a gateway must do with its own signal before it asks a model.
+    """From a raw signal to images: what a gateway must do before it asks a model (`pruning.classify` does it).
 
-    A window of `window_s` at `rate_hz` becomes `size` x `size` decadic log-power (`data.images.log_spectrogram`, with
-    Fourier segments of `segment` samples and `floor` added to the power); then (image - mean) / deviation.
+    The signal's mean is taken off and the signal is resampled to `rate_hz` samples per second. It is cut into windows
+    of `window_s` seconds, one every `hop_s` seconds. Each window becomes `size` x `size` decadic log-power
+    (`data.images.log_spectrogram`, with Fourier segments of `segment` samples, `floor` added to the power, and columns
+    averaged over the share `smoothing` of the window), then (image - mean) / deviation.
     """
 
     image: Literal["log_spectrogram"]
     size: int
     window_s: float
     rate_hz: float
+    hop_s: Positive | None = None
     segment: int
     floor: float
+    smoothing: Fraction = SMOOTHING_BEFORE_3
     mean: float
     deviation: float
     channel: str | None
@@ -153,6 +170,7 @@ class Manifest(Strict):
     normal_class: int | None
     preprocessing: Preprocessing
     architecture: Architecture
+    criterion: str = "l1"
     seeds: list[int]
     training: dict[str, Any]
     models: list[ModelEntry] = Field(min_length=1)
@@ -172,6 +190,13 @@ class Manifest(Strict):
             if path.is_absolute() or ".." in path.parts or "\\" in name:
                 raise ValueError(f"{name!r} points outside the bundle")
         return files
+
+    @property
+    def hop_s(self) -> float:
+        """Step between windows in seconds; bundles before schema 3 hold it among their training settings."""
+        if self.preprocessing.hop_s is not None:
+            return self.preprocessing.hop_s
+        return float(self.training.get("data", {}).get("hop_s", self.preprocessing.window_s))
 
     def entry(self, rate: float) -> ModelEntry:
         """The model of a rate.

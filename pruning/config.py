@@ -7,15 +7,16 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from data import DataConfig
-from data.common.options import comma_separated
+from data.common.options import comma_separated, one_of
 from pruning.augment import Augmentation
+from pruning.criteria import CRITERIA
 from pruning.errors import PruningError
 from pruning.spec import check_rate
 from pruning.train import TrainConfig
 
 
 @dataclass(frozen=True)
-class RunConfig:
+class SweepConfig:
     """Prune VGG-16 at several rates, retrain, test, and write a model bundle.
 
     Stop it at any moment (Ctrl-C): the same command goes on where it was and ends with the same bundle. Without
@@ -28,8 +29,10 @@ class RunConfig:
     """structural removes filters; mask, the paper's, sets them to zero (and saves no computation)."""
     target: Literal["flops", "channels"] | None = None
     """What the rate is a fraction of: FLOPs (structural's default) or the filters of each layer (mask's)."""
+    criterion: Annotated[str, one_of(CRITERIA)] = "l1"
+    """What a filter is worth: l1, the paper's sum of absolute weights, or l2, their Euclidean norm."""
     ranking: Literal["layer", "global"] = "layer"
-    """Compare L1 norms within each layer, or, relative to each layer's mean, across all."""
+    """Compare the filters' scores within each layer, or, relative to the mean of their layer, across all layers."""
     round_to: int = 1
     """Widths are multiples of this, e.g. 8 (structural)."""
     steps: int = 1
@@ -62,6 +65,10 @@ class RunConfig:
             check_rate(rate)
         if not [r for r in self.rates if r > 0]:
             raise PruningError("--rates holds no rate above 0.", "Give e.g. --rates 0.1,0.3,0.5,0.7,0.8,0.9.")
+        if self.criterion not in CRITERIA:
+            raise PruningError(
+                f"--criterion: unknown criterion {self.criterion!r}.", f"Choose {' or '.join(CRITERIA)}."
+            )
         for name in ("rates", "seeds"):
             values = getattr(self, name)
             if len(set(values)) < len(values):
@@ -93,6 +100,8 @@ class RunConfig:
         settings = asdict(self)
         for name in ("out", "device"):
             del settings[name]
+        if self.criterion == "l1":
+            del settings["criterion"]  # folders begun before there was a choice go on
         settings["target"] = self.resolved_target
         settings["rates"] = list(self.pruned_rates)
         settings["seeds"] = list(self.seeds)

@@ -1,7 +1,6 @@
 """Which filters stay, and the two ways to prune: remove the others, or set them to zero.
 
-L1 norms are the paper's (section II-B2; Li et al., Pruning filters for efficient ConvNets, ICLR 2017): the sum of a
-kernel's absolute weights. Norms of all layers are taken before any filter goes, so both ways choose the same.
+A criterion (`pruning.criteria`) scores the filters of all layers before any filter goes, so both ways choose the same.
 """
 
 import copy
@@ -13,6 +12,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torchvision.models.vgg import VGG
 
+from pruning.criteria import L1, Criterion
 from pruning.errors import PruningError
 from pruning.spec import VGGSpec, check_reached, flops, layer_names, with_widths
 from pruning.vgg import linear_layers, prunable_layers, spec_of, widths_of
@@ -26,24 +26,40 @@ Masks = dict[str, Bool[Tensor, "..."]]
 """Which weights may be other than zero, by parameter name."""
 
 
-def filter_norms(model: nn.Module) -> list[Float[Tensor, " filters"]]:
-    """L1 norm of each filter (all weights that make one output), a layer at a time."""
-    return [layer.module.weight.detach().abs().flatten(1).sum(1) for layer in prunable_layers(model)]
-
-
-def largest(norms: Float[Tensor, " filters"], count: int) -> Int64[Tensor, " kept"]:
-    """Indices of the `count` largest norms, ascending; of equals the first stay."""
-    order = torch.argsort(norms, descending=True, stable=True)
+def largest(scores: Float[Tensor, " filters"], count: int) -> Int64[Tensor, " kept"]:
+    """Indices of the `count` largest scores, ascending; among equal scores the first stay."""
+    order = torch.argsort(scores, descending=True, stable=True)
     return order[:count].sort().values
 
 
-def keep_by_layer(model: nn.Module, widths: Sequence[int]) -> Kept:
-    """The filters with the largest L1 norm in each layer, `widths` of them."""
-    return tuple(largest(n, w) for n, w in zip(filter_norms(model), widths, strict=True))
+def _scores(model: nn.Module, criterion: Criterion) -> list[Float[Tensor, " filters"]]:
+    """Scores of a criterion, after a check that they fit the model.
+
+    Raises:
+        PruningError: Another number of layers or filters, or a score that is not finite.
+    """
+    scores = criterion.filters(model)
+    if tuple(len(s) for s in scores) != widths_of(model):
+        raise PruningError(
+            f"criterion {criterion.name} scores {[len(s) for s in scores]} filters; the layers have "
+            f"{list(widths_of(model))}.",
+            "Return one score for each filter of each prunable layer.",
+        )
+    bad = [name for name, s in zip(layer_names(), scores, strict=True) if not bool(s.isfinite().all())]
+    if bad:
+        raise PruningError(f"criterion {criterion.name} gives scores that are not finite in {', '.join(bad)}.")
+    return scores
 
 
-def keep_globally(model: VGG, dense: VGGSpec, rate: float, target: str, round_to: int = 1) -> Kept:
-    """One threshold for all layers, on norms relative to their layer's mean.
+def keep_by_layer(model: nn.Module, widths: Sequence[int], criterion: Criterion = L1) -> Kept:
+    """The filters with the highest scores in each layer, as many as `widths` says."""
+    return tuple(largest(s, w) for s, w in zip(_scores(model, criterion), widths, strict=True))
+
+
+def keep_globally(
+    model: VGG, dense: VGGSpec, rate: float, target: str, round_to: int = 1, criterion: Criterion = L1
+) -> Kept:
+    """The filters above one threshold for all layers, on scores relative to the mean of their layer.
 
     Args:
         model: The model to prune.
@@ -51,26 +67,27 @@ def keep_globally(model: VGG, dense: VGGSpec, rate: float, target: str, round_to
         rate: Share of FLOPs or of filters to remove.
         target: "flops" or "channels".
         round_to: Widths are multiples of this.
+        criterion: What scores the filters.
 
     Raises:
         PruningError: The rate cannot be reached.
     """
-    norms = [n / n.mean() for n in filter_norms(model)]
+    scores = [s / s.mean() for s in _scores(model, criterion)]
     full = dense.widths + dense.hidden
-    low, high = 0.0, float(max(n.max() for n in norms)) * 1.01
+    low, high = 0.0, float(max(s.max() for s in scores)) * 1.01
 
     def widths_at(threshold: float) -> list[int]:
         return [
             min(
-                len(n),
+                len(s),
                 max(
                     round_to,
                     -(-round(MINIMUM_SHARE * w) // round_to) * round_to,
                     1,
-                    -(-int((n > threshold).sum()) // round_to) * round_to,
+                    -(-int((s > threshold).sum()) // round_to) * round_to,
                 ),
             )
-            for n, w in zip(norms, full, strict=True)
+            for s, w in zip(scores, full, strict=True)
         ]
 
     def removed(widths: Sequence[int]) -> float:
@@ -86,7 +103,7 @@ def keep_globally(model: VGG, dense: VGGSpec, rate: float, target: str, round_to
         raise PruningError(f"rate {rate:g} cannot be reached by global ranking; nearest {removed(widths):.3f}.")
     if widths == list(full):
         raise PruningError(f"rate {rate:g} prunes nothing in any layer.", "Give a higher rate.")
-    return tuple(largest(n, w) for n, w in zip(norms, widths, strict=True))
+    return tuple(largest(s, w) for s, w in zip(scores, widths, strict=True))
 
 
 def remove_filters(model: VGG, kept: Kept, size: int) -> VGG:
@@ -151,13 +168,13 @@ def restore_filters(compact: VGG, full: VGG, kept: Kept) -> None:
         last_large.bias.copy_(last_small.bias)
 
 
-def linear_masks(model: nn.Module, rate: float) -> Masks:
-    """Weights of each fully connected layer that stay: all but the fraction `rate` of smallest magnitude."""
+def linear_masks(model: nn.Module, rate: float, criterion: Criterion = L1) -> Masks:
+    """Weights of each fully connected layer that stay: all but the fraction `rate` with the lowest scores."""
     masks = {}
     for path, module in linear_layers(model):
-        magnitudes = module.weight.detach().abs().flatten()
-        gone = torch.argsort(magnitudes, stable=True)[: round(rate * len(magnitudes))]
-        stays = torch.ones(len(magnitudes), dtype=torch.bool)
+        scores = criterion.weights(module.weight.detach()).flatten()
+        gone = torch.argsort(scores, stable=True)[: round(rate * len(scores))]
+        stays = torch.ones(len(scores), dtype=torch.bool)
         stays[gone] = False
         masks[f"{path}.weight"] = stays.view_as(module.weight)
     return masks

@@ -12,7 +12,8 @@ from torchvision.models.vgg import VGG
 
 from data import Dataset
 from pruning import spec as specs
-from pruning.config import RunConfig
+from pruning.config import SweepConfig
+from pruning.criteria import CRITERIA
 from pruning.errors import PruningError
 from pruning.filters import (
     Kept,
@@ -62,7 +63,7 @@ class Job:
         return f"seed{self.seed}-p{self.final_rate:g}" + ("" if self.rate == self.final_rate else f"-step{self.step}")
 
 
-def plan_jobs(config: RunConfig) -> list[Job]:
+def plan_jobs(config: SweepConfig) -> list[Job]:
     """Every job of a sweep in the order of work: a seed at a time, the dense model first."""
     jobs = []
     for seed in config.seeds:
@@ -78,7 +79,7 @@ def plan_jobs(config: RunConfig) -> list[Job]:
     return jobs
 
 
-def pruned_spec(config: RunConfig, dense: VGGSpec, rate: float) -> VGGSpec:
+def pruned_spec(config: SweepConfig, dense: VGGSpec, rate: float) -> VGGSpec:
     """Widths at a rate with per-layer ranking.
 
     Raises:
@@ -87,12 +88,13 @@ def pruned_spec(config: RunConfig, dense: VGGSpec, rate: float) -> VGGSpec:
     return specs.TARGETS[config.resolved_target](dense, rate, config.round_to)
 
 
-def _choose(config: RunConfig, model: VGG, dense: VGGSpec, rate: float) -> Kept:
+def _choose(config: SweepConfig, model: VGG, dense: VGGSpec, rate: float) -> Kept:
+    criterion = CRITERIA[config.criterion]
     if config.ranking == "global":
-        kept = keep_globally(model, dense, rate, config.resolved_target, config.round_to)
+        kept = keep_globally(model, dense, rate, config.resolved_target, config.round_to, criterion)
     else:
         wanted = pruned_spec(config, dense, rate)
-        kept = keep_by_layer(model, wanted.widths + wanted.hidden)
+        kept = keep_by_layer(model, wanted.widths + wanted.hidden, criterion)
     if config.method == "mask":  # neurons stay; single weights of the head go
         kept = (*kept[:13], *(torch.arange(w) for w in dense.hidden))
     return kept
@@ -108,7 +110,7 @@ class _Pruned:
     kept: tuple[int, ...]
 
 
-def prune(config: RunConfig, model: VGG, dense: VGGSpec, rate: float) -> _Pruned:
+def prune(config: SweepConfig, model: VGG, dense: VGGSpec, rate: float) -> _Pruned:
     """Prune a model by the configured method.
 
     A masked model is retrained without its zeroed kernels (the same function of its input, since a kernel that stays
@@ -122,7 +124,7 @@ def prune(config: RunConfig, model: VGG, dense: VGGSpec, rate: float) -> _Pruned
     if config.method == "structural":
         trainee = remove_filters(model, kept, dense.size)
         return _Pruned(trainee, {}, lambda: trainee, counts)
-    masks = linear_masks(model, rate)
+    masks = linear_masks(model, rate, CRITERIA[config.criterion])
     zero_filters(model, kept, masks)
     compact = remove_filters(model, kept, dense.size)
 
@@ -143,7 +145,7 @@ def call_windows(model: nn.Module, dataset: Dataset, prefix: str) -> dict[str, n
 class JobContext:
     """What all jobs of a run share; `tick` is called after each update, `say` after each epoch."""
 
-    config: RunConfig
+    config: SweepConfig
     dataset: Dataset
     dense: VGGSpec
     device: torch.device

@@ -2,12 +2,12 @@
 
 from data.common.command import run_command
 from data.common.console import make_console, say
-from pruning.config import RunConfig
+from pruning.config import SweepConfig
 from pruning.sweep import run_sweep
 from pruning.table import print_results
 
 
-def run(config: RunConfig) -> None:
+def run(config: SweepConfig) -> None:
     """Do the sweep and print its results."""
     console = make_console()
     manifest = run_sweep(config, console)
@@ -18,7 +18,7 @@ def run(config: RunConfig) -> None:
 def main() -> None:
     """Entry point of `python -m pruning.run`."""
     run_command(
-        RunConfig,
+        SweepConfig,
         run,
         "pruning.run",
         resume="Finished models are kept; the same command goes on from here.",

@@ -18,7 +18,7 @@ from data.common.runfolder import claim, only_process
 from pruning import spec as specs
 from pruning.assemble import assemble
 from pruning.bundle import MANIFEST, Manifest, read_manifest, verified
-from pruning.config import RunConfig
+from pruning.config import SweepConfig
 from pruning.errors import PruningError
 from pruning.jobfolder import WEIGHTS, JobFolder
 from pruning.jobs import Job, JobContext, plan_jobs, pruned_spec, run_job
@@ -80,7 +80,7 @@ class _Reporter:
         say(self.console, line)
 
 
-def _cost(job: Job, config: RunConfig, dense: VGGSpec, images: int) -> tuple[float, float]:
+def _cost(job: Job, config: SweepConfig, dense: VGGSpec, images: int) -> tuple[float, float]:
     """FLOP of one update and of the whole job."""
     batch = min(config.train.batch, images)
     updates = max(1, images // config.train.batch)
@@ -98,7 +98,7 @@ def _cost(job: Job, config: RunConfig, dense: VGGSpec, images: int) -> tuple[flo
     return unit, unit * updates * epochs
 
 
-def check_reachable(config: RunConfig, dense: VGGSpec) -> None:
+def check_reachable(config: SweepConfig, dense: VGGSpec) -> None:
     """Refuse a rate before hours of training, not after.
 
     Raises:
@@ -120,7 +120,7 @@ def _threads(count: int) -> Iterator[int]:
         torch.set_num_threads(previous)
 
 
-def _finished_bundle(config: RunConfig, console: Console) -> Manifest | None:
+def _finished_bundle(config: SweepConfig, console: Console) -> Manifest | None:
     """The bundle of this very run where it is whole."""
     if not (config.out / MANIFEST).exists():
         return None
@@ -147,7 +147,7 @@ def _say_dataset(dataset: Dataset, cache: Cache, console: Console) -> None:
         say(console, f"note: few windows of {', '.join(few)}", "yellow")
 
 
-def run_sweep(config: RunConfig, console: Console | None = None) -> Manifest:
+def run_sweep(config: SweepConfig, console: Console | None = None) -> Manifest:
     """Train, prune, retrain and test every model of a configuration, and write the bundle into `config.out`.
 
     Stopped at any moment, an equal call goes on: finished models are kept, the running one goes on from its last
@@ -190,13 +190,13 @@ def run_sweep(config: RunConfig, console: Console | None = None) -> Manifest:
         return manifest
 
 
-def _drop_job_weights(config: RunConfig) -> None:
+def _drop_job_weights(config: SweepConfig) -> None:
     """Free the disk of the jobs' own weights: the finished bundle carries those worth keeping."""
     for job in plan_jobs(config):
         (config.out / "jobs" / job.name / WEIGHTS).unlink(missing_ok=True)
 
 
-def _work(config: RunConfig, dataset: Dataset, dense: VGGSpec, device: torch.device, console: Console) -> Manifest:
+def _work(config: SweepConfig, dataset: Dataset, dense: VGGSpec, device: torch.device, console: Console) -> Manifest:
     jobs = plan_jobs(config)
 
     def folder(name: str) -> JobFolder:

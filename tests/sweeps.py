@@ -6,11 +6,11 @@ from pathlib import Path
 from rich.console import Console
 
 from data import DataConfig
-from pruning.config import RunConfig
+from pruning.config import SweepConfig
 from pruning.sweep import run_sweep
 from pruning.train import TrainConfig
 
-QUICK = RunConfig(
+QUICK = SweepConfig(
     rates=(0.5, 0.9),
     width=0.0625,
     threads=1,

@@ -30,7 +30,7 @@ from profiling.figures import FiguresConfig
 from profiling.schema import SchemaConfig
 from profiling.spec import SpecConfig
 from pruning import read_manifest
-from pruning.config import RunConfig
+from pruning.config import SweepConfig
 
 QUICK = ["--width", "0.125", "--epochs", "1", "--retrain-epochs", "1", "--threads", "1", "--hop-s", "1.0"]
 
@@ -117,7 +117,7 @@ WORDS = st.one_of(
 
 
 CONFIGS = [
-    RunConfig, FetchConfig, ProfileConfig, CompareConfig, SpecConfig, FiguresConfig, SchemaConfig, SolveConfig,
+    SweepConfig, FetchConfig, ProfileConfig, CompareConfig, SpecConfig, FiguresConfig, SchemaConfig, SolveConfig,
     TrainConfig, EvaluateConfig, ExperimentConfig, PaperFiguresConfig, TrialConfig, PipelineConfig,
 ]  # fmt: skip
 
@@ -203,7 +203,7 @@ def test_profilings_commands_tell_a_wrong_argument_with_exit_code_2(tmp_path, mo
 
 def test_switches_take_no_value():
     made = []
-    run_command(RunConfig, made.append, "x", resume="", arguments=["--resample", "--no-onnx", "--rates", "0.5"])
+    run_command(SweepConfig, made.append, "x", resume="", arguments=["--resample", "--no-onnx", "--rates", "0.5"])
     run_command(
         FetchConfig, made.append, "x", resume="", arguments=["cwru", "--root", "a", "--drive-end", "--only", "97,105"]
     )
@@ -217,7 +217,7 @@ def test_a_signal_becomes_a_stop_with_its_status(capsys):
         raise AssertionError("the handler should have raised")
 
     with pytest.raises(SystemExit) as end:
-        run_command(RunConfig, stop, "x", resume="go on", arguments=[])
+        run_command(SweepConfig, stop, "x", resume="go on", arguments=[])
     assert end.value.code == 143
     # A second signal of either kind ends it at once: no handler may raise while the interpreter shuts down.
     assert {signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)} == {signal.SIG_DFL}

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from pruning import PruningError
+from pruning.criteria import l1_norms
 from pruning.filters import (
     apply_masks,
     compact_masks,
-    filter_norms,
     keep_by_layer,
     keep_globally,
     largest,
@@ -40,7 +40,7 @@ def model_of(head="small", batch_norm=True, width=0.125, seed=0):
 def test_norms_are_sums_of_absolute_weights_of_a_filter():
     model, _ = model_of()
     weight = prunable_layers(model)[3].module.weight
-    assert torch.allclose(filter_norms(model)[3][2], weight[2].abs().sum())
+    assert torch.allclose(l1_norms(model)[3][2], weight[2].abs().sum())
 
 
 def test_of_equal_norms_the_first_stay():
@@ -171,5 +171,5 @@ def test_our_filter_l1_is_not_torch_prunings_group_average():
     layer = prunable_layers(model)[2].module
     group = graph.get_pruning_group(layer, torch_pruning.prune_conv_out_channels, idxs=list(range(layer.out_channels)))
     theirs = torch_pruning.importance.MagnitudeImportance(p=1)(group).argsort().tolist()
-    ours = filter_norms(model)[2].argsort().tolist()
+    ours = l1_norms(model)[2].argsort().tolist()
     assert theirs != ours

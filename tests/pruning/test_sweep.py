@@ -17,7 +17,7 @@ from data.common.errors import UserError
 from data.common.options import parse_list
 from data.common.runfolder import only_process
 from pruning import PruningError, load_model, read_manifest
-from pruning.config import RunConfig
+from pruning.config import SweepConfig
 from pruning.jobs import plan_jobs
 from pruning.train import predict
 
@@ -188,7 +188,7 @@ class TestVariants:
 )
 def test_a_sweep_that_cannot_be_is_refused_when_its_config_is_built(settings, message):
     with pytest.raises(PruningError, match=message):
-        RunConfig(**settings)
+        SweepConfig(**settings)
 
 
 @pytest.mark.parametrize(
