@@ -1,4 +1,4 @@
-"""The paper's equations for one task at a time, in plain Python: an independent reference for `optimizer.system`."""
+"""The paper's equations for one task at a time, in plain Python: an independent reference for `optimizer.network`."""
 
 import itertools
 import math
@@ -8,11 +8,25 @@ import numpy as np
 
 from optimizer import Scenario
 
+# What a served task adds: (seconds busy, delay in seconds, accuracy, tasks in the slot, slot in seconds) -> worth.
+GAINS = {
+    "utilization": lambda busy, delay, accuracy, tasks, slot: busy / slot,
+    "goodput": lambda busy, delay, accuracy, tasks, slot: accuracy / tasks,
+    "delay": lambda busy, delay, accuracy, tasks, slot: -delay / tasks / slot,
+}
+
+
+def tasks_in(level) -> int:
+    """Tasks of a slot; a silent sensor's level is -1."""
+    return sum(1 for row in level for k in row if k >= 0)
+
 
 def slot_reward(scenario: Scenario, channel, level, offload, model, share) -> float:
-    """Eq. (21) of one slot; arguments are lists over gateways (and tasks)."""
+    """Eq. (21) of one slot; arguments are lists over gateways (and sensors)."""
+    tasks = tasks_in(level)
     return sum(
-        gateway_worth(scenario, g, channel[g], level[g], offload[g], model[g], share[g]) for g in range(len(channel))
+        gateway_worth(scenario, g, channel[g], level[g], offload[g], model[g], share[g], tasks)
+        for g in range(len(channel))
     )
 
 
@@ -38,8 +52,15 @@ def local_seconds(scenario: Scenario, model: int, tasks: int) -> float:
     return points[0][1]
 
 
-def gateway_worth(scenario: Scenario, g: int, state: int, levels, offload, model: int, share: float) -> float:
-    """What one gateway adds to eq. (21), task by task: served tasks alone count (errata row 10)."""
+def gateway_worth(
+    scenario: Scenario, g: int, state: int, levels, offload, model: int, share: float, tasks: int
+) -> float:
+    """What one gateway adds to eq. (21), task by task: served tasks alone count (errata row 10).
+
+    `tasks` is the number of tasks in the whole slot; silent sensors (level -1) have none.
+    """
+    offload = [o for o, k in zip(offload, levels, strict=True) if k >= 0]
+    levels = [k for k in levels if k >= 0]
     link, slot = scenario.link, scenario.slot_s
     rate = rate_bit_per_s(scenario, g, link.gains[state])
     best = link.bandwidth_hz * math.log2(
@@ -66,24 +87,22 @@ def gateway_worth(scenario: Scenario, g: int, state: int, levels, offload, model
             use = batch / local
         if ok:
             served += 1
-            if scenario.reward == "utilization":
-                total += use / slot
-            elif scenario.reward == "goodput":
-                total += accuracy / scenario.sensors
-            else:
-                total -= delay / scenario.sensors / slot
-    return total - scenario.penalty * (len(levels) - served) / scenario.sensors
+            total += GAINS[scenario.reward](use, delay, accuracy, tasks, slot)
+    return total - (scenario.penalty * (len(levels) - served) / tasks if tasks else 0.0)
 
 
 def best_by_brute_force(scenario: Scenario, channel, level, steps: int) -> float:
     """The best reward on a grid of shares, trying everything at each gateway and every way to share the edge."""
     tables = []
-    for g, tasks in enumerate(scenario.groups):
+    tasks = tasks_in(level)
+    for g, sensors in enumerate(scenario.groups):
         best = [-math.inf] * (steps + 1)
-        for offload in itertools.product((False, True), repeat=tasks):
+        for offload in itertools.product((False, True), repeat=sensors):
+            if any(o and k < 0 for o, k in zip(offload, level[g], strict=True)):
+                continue
             for model in range(len(scenario.models)):
                 for z in range(steps + 1):
-                    found = gateway_worth(scenario, g, channel[g], level[g], offload, model, z / steps)
+                    found = gateway_worth(scenario, g, channel[g], level[g], offload, model, z / steps, tasks)
                     best[z] = max(best[z], found)
                     if not any(offload):  # shares do not matter then
                         best = [max(x, found) for x in best]
@@ -111,7 +130,7 @@ def random_scenario(rng: np.random.Generator, reward: str, groups: tuple[int, ..
             "base": "paper",
             "name": "random",
             "groups": list(groups),
-            "penalty": float(rng.choice([1, 2, 99] if reward == "delay" else [0, 0.5, 2, 99])),
+            "penalty": float(rng.choice([1, 2, 99] if reward not in ("utilization", "goodput") else [0, 0.5, 2, 99])),
             "reward": reward,
             "link": {"task_bits": float(16384 * rng.choice([1, 4, 16, 30]))},
             "qos": [

@@ -24,14 +24,14 @@ from optimizer.environment.spaces import action_space, observation_space
 from optimizer.errors import OptimizerError
 from optimizer.network.codec import Codec, Encoding
 from optimizer.network.outcome import Outcome, evaluate
-from optimizer.network.scenario import Reward, Scenario
+from optimizer.network.scenario import Scenario
 from optimizer.network.slots import Action, State, StateSource
 from optimizer.network.world import World, play
 
 EPISODE = 1000
 
 
-def open_scenario(scenario: Scenario | Path | str, sensors: int | None, reward: Reward | None) -> Scenario:
+def open_scenario(scenario: Scenario | Path | str, sensors: int | None, reward: str | None) -> Scenario:
     """A scenario from an object, a shipped name or a file. Raises OptimizerError."""
     found = scenario if isinstance(scenario, Scenario) else Scenario.load(scenario)
     if sensors is not None:
@@ -66,7 +66,8 @@ def slot_metrics(outcome: Outcome) -> dict[str, np.ndarray]:
 def gateway_reports(outcome: Outcome) -> dict[str, np.ndarray]:
     """What each gateway adds to the reward, and how many of its tasks were dropped: at [batch, gateway]."""
     served = (outcome.local_served + outcome.edge_served).sum(axis=2)
-    return {"gateway_reward": outcome.worth, "gateway_dropped": outcome.scenario.constants.groups - served}
+    tasks = (outcome.local + outcome.offloaded).sum(axis=2)
+    return {"gateway_reward": outcome.worth, "gateway_dropped": tasks - served}
 
 
 def _check_length(episode_length: int) -> None:
@@ -123,7 +124,7 @@ class OffloadingEnv(_Slots, gym.Env[np.ndarray, Any]):
         self,
         scenario: Scenario | Path | str = "paper",
         sensors: int | None = None,
-        reward: Reward | None = None,
+        reward: str | None = None,
         observation: str = "scaled",
         episode_length: int = EPISODE,
         action: Encoding = "dict",
@@ -197,7 +198,7 @@ class OffloadingVectorEnv(_Slots, VectorEnv[np.ndarray, Any, np.ndarray]):
         num_envs: int = 1,
         scenario: Scenario | Path | str = "paper",
         sensors: int | None = None,
-        reward: Reward | None = None,
+        reward: str | None = None,
         observation: str = "scaled",
         episode_length: int = EPISODE,
         action: Encoding = "dict",

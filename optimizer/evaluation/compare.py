@@ -25,7 +25,6 @@ from optimizer.network.slots import State, concatenate, draw_states
 from optimizer.schemes.base import Policy
 from optimizer.schemes.registry import SCHEMES, make_scheme
 from optimizer.schemes.summary import Summary, summarise
-from optimizer.solver.exact import KINDS
 
 CHUNK = 1024
 
@@ -129,7 +128,7 @@ def compare(
         schemes: Names of schemes.
         seed: Of random schemes.
     """
-    honest = scenario if scenario.reward in KINDS else scenario.change(reward="utilization")
+    honest = scenario if scenario.objective.solvable else scenario.change(reward="utilization")
     best, best_reward = run_policy(honest, state, make_scheme("optimum", honest, "exact", seed))
     rows: dict[str, Compared] = {}
     named: list[tuple[str, Policy, bool]] = [(name, policy, True) for name, policy in policies.items()]

@@ -115,7 +115,7 @@ class GatewayCritic(nn.Module):
         # An offloaded task: E falls with the share as in eq. (3), and must not exceed what the link takes, (17f).
         self.edge_gain = nn.Parameter(torch.zeros(count, channels, 2))
         self.edge_time = nn.Parameter(torch.full((count, channels), -float(np.log(10 * scenario.gateways))))
-        self.edge_sign = {"goodput": 0.0, "delay": -1.0}.get(scenario.reward, 1.0)
+        self.edge_sign = scenario.objective.edge_sign(scenario.sensors)
         self.edge_bar = nn.Parameter(torch.full((count, channels), -3.0))
         self.edge_steepness = nn.Parameter(torch.tensor(0.2))
         self.register_buffer("scale", torch.tensor(1.0))

@@ -130,7 +130,7 @@ class Course:
 
     def best(self) -> float | None:
         """The optimum's mean reward on the same slots; None for `literal`, which has none. Only for display."""
-        if self._best is None and self.scenario.reward != "literal":
+        if self._best is None and self.scenario.objective.solvable:
             self._best = float(optimum(self.scenario, self.validation).reward.mean())
         return self._best
 

@@ -12,6 +12,7 @@ from optimizer.learning.learner import LearnerConfig
 from optimizer.learning.manifest import Preset
 from optimizer.learning.paper_sac import SacConfig
 from optimizer.network.options import NetworkConfig
+from optimizer.network.rewards import REWARDS
 from optimizer.network.world import World
 
 
@@ -62,9 +63,10 @@ class TrainConfig:
                 "--mixed: give several numbers of --sensors, and the default preset.",
                 "The paper's network has an input and an output a sensor and serves one size.",
             )
-        if self.preset == "default" and self.network.reward == "literal":
+        reward = REWARDS[self.network.reward] if self.network.reward is not None else None
+        if self.preset == "default" and reward is not None and not reward.solvable:
             raise OptimizerError(
-                "--reward literal: the default preset credits served tasks only.",
+                f"--reward {reward.name}: the default preset credits served tasks only.",
                 "It pays for dropped tasks and is there to show that; use --preset paper.",
             )
         if self.trial is not None and self.world != World():

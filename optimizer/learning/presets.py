@@ -113,7 +113,7 @@ class PaperTraining:
         self.reach = scenario.width
         self._states = draw_states(scenario, VALIDATION_SLOTS, VALIDATION_SEED)
         self._codec = Codec(scenario, "box", "scaled")
-        self._best = None if scenario.reward == "literal" else float(optimum(scenario, self._states).reward.mean())
+        self._best = float(optimum(scenario, self._states).reward.mean()) if scenario.objective.solvable else None
 
     @property
     def done(self) -> int:

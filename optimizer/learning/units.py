@@ -5,7 +5,7 @@ from optimizer.network.scenario import Scenario
 
 def gain_unit(scenario: Scenario) -> float:
     """Reward that makes one unit of gain: 1/N where the reward is a mean over tasks, else 1."""
-    return 1.0 if scenario.reward in ("utilization", "literal") else 1.0 / scenario.sensors
+    return scenario.objective.unit(scenario.sensors)
 
 
 def drop_cost(scenario: Scenario) -> float:

@@ -17,8 +17,8 @@ def check_state(state: State, scenario: Scenario) -> None:
         )
     if state.channel.size and not (state.channel.min() >= 0 and state.channel.max() < len(scenario.link.states)):
         raise OptimizerError(f"state: channel states are indices below {len(scenario.link.states)}.")
-    if not np.array_equal(state.level != PADDING, np.broadcast_to(scenario.constants.present, want)):
-        raise OptimizerError("state: level must be -1 exactly where a gateway has no sensor.")
+    if (state.level[:, ~scenario.constants.present] != PADDING).any():
+        raise OptimizerError("state: level must be -1 where a gateway has no sensor.")
     if state.level.size and not (state.level.min() >= PADDING and state.level.max() < len(scenario.qos)):
         raise OptimizerError(f"state: criticality levels are indices below {len(scenario.qos)}.")
 
@@ -44,4 +44,4 @@ def check_action(action: Action, state: State, scenario: Scenario) -> None:
     if action.model.size and not (action.model.min() >= 0 and action.model.max() < len(scenario.models)):
         raise OptimizerError(f"action: model: expected indices from 0 to {len(scenario.models) - 1}.")
     if (action.offload & (state.level == PADDING)).any():
-        raise OptimizerError("action: offload: set where a gateway has no sensor.")
+        raise OptimizerError("action: offload: set where a gateway has no sensor, or where the sensor is silent.")

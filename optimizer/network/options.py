@@ -1,43 +1,59 @@
-"""Which network a command works on: options shared by all commands of `optimizer`."""
+"""Options that say which network a command works on; all commands of `optimizer` share them."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
 
 from optimizer.errors import OptimizerError
 from optimizer.network.from_profiles import load_link, measured_scenario
-from optimizer.network.scenario import Scenario
+from optimizer.network.rewards import REWARDS
+from optimizer.network.scenario import SHIPPED, Scenario
 from profiling.profile.profile import Profile
+
+if TYPE_CHECKING:
+    RewardName = str
+else:  # the choices of the option are the registry's names
+    RewardName = Literal[tuple(REWARDS)]
+
+REWARD_HELP = (
+    "; ".join(f"{reward.name}: {reward.meaning}" for reward in REWARDS.values())
+    + ". The penalty for dropped tasks is subtracted from each. By default the scenario's own."
+)
 
 
 @dataclass(frozen=True)
 class NetworkConfig:
     """The network."""
 
-    scenario: str = "paper"
-    """paper, paper-heavy, paper-printed, or a TOML file. With --gateway and --edge: what the profiles do not say
-    (`measured` stands for `paper` there)."""
+    scenario: Annotated[
+        str,
+        tyro.conf.arg(
+            help=f"{', '.join(SHIPPED)}, or a TOML file. With --gateway and --edge, it supplies "
+            "what the profiles lack (sensors, levels, link, slot, penalty); `measured` stands for `paper` there."
+        ),
+    ] = "paper"
     gateway: Path | None = None
-    """Profile of the gateway, from `python -m profiling.run`; its pruned models are those that gateways run."""
+    """Profile of the gateway, from `python -m profiling.run`. Its pruned models are those that gateways can run."""
     edge: Path | None = None
-    """Profile of the edge server (measured, or from `python -m profiling.spec`)."""
+    """Profile of the edge server, from `python -m profiling.run` or `python -m profiling.spec`."""
     link: Path | None = None
-    """TOML file of another uplink."""
+    """TOML file that describes another uplink."""
     latency: Literal["measured", "fit"] = "measured"
-    """With profiles: lines between measured batches, or the fitted overhead + batch * FLOP / C."""
+    """With profiles: `measured` joins the measured batches by straight lines; `fit` takes the fitted law, overhead +
+    batch * FLOP / C."""
     accuracy: Literal["measured", "cubic"] = "measured"
-    """With profiles: each model's measured accuracy, or the fitted cubic."""
+    """With profiles: `measured` takes each model's measured accuracy, `cubic` the fitted curve."""
     percentile: Literal["p50", "p90", "p99"] = "p50"
-    """With profiles: the percentile of the measured latency to plan with."""
+    """With profiles: percentile of the measured latency to plan with."""
     precision: Literal["fp32", "bf16", "int8"] | None = None
-    """With profiles: of the gateway's models. By default the profile's first."""
-    reward: Literal["utilization", "goodput", "delay", "literal"] | None = None
-    """utilization, eq. (21); goodput: accuracy a task; delay: minus the mean delay; each less the penalty for drops.
-    By default the scenario's."""
+    """With profiles: precision of the gateway's models. By default the first one in the profile."""
+    reward: Annotated[RewardName | None, tyro.conf.arg(help=REWARD_HELP)] = None
     extrapolate: bool = False
-    """Allow more sensors a gateway than the largest measured batch."""
+    """Allow gateways with more sensors than the largest measured batch."""
     allow_other_bundle: bool = False
-    """Go on though the two profiles are of different bundles."""
+    """Accept two profiles that were measured on different bundles."""
 
     def __post_init__(self) -> None:
         if (self.gateway is None) != (self.edge is None):
@@ -53,7 +69,7 @@ def build_scenario(config: NetworkConfig, sensors: int | None = None) -> Scenari
 
     Args:
         config: The options.
-        sensors: N; by default the scenario's own.
+        sensors: Number of sensors, N; by default the scenario's own.
 
     Raises:
         OptimizerError, ProfilingError: A file or value that cannot be used.

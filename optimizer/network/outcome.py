@@ -115,19 +115,28 @@ class Outcome:
         """Tasks served a slot."""
         return (self.local_served.sum(axis=(1, 2)) + self.edge_served.sum(axis=(1, 2))).astype(np.float64)
 
+    @cached_property
+    def tasks(self) -> Slots:
+        """Tasks in each slot: the sensors that are not silent."""
+        return (self.local.sum(axis=(1, 2)) + self.offloaded.sum(axis=(1, 2))).astype(np.float64)
+
+    def _of_tasks(self, count: Slots) -> Slots:
+        """A number of tasks as a share of the slot's tasks; 0 in a slot without any task."""
+        return np.divide(count, self.tasks, out=np.zeros(len(self.tasks)), where=self.tasks > 0)
+
     @property
     def drop_ratio(self) -> Slots:
         """Share of the tasks that were dropped, the bracket of eq. (21)."""
-        return 1 - self.served / self.scenario.sensors
+        return self._of_tasks(self.tasks - self.served)
 
     @property
     def offloading_ratio(self) -> Slots:
         """Share of the tasks that were offloaded."""
-        return self.offloaded.sum(axis=(1, 2)) / self.scenario.sensors
+        return self._of_tasks(self.offloaded.sum(axis=(1, 2)).astype(np.float64))
 
     def dropped_by(self, cause: Counts) -> Slots:
-        """Share of the tasks that one of the causes hit."""
-        return cause.sum(axis=(1, 2)) / self.scenario.sensors
+        """Share of the tasks that one of the causes affected."""
+        return self._of_tasks(cause.sum(axis=(1, 2)).astype(np.float64))
 
     @cached_property
     def correct(self) -> Slots:
@@ -160,24 +169,21 @@ class Outcome:
 
     @cached_property
     def worth(self) -> Gateways:
-        """What each gateway adds to the reward; it does not depend on the others' decisions but for their shares."""
-        kind, tasks = self.scenario.reward, self.scenario.sensors
+        """What each gateway adds to the reward; the gateways' decisions affect each other only through their shares."""
+        objective, slot_s = self.scenario.objective, self.scenario.slot_s
         local, edge = self.local_served.sum(axis=2), self.edge_served.sum(axis=2)
-        if kind == "utilization":
-            gain = sum_of(self.utilization)
-        elif kind == "literal":
-            gain = sum_of(self.occupied)
-        elif kind == "goodput":
-            gain = (self.scenario.constants.accuracy[self.model] * local + edge) / tasks
-        else:
-            delays = self.local_s * local + (self.edge_path_s * self.edge_served).sum(axis=2)
-            gain = -delays / (tasks * self.scenario.slot_s)
-        dropped = self.scenario.constants.groups - local - edge
+        accuracy = self.scenario.constants.accuracy
+        answers = objective.answer(accuracy)[self.model] * local + objective.answer(np.ones(1)) * edge
+        delays = self.local_s * local + (self.edge_path_s * self.edge_served).sum(axis=2)
+        busy = sum_of(self.occupied if objective.counts_dropped else self.utilization)
+        tasks = np.maximum(self.tasks, 1)[:, None]
+        dropped = (self.local + self.offloaded).sum(axis=2) - local - edge
+        gain = objective.busy * busy + (answers + objective.delay / slot_s * delays) / tasks
         return gain - self.scenario.penalty / tasks * dropped
 
     @cached_property
     def reward(self) -> Slots:
-        """R of eq. (21) in the scenario's sense of what counts."""
+        """The reward of each slot: r of eq. (21), with the gain that the scenario's `reward` names."""
         return self.worth.sum(axis=1)
 
     def delay_quantile(self, q: float) -> float:

@@ -4,21 +4,20 @@ import tomllib
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from data.common.schema import NonNegative, Positive, Strict, first_problem
 from optimizer.errors import OptimizerError
 from optimizer.network.constants import Constants, build_constants
 from optimizer.network.parts import AtLeastOne, Edge, Gateway, Level, Link, LocalModel, Task, check_levels, check_models
+from optimizer.network.rewards import REWARDS, Reward
 
 FOLDER = Path(__file__).parent / "scenarios"
 MOST_SENSORS = 100_000
 SHIPPED = ("paper", "paper-heavy", "paper-printed")
-
-Reward = Literal["utilization", "goodput", "delay", "literal"]
 
 
 class Scenario(Strict):
@@ -46,7 +45,7 @@ class Scenario(Strict):
     groups: Annotated[tuple[AtLeastOne, ...], Field(min_length=1)]
     slot_s: Positive
     penalty: NonNegative
-    reward: Reward = "utilization"
+    reward: str = "utilization"
     link: Link
     qos: tuple[Level, ...]
     models: tuple[LocalModel, ...]
@@ -69,6 +68,13 @@ class Scenario(Strict):
                 raise ValueError(f"{name}: expected a number of at least 1 (or `groups`); got {given!r}")
         return {**value, "groups": split_sensors(sensors, [1] * gateways)}
 
+    @field_validator("reward")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in REWARDS:
+            raise ValueError(f"expected one of {', '.join(map(repr, REWARDS))} (network.rewards.REWARDS)")
+        return value
+
     @model_validator(mode="after")
     def _consistent(self) -> "Scenario":
         check_levels(self.qos, self.slot_s)
@@ -81,9 +87,11 @@ class Scenario(Strict):
         ):
             if isinstance(given, tuple) and len(given) != len(self.groups):
                 raise ValueError(f"{name}: expected one value, or one for each of the {len(self.groups)} gateways")
-        if self.reward == "delay" and self.penalty < 1:
+        least = self.objective.least_penalty
+        if self.penalty < least:
             raise ValueError(
-                f"penalty: with reward = 'delay' expected at least 1, or dropping a task pays; got {self.penalty:g}"
+                f"penalty: with reward = {self.reward!r} expected at least {least:g}, or dropping a task pays; "
+                f"got {self.penalty:g}"
             )
         return self
 
@@ -135,6 +143,11 @@ class Scenario(Strict):
                 raise OptimizerError(f"--models: no model of rate {rate:g} in {self.name}.", f"It has {held}.")
             kept += found
         return self.change(models=tuple(kept))
+
+    @property
+    def objective(self) -> Reward:
+        """The reward that is maximised, as an object."""
+        return REWARDS[self.reward]
 
     @property
     def sensors(self) -> int:

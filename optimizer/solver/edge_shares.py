@@ -10,17 +10,18 @@ from typing import no_type_check
 import numpy as np
 
 from optimizer.solver.compiled import kernel
-from optimizer.solver.one_gateway import CONSTANT, SLOPE, START
-from optimizer.solver.queue import UNREACHABLE, edge_seconds
+from optimizer.solver.envelope import UNREACHABLE
+from optimizer.solver.problem import CONSTANT, SLOPE, START
+from optimizer.solver.queue import edge_seconds
 
 TOLERANCE = 1e-9  # in units of the reward: a box is left when it can hold nothing better by more than this
 
 
 @no_type_check
 @kernel
-def best_piece(pieces, rows, share, task_s, epsilon):
+def best_piece(pieces, rows, share, edge):
     """The piece that is worth most at a share, and its worth."""
-    x = edge_seconds(share, task_s, epsilon)
+    x = edge_seconds(share, edge)
     best, chosen = UNREACHABLE, -1
     for p in range(rows):
         if pieces[p, START] <= share:
@@ -32,13 +33,13 @@ def best_piece(pieces, rows, share, task_s, epsilon):
 
 @no_type_check
 @kernel
-def allocate_on_grid(pieces, rows, steps, task_s, epsilon, share):
+def allocate_on_grid(pieces, rows, steps, edge, share):
     """The best shares k / steps, exactly; fills `share` and returns the total worth."""
     gateways = len(rows)
     worth = np.empty((gateways, steps + 1))
     for g in range(gateways):
         for z in range(steps + 1):
-            worth[g, z] = best_piece(pieces[g], rows[g], z / steps, task_s, epsilon)[1]
+            worth[g, z] = best_piece(pieces[g], rows[g], z / steps, edge)[1]
     total = worth[0].copy()
     choice = np.zeros((gateways, steps + 1), np.int32)
     choice[0] = np.arange(steps + 1)
@@ -61,7 +62,7 @@ def allocate_on_grid(pieces, rows, steps, task_s, epsilon, share):
 
 @no_type_check
 @kernel
-def respond(pieces, rows, low, high, price, task_s, epsilon, share):
+def respond(pieces, rows, low, high, price, edge, share):
     """Max over the box of the sum of F_g(c_g) - price * (sum(c_g) - 1); fills the maximising `share`."""
     value = price
     for g in range(len(rows)):
@@ -72,16 +73,16 @@ def respond(pieces, rows, low, high, price, task_s, epsilon, share):
             if a > b:
                 continue
             constant, slope = pieces[g, p, CONSTANT], pieces[g, p, SLOPE]
-            worth = constant + slope * edge_seconds(a, task_s, epsilon) - price * a
+            worth = constant + slope * edge_seconds(a, edge) - price * a
             if worth > best:
                 best, at = worth, a
-            worth = constant + slope * edge_seconds(b, task_s, epsilon) - price * b
+            worth = constant + slope * edge_seconds(b, edge) - price * b
             if worth > best:
                 best, at = worth, b
             if slope < 0 and price > 0:  # concave in the share: it may be best inside
-                c = np.sqrt(-slope * task_s / price) - epsilon
+                c = np.sqrt(-slope * edge.task_s / price) - edge.epsilon
                 if a < c < b:
-                    worth = constant + slope * edge_seconds(c, task_s, epsilon) - price * c
+                    worth = constant + slope * edge_seconds(c, edge) - price * c
                     if worth > best:
                         best, at = worth, c
         value += best
@@ -91,14 +92,14 @@ def respond(pieces, rows, low, high, price, task_s, epsilon, share):
 
 @no_type_check
 @kernel
-def bound(pieces, rows, low, high, task_s, epsilon, enough, start_price, less, more):
+def bound(pieces, rows, low, high, edge, enough, start_price, less, more):
     """The least dual value of a box, and the price there.
 
     Fills `less` and `more`, the responses on either side of that price (sums at most and at least 1). Stops early when
     the value falls to `enough`.
     """
     price = start_price
-    value = respond(pieces, rows, low, high, price, task_s, epsilon, more)
+    value = respond(pieces, rows, low, high, price, edge, more)
     excess = more.sum() - 1
     if value <= enough:
         return value, price
@@ -112,7 +113,7 @@ def bound(pieces, rows, low, high, task_s, epsilon, enough, start_price, less, m
         while dear_excess > 0:
             dear += step
             step *= 4
-            dear_value = respond(pieces, rows, low, high, dear, task_s, epsilon, other)
+            dear_value = respond(pieces, rows, low, high, dear, edge, other)
             dear_excess = other.sum() - 1
             if dear_value <= enough:
                 return dear_value, dear
@@ -125,7 +126,7 @@ def bound(pieces, rows, low, high, task_s, epsilon, enough, start_price, less, m
         while cheap_excess < 0:
             cheap -= step
             step *= 4
-            cheap_value = respond(pieces, rows, low, high, cheap, task_s, epsilon, other)
+            cheap_value = respond(pieces, rows, low, high, cheap, edge, other)
             cheap_excess = other.sum() - 1
             if cheap_value <= enough:
                 return cheap_value, cheap
@@ -144,7 +145,7 @@ def bound(pieces, rows, low, high, task_s, epsilon, enough, start_price, less, m
             break
         inside = cheap < meet < dear and turn % 3 != 2
         price = meet if inside else 0.5 * (cheap + dear)
-        value = respond(pieces, rows, low, high, price, task_s, epsilon, other)
+        value = respond(pieces, rows, low, high, price, edge, other)
         excess = other.sum() - 1
         if value < best:
             best, at = value, price
@@ -161,17 +162,17 @@ def bound(pieces, rows, low, high, task_s, epsilon, enough, start_price, less, m
 
 @no_type_check
 @kernel
-def total_worth(pieces, rows, share, task_s, epsilon):
+def total_worth(pieces, rows, share, edge):
     """Sum of F_g(c_g)."""
     total = 0.0
     for g in range(len(rows)):
-        total += best_piece(pieces[g], rows[g], share[g], task_s, epsilon)[1]
+        total += best_piece(pieces[g], rows[g], share[g], edge)[1]
     return total
 
 
 @no_type_check
 @kernel
-def give_rest(pieces, rows, base, task_s, epsilon, incumbent, share):
+def give_rest(pieces, rows, base, edge, incumbent, share):
     """The best of giving what `base` leaves of the edge to one gateway; improves `share` and returns the best worth."""
     gateways = len(rows)
     rest = 1 - base.sum()
@@ -182,7 +183,7 @@ def give_rest(pieces, rows, base, task_s, epsilon, incumbent, share):
             continue
         trial[:] = base
         trial[f] = taken
-        worth = total_worth(pieces, rows, trial, task_s, epsilon)
+        worth = total_worth(pieces, rows, trial, edge)
         if worth > incumbent:
             incumbent = worth
             share[:] = trial
@@ -191,7 +192,7 @@ def give_rest(pieces, rows, base, task_s, epsilon, incumbent, share):
 
 @no_type_check
 @kernel
-def allocate_exactly(pieces, rows, task_s, epsilon, most_boxes, share):
+def allocate_exactly(pieces, rows, edge, most_boxes, share):
     """The best continuous shares; fills `share`, returns the total worth, a bound on the best, and the boxes searched.
 
     The bound exceeds the worth by at most TOLERANCE, unless `most_boxes` were not enough.
@@ -203,7 +204,7 @@ def allocate_exactly(pieces, rows, task_s, epsilon, most_boxes, share):
     lows[0], highs[0], prices[0], bounds[0] = 0.0, 1.0, 0.0, 1e300
     stacked = 1
     share[:] = 1 / gateways
-    best = give_rest(pieces, rows, share, task_s, epsilon, UNREACHABLE, share)
+    best = give_rest(pieces, rows, share, edge, UNREACHABLE, share)
     less, more = np.empty(gateways), np.empty(gateways)
     low, high = np.empty(gateways), np.empty(gateways)
     boxes, lost = 0, 0.0
@@ -216,11 +217,11 @@ def allocate_exactly(pieces, rows, task_s, epsilon, most_boxes, share):
             continue
         low[:], high[:] = lows[stacked], highs[stacked]
         boxes += 1
-        value, price = bound(pieces, rows, low, high, task_s, epsilon, best + TOLERANCE, prices[stacked], less, more)
+        value, price = bound(pieces, rows, low, high, edge, best + TOLERANCE, prices[stacked], less, more)
         if value <= best + TOLERANCE:
             continue
-        best = give_rest(pieces, rows, less, task_s, epsilon, best, share)
-        best = give_rest(pieces, rows, more, task_s, epsilon, best, share)
+        best = give_rest(pieces, rows, less, edge, best, share)
+        best = give_rest(pieces, rows, more, edge, best, share)
         if value <= best + TOLERANCE:
             continue
         apart = np.abs(more - less)

@@ -1,6 +1,6 @@
-"""Levels inside one gateway: which queues meet their deadlines, and what is then served (numba).
+"""The transmission queue of one gateway: which tasks meet their deadlines, eq. (3), (7) and (16) (numba).
 
-`docs/optimum.md` has the argument. Deadlines fall and accuracies rise with the level.
+`docs/optimum.md` has the argument. Deadlines get shorter and required accuracies higher with the level.
 """
 
 from typing import no_type_check
@@ -8,30 +8,33 @@ from typing import no_type_check
 import numpy as np
 
 from optimizer.solver.compiled import kernel
-
-UNREACHABLE = -1e300
-
-
-@no_type_check
-@kernel
-def edge_seconds(share, task_s, epsilon):
-    """X = E of eq. (3)."""
-    return task_s / (share + epsilon)
+from optimizer.solver.envelope import UNREACHABLE
 
 
 @no_type_check
 @kernel
-def least_share(x, task_s, epsilon):
-    """The smallest share at which a task takes at most x seconds at the edge; above 1 where none does."""
-    return 2.0 if x <= 0 else max(0.0, task_s / x - epsilon)
+def edge_seconds(share, edge):
+    """E of eq. (3): seconds that a task takes with this share of the edge."""
+    return edge.task_s / (share + edge.epsilon)
 
 
 @no_type_check
 @kernel
-def position_limits(x, transmission, hold, deadlines, most, limits):
-    """Twice the last queue position that meets each level's deadline, eq. (7) and (16); -1 where none does."""
+def least_share(x, edge):
+    """The smallest share at which a task takes at most x seconds at the edge; above 1 if no share is enough."""
+    return 2.0 if x <= 0 else max(0.0, edge.task_s / x - edge.epsilon)
+
+
+@no_type_check
+@kernel
+def position_limits(x, link, deadlines, most, limits):
+    """Twice the last queue position that meets each level's deadline, eq. (7) and (16); -1 if no position does.
+
+    Positions are looked at up to `most`; x is the time at the edge.
+    """
+    hold = link.hold_s
     for k in range(len(deadlines)):
-        path = x + transmission
+        path = x + link.transmission_s
         h = int(min(np.floor(2 * (deadlines[k] - path) / hold), 2.0 * most))
         while h >= 0 and path + hold * (h / 2) > deadlines[k]:
             h -= 1
@@ -43,9 +46,11 @@ def position_limits(x, transmission, hold, deadlines, most, limits):
 @no_type_check
 @kernel
 def furthest(low, high, count, limit):
-    """The most tasks sent after a level, from `low` to `high` sent before it, of `count` tasks under a position limit.
+    """Largest number of tasks sent up to and including a level.
 
-    From s one reaches every s + a with a <= count and 2s + a - 1 <= limit; over an interval of s that is an interval.
+    Before the level, any number from `low` to `high` were sent; it has `count` tasks, and twice their mean position
+    must not exceed `limit`. From s one reaches every s + a with a <= count and 2s + a - 1 <= limit; over an interval
+    of s that is an interval.
     """
     best = high
     crossing = (limit + 1 - count) // 2
@@ -58,10 +63,10 @@ def furthest(low, high, count, limit):
 @no_type_check
 @kernel
 def unshed_tables(counts, limits, tasks, high):
-    """Where every offloaded task is served: the most tasks offloaded from the levels above each prefix.
+    """Decisions that serve every offloaded task: the most tasks that can be offloaded from the levels above a prefix.
 
-    Fills `high[j + 1, A]`, for a total of A offloaded and the levels up to j served locally; -1 where no such decision
-    exists. The local tasks served are then (tasks in levels <= j) - A + high.
+    Fills `high[j + 1, A]`, for a total of A offloaded tasks and the levels up to j served locally; -1 if no such
+    decision exists. The number of local tasks served is then (tasks in levels <= j) - A + high.
     """
     levels = len(counts)
     for j in range(-1, levels):
@@ -88,11 +93,12 @@ def unshed_tables(counts, limits, tasks, high):
 @no_type_check
 @kernel
 def fill_queue(counts, limits, prefix, shed, local_weight, wait_weight, value, choice):
-    """Dynamic programme over levels, the most critical first: state (tasks sent so far, of them dropped).
+    """Decisions that drop some offloaded tasks: a dynamic programme over levels, the most critical first.
 
-    A level's offloaded tasks share their mean position, so all are served or all dropped. Fills `value[sent, dropped]`
-    with local_weight * (local tasks in levels <= prefix) - wait_weight * (sum of the served tasks' positions), and
-    `choice[k, sent, dropped]` with the number that level k sends to arrive there; at most `shed` are dropped.
+    Its state is the number of tasks sent so far and how many of them are dropped, at most `shed`. A level's offloaded
+    tasks share their mean position, so all of them are served or all are dropped. Fills `value[sent, dropped]` with
+    local_weight * (local tasks in levels <= prefix) - wait_weight * (sum of the served tasks' positions), and
+    `choice[k, sent, dropped]` with the number of tasks that level k sends on the best way there.
     """
     levels = len(counts)
     width = value.shape[0]
@@ -125,28 +131,19 @@ def fill_queue(counts, limits, prefix, shed, local_weight, wait_weight, value, c
 
 @no_type_check
 @kernel
-def prefixes(local_s, accuracy, min_accuracy, deadlines, tasks, found):
-    """The last level that each model serves locally at each number sent: `found[model, sent]`, -1 for none."""
-    levels = len(deadlines)
-    for v in range(len(accuracy)):
+def prefixes(local, levels, tasks, found):
+    """The last level that each model serves locally when so many tasks are sent; -1 for none.
+
+    Fills `found[model, sent]`. `local` holds the models of one gateway; a local batch of
+    `tasks - sent` must meet (17a) and (17b) of the level.
+    """
+    deadlines, asked = levels.max_delay_s, levels.min_accuracy
+    for v in range(len(local.accuracy)):
         reachable = -1
-        while reachable + 1 < levels and min_accuracy[reachable + 1] <= accuracy[v]:
+        while reachable + 1 < len(asked) and asked[reachable + 1] <= local.accuracy[v]:
             reachable += 1
         for a in range(tasks + 1):
             j = reachable if a < tasks else -1
-            while j >= 0 and local_s[v, tasks - a] > deadlines[j]:
+            while j >= 0 and local.seconds[v, tasks - a] > deadlines[j]:
                 j -= 1
             found[v, a] = j
-
-
-@no_type_check
-@kernel
-def local_worth(kind, seconds, batch, accuracy, slot_s, per_task):
-    """What a task served locally adds to the reward."""
-    if batch == 0:
-        return 0.0
-    if kind == 0:
-        return seconds / batch / slot_s
-    if kind == 1:
-        return accuracy * per_task
-    return -seconds * per_task / slot_s

@@ -266,8 +266,9 @@ def test_a_kernel_is_compiled_where_no_folder_can_be_written(tmp_path):
     code = (
         "import numba.core.caching as c\n"
         "c.CacheImpl._locator_classes = []\n"
+        "from optimizer.solver.problem import Edge\n"
         "from optimizer.solver.queue import least_share\n"
-        "assert least_share(1.0, 0.5, 0.1) == 0.4\n"
+        "assert least_share(1.0, Edge(0.5, 0.1)) == 0.4\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -247,7 +247,7 @@ def test_states_that_do_not_fit_are_refused():
     for bad, message in [
         (State(good.channel, good.level[:, :, :1]), "expected level of shape"),
         (State(np.full_like(good.channel, 3), good.level), "channel states"),
-        (State(good.channel, np.zeros_like(good.level)), "-1 exactly"),
+        (State(good.channel, np.zeros_like(good.level)), "must be -1 where"),
         (State(good.channel, np.where(good.level >= 0, np.int8(6), np.int8(-1))), "below 6"),
     ]:
         with pytest.raises(OptimizerError, match=message):

@@ -1,0 +1,140 @@
+"""A batch of slots, solved one after the other: on a grid of shares, over continuous ones, or at given ones (numba)."""
+
+from typing import NamedTuple, no_type_check
+
+import numpy as np
+
+from optimizer.solver.compiled import kernel
+from optimizer.solver.edge_shares import allocate_exactly, allocate_on_grid, best_piece, total_worth
+from optimizer.solver.one_gateway import describe_tasks, gateway_pieces, sent_per_level
+from optimizer.solver.problem import COLUMNS, MODEL, Link, Local, Worth
+
+
+class Found(NamedTuple):
+    """Decisions of a batch of slots, filled by the kernels.
+
+    Attributes:
+        offload: At [slot, gateway, task].
+        model: At [slot, gateway].
+        share: At [slot, gateway].
+        reward: Reward of each slot.
+        bound: No decision is worth more than this.
+    """
+
+    offload: np.ndarray
+    model: np.ndarray
+    share: np.ndarray
+    reward: np.ndarray
+    bound: np.ndarray
+
+
+@no_type_check
+@kernel
+def count_levels(level, counts):
+    """Tasks of each level at each gateway of one slot, written to `counts`; absent and silent sensors have none."""
+    counts[:] = 0
+    for g in range(level.shape[0]):
+        for m in range(level.shape[1]):
+            if level[g, m] >= 0:
+                counts[g, level[g, m]] += 1
+
+
+@no_type_check
+@kernel
+def in_slot(worth, tasks):
+    """The worth of a task in a slot with so many tasks."""
+    per_task = 1.0 / tasks if tasks > 0 else 0.0
+    return Worth(worth.busy, worth.delay, worth.answer, worth.edge_answer, worth.penalty, per_task)
+
+
+@no_type_check
+@kernel
+def at_gateway(problem, channel, g):
+    """The link and the models of one gateway in one slot."""
+    link, local = problem.link, problem.local
+    state = channel[g]
+    return Link(link.transmission_s[g, state], link.hold_s[g, state]), Local(local.seconds[g], local.accuracy)
+
+
+@no_type_check
+@kernel
+def make_room(problem, level):
+    """Room for the counts, pieces and numbers of pieces of one slot."""
+    gateways, width = level.shape[1], level.shape[2]
+    levels = len(problem.levels.max_delay_s)
+    pieces = np.empty((gateways, (width + 1) * (4 * levels + 9), COLUMNS))
+    return np.zeros((gateways, levels), np.int64), pieces, np.empty(gateways, np.int64)
+
+
+@no_type_check
+@kernel
+def slot_pieces(problem, channel, level, counts, pieces, rows):
+    """Find the pieces of every gateway of one slot; returns the penalty for dropping all of the slot's tasks."""
+    count_levels(level, counts)
+    tasks = counts.sum()
+    worth = in_slot(problem.worth, tasks)
+    for g in range(len(counts)):
+        link, local = at_gateway(problem, channel, g)
+        of = describe_tasks(counts[g], link, local, problem.levels, worth)
+        rows[g] = gateway_pieces(of, link, problem.levels, problem.edge, pieces[g])
+    return worth.penalty if tasks > 0 else 0.0
+
+
+@no_type_check
+@kernel
+def write_decision(problem, channel, level, counts, pieces, rows, share, offload, model):
+    """The decision of one slot at these shares, written to `offload` and `model`."""
+    worth = in_slot(problem.worth, counts.sum())
+    sent = np.empty(counts.shape[1], np.int64)
+    for g in range(len(counts)):
+        link, local = at_gateway(problem, channel, g)
+        piece = pieces[g, best_piece(pieces[g], rows[g], share[g], problem.edge)[0]]
+        model[g] = int(piece[MODEL])
+        sent_per_level(piece, counts[g], link, local, problem.levels, problem.edge, worth, sent)
+        for m in range(level.shape[1]):
+            k = level[g, m]
+            if k >= 0 and sent[k] > 0:
+                offload[g, m] = True
+                sent[k] -= 1
+
+
+@no_type_check
+@kernel
+def solve_exactly(problem, channel, level, most_boxes, found):
+    """The best decision of each slot over continuous shares of the edge."""
+    counts, pieces, rows = make_room(problem, level)
+    for b in range(len(channel)):
+        lost = slot_pieces(problem, channel[b], level[b], counts, pieces, rows)
+        total, bound, _ = allocate_exactly(pieces, rows, problem.edge, most_boxes, found.share[b])
+        found.reward[b], found.bound[b] = total - lost, bound - lost
+        write_decision(
+            problem, channel[b], level[b], counts, pieces, rows, found.share[b], found.offload[b], found.model[b]
+        )
+
+
+@no_type_check
+@kernel
+def solve_on_grid(problem, channel, level, steps, found):
+    """The best decision of each slot with shares k / steps."""
+    counts, pieces, rows = make_room(problem, level)
+    for b in range(len(channel)):
+        lost = slot_pieces(problem, channel[b], level[b], counts, pieces, rows)
+        total = allocate_on_grid(pieces, rows, steps, problem.edge, found.share[b])
+        found.reward[b] = found.bound[b] = total - lost
+        write_decision(
+            problem, channel[b], level[b], counts, pieces, rows, found.share[b], found.offload[b], found.model[b]
+        )
+
+
+@no_type_check
+@kernel
+def solve_at_shares(problem, channel, level, share, found):
+    """The best decision of each slot at given shares."""
+    counts, pieces, rows = make_room(problem, level)
+    for b in range(len(channel)):
+        lost = slot_pieces(problem, channel[b], level[b], counts, pieces, rows)
+        found.share[b] = share
+        found.reward[b] = found.bound[b] = total_worth(pieces, rows, share, problem.edge) - lost
+        write_decision(
+            problem, channel[b], level[b], counts, pieces, rows, found.share[b], found.offload[b], found.model[b]
+        )
