@@ -1,0 +1,296 @@
+"""The stages of a pipeline, one function each: what it runs, what it reads and what it leaves.
+
+    prune -> profile -> edge -> train -> trial -> retrain -> second trial -> evaluate -> small network -> experiment
+    -> report
+
+The second training learns from the inference times of the first trial, where the first knew the profiles' medians.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from data.common.device import has_gpu
+from data.common.files import sha256, write_json
+from data.common.schema import read_json
+from optimizer.errors import OptimizerError
+from optimizer.evaluation.section_v import small_network
+from optimizer.learning.options import TrainConfig
+from optimizer.network.options import NetworkConfig
+from optimizer.pipeline.arguments import arguments
+from optimizer.pipeline.options import PipelineConfig
+from optimizer.pipeline.report import write_report
+from optimizer.pipeline.state import Fingerprint
+from optimizer.trial.figure import write_trial_figure
+from optimizer.trial.results import read_trial
+from profiling.config import RunConfig as ProfileConfig
+from pruning.config import RunConfig as PruneConfig
+
+Command = tuple[str, ...]
+QUARTERS = (2, 3, 4, 5, 6)  # the experiment's loads, in quarters of --sensors: half of it to one and a half times
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the pipeline.
+
+    Attributes:
+        name: Name for progress and the state file.
+        commands: Commands to run in order, each as module and arguments.
+        reads: Files whose content it depends on.
+        leaves: Files that must be there when it is done.
+        resumes: Files and folders that its command would go on with; they are set aside when its input has changed.
+        after: Called last, in this process.
+    """
+
+    name: str
+    commands: tuple[Command, ...]
+    reads: tuple[Path, ...]
+    leaves: tuple[Path, ...]
+    resumes: tuple[Path, ...] = ()
+    after: Callable[[], None] | None = None
+
+    def fingerprint(self) -> Fingerprint:
+        """What the stage is made from: its commands and the content of what it reads. Raises OptimizerError."""
+        missing = [p for p in self.reads if not p.is_file()]
+        if missing:
+            raise OptimizerError(
+                f"stage {self.name}: {missing[0]} is missing.",
+                "An earlier stage should have left it; remove pipeline.json and run the pipeline again.",
+            )
+        return Fingerprint(commands=[list(c) for c in self.commands], reads={str(p): sha256(p) for p in self.reads})
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's settings and the paths in its folder."""
+
+    config: PipelineConfig
+
+    @property
+    def out(self) -> Path:
+        """The folder."""
+        return self.config.out
+
+    @property
+    def bundle(self) -> Path:
+        """The model bundle."""
+        return self.out / "bundle"
+
+    @property
+    def manifest(self) -> Path:
+        """The bundle's manifest."""
+        return self.bundle / "models.json"
+
+    @property
+    def gateway(self) -> Path:
+        """The gateway's profile."""
+        return self.out / "gateway.json"
+
+    @property
+    def edge(self) -> Path:
+        """The edge server's profile."""
+        return self.out / "edge.json"
+
+    @property
+    def policy(self) -> Path:
+        """The policy that was trained on the profiles (of the first seed)."""
+        return self.out / "policies" / f"n{self.config.sensors}-seed{self.config.train.seeds[0]}"
+
+    @property
+    def retrained(self) -> Path:
+        """The policy that was trained again on what the first trial met (of the first seed)."""
+        return self.out / "retrained" / self.policy.name
+
+    @property
+    def small_scenario(self) -> Path:
+        """Scenario file of Fig. 8's small network."""
+        return self.out / "small.json"
+
+    @property
+    def small_policy(self) -> Path:
+        """The small network's policy."""
+        return self.out / "small" / f"n6-seed{self.config.train.seeds[0]}"
+
+    @property
+    def experiment(self) -> Path:
+        """Folder of the experiment."""
+        return self.out / "experiment"
+
+    def network(self, scenario: str | None = None) -> Command:
+        """Options that name the network, by default the pipeline's own."""
+        options = self.config.network if scenario is None else replace(self.config.network, scenario=scenario)
+        profiles = ("--gateway", str(self.gateway), "--edge", str(self.edge))
+        return (*arguments(options, NetworkConfig), *profiles)
+
+    def train(self, network: Command, updates: int, *options: str, out: Path) -> Command:
+        """A training command."""
+        settings = replace(self.config.train, learner=replace(self.config.train.learner, updates=updates), out=out)
+        return ("optimizer.train", *network, *options, *arguments(settings, TrainConfig))
+
+    def trial(self, policy: Path, *options: str, out: Path) -> Command:
+        """A trial command."""
+        profiles = ("--gateway", str(self.gateway), "--edge", str(self.edge))
+        slots = ("--slots", str(self.config.trial_slots))
+        return (
+            "optimizer.trial", "--policy", str(policy), "--models", str(self.bundle), *profiles, *slots, *options,
+            "--out", str(out),
+        )  # fmt: skip
+
+
+def prune(run: Run) -> Stage:
+    """Recordings to a bundle of pruned models."""
+    config = run.config
+    settings = replace(config.prune, data=config.data, rates=config.rates, out=run.bundle)
+    command = ("pruning.run", *arguments(settings, PruneConfig))
+    return Stage("prune", (command,), reads=(), leaves=(run.manifest,), resumes=(run.bundle,))
+
+
+def profile(run: Run) -> Stage:
+    """The gateway's profile: measured here, or given."""
+    given = run.config.gateway
+    settings = replace(run.config.profile, models=run.bundle, out=run.gateway)
+    command = ("profiling.run", *arguments(settings, ProfileConfig))
+    return Stage(
+        "profile",
+        (command,) if given is None else (),
+        reads=(run.manifest, *_given(given)),
+        leaves=(run.gateway,),
+        resumes=(run.gateway.with_suffix(""), run.gateway),
+        after=_copy(given, run.gateway),
+    )
+
+
+def edge(run: Run) -> Stage:
+    """The edge server's profile: measured on this machine's GPU, from a datasheet, or given."""
+    given = run.config.edge
+    files = ("--models", str(run.bundle), "--out", str(run.edge))
+    measured = ("profiling.run", "--device", "cuda", "--runtime", "torch", *files)
+    command = measured if has_gpu() else ("profiling.spec", "--device", "rtx-3070", *files)
+    return Stage(
+        "edge",
+        (command,) if given is None else (),
+        reads=(run.manifest, *_given(given)),
+        leaves=(run.edge,),
+        resumes=(run.edge.with_suffix(""),),
+        after=_copy(given, run.edge),
+    )
+
+
+def train(run: Run) -> Stage:
+    """A policy for the profiled network."""
+    sensors = ("--sensors", str(run.config.sensors))
+    command = run.train(run.network(), run.config.updates, *sensors, out=run.policy.parent)
+    return Stage(
+        "train", (command,), reads=(run.gateway, run.edge), leaves=(run.policy / "policy.json",),
+        resumes=(run.policy.parent,),
+    )  # fmt: skip
+
+
+def trial(run: Run) -> Stage:
+    """Its decisions carried out with real inference."""
+    out = run.out / "trial.json"
+    command = run.trial(run.policy, "--seed", str(run.config.seed), out=out)
+    reads = (run.manifest, run.gateway, run.edge, run.policy / "policy.json")
+    return Stage("trial", (command,), reads=reads, leaves=(out,))
+
+
+def retrain(run: Run) -> Stage:
+    """A policy trained on the inference times of the trial."""
+    tried = run.out / "trial.json"
+    options = ("--sensors", str(run.config.sensors), "--trial", str(tried))
+    command = run.train(run.network(), run.config.updates, *options, out=run.retrained.parent)
+    return Stage(
+        "retrain", (command,), reads=(run.gateway, run.edge, tried), leaves=(run.retrained / "policy.json",),
+        resumes=(run.retrained.parent,),
+    )  # fmt: skip
+
+
+def second_trial(run: Run) -> Stage:
+    """The retrained policy's decisions, on other slots, each carried out several times."""
+    out = run.out / "second-trial.json"
+    options = ("--repeats", str(run.config.repeats), "--probes", "0", "--seed", str(run.config.seed + 1))
+    command = run.trial(run.retrained, *options, out=out)
+    reads = (run.manifest, run.gateway, run.edge, run.retrained / "policy.json")
+    return Stage("second trial", (command,), reads=reads, leaves=(out,))
+
+
+def evaluate(run: Run) -> Stage:
+    """Both policies beside the optimum and all schemes."""
+    out = run.out / "evaluation.json"
+    command = (
+        "optimizer.evaluate", "--policy", f"{run.policy.parent},{run.retrained.parent}", "--slots",
+        str(run.config.slots), "--seed", str(run.config.seed), "--json", str(out),
+    )  # fmt: skip
+    return Stage(
+        "evaluate", (command,), reads=(run.policy / "policy.json", run.retrained / "policy.json"), leaves=(out,)
+    )
+
+
+def small_network_policy(run: Run) -> Stage:
+    """A policy for Fig. 8's network of 3 gateways and 6 sensors."""
+    command = run.train(run.network(str(run.small_scenario)), run.config.small_updates, out=run.small_policy.parent)
+    return Stage(
+        "small network", (command,), reads=(run.gateway, run.edge, run.small_scenario),
+        leaves=(run.small_policy / "policy.json",), resumes=(run.small_policy.parent,),
+    )  # fmt: skip
+
+
+def experiment(run: Run) -> Stage:
+    """Section V's evaluation from half of the load to one and a half times."""
+    least = run.config.base.gateways  # a gateway has at least one sensor
+    sizes = dict.fromkeys(max(least, run.config.sensors * k // 4) for k in QUARTERS)
+    command = (
+        "optimizer.experiment", *run.network(), "--sensors", ",".join(map(str, sizes)), "--slots",
+        str(run.config.slots), "--seed", str(run.config.seed), "--policies", str(run.policy.parent), "--small",
+        str(run.small_policy.parent), "--out", str(run.experiment),
+    )  # fmt: skip
+    return Stage(
+        "experiment",
+        (command,),
+        reads=(run.gateway, run.edge, run.policy / "policy.json", run.small_policy / "policy.json"),
+        leaves=(run.experiment / "results.json", run.experiment / "figures" / "captions.json"),
+    )
+
+
+def report(run: Run) -> Stage:
+    """The page."""
+    out, second = run.out, run.out / "second-trial.json"
+
+    def write() -> None:
+        write_trial_figure(read_trial(second), run.experiment / "figures" / "trial.png")
+        write_report(out, out / "report.html")
+
+    reads = (
+        run.manifest, run.gateway, run.edge, out / "evaluation.json", run.experiment / "results.json",
+        out / "trial.json", second,
+    )  # fmt: skip
+    return Stage("report", (), reads=reads, leaves=(out / "report.html",), after=write)
+
+
+STAGES = (
+    prune, profile, edge, train, trial, retrain, second_trial, evaluate, small_network_policy, experiment, report,
+)  # fmt: skip
+
+
+def stages(config: PipelineConfig) -> list[Stage]:
+    """All stages of a run, in order."""
+    return [make(Run(config)) for make in STAGES]
+
+
+def write_small_scenario(config: PipelineConfig) -> None:
+    """Write the scenario of Fig. 8's network (3 gateways, 6 sensors), unless it stands there already."""
+    path, content = Run(config).small_scenario, small_network(config.base).dump()
+    if not path.is_file() or read_json(path, OptimizerError, remedy="Remove it.") != content:
+        write_json(path, content)
+
+
+def _given(path: Path | None) -> tuple[Path, ...]:
+    return () if path is None else (path,)
+
+
+def _copy(source: Path | None, target: Path) -> Callable[[], None] | None:
+    if source is None:
+        return None
+    remedy = "Give a profile that `python -m profiling.run` wrote."
+    return lambda: write_json(target, read_json(source, OptimizerError, remedy=remedy))
