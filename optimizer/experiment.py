@@ -1,70 +1,87 @@
-"""`python -m optimizer.experiment`: the paper's evaluation on any network, saved and drawn."""
+"""The command `python -m optimizer.experiment`: the paper's evaluation on any network, saved and drawn."""
 
-import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.console import Console
 
 from data.common.command import run_command
-from data.common.files import write_json
+from data.common.console import make_console, say
 from data.common.options import comma_separated
 from optimizer.errors import OptimizerError
 from optimizer.evaluation.drawing import print_claims, write_figures
-from optimizer.evaluation.section_v import capacity, evaluation
+from optimizer.evaluation.section_v import capacity, evaluation, network_of_policies
 from optimizer.network.options import NetworkConfig, build_scenario
+from optimizer.network.scenario import Scenario
 from profiling.profile.profile import Profile
+
+LARGEST_GATEWAY = 120  # picked by hand: sensors per gateway up to which the network's capacity is looked for
+CAPACITY_SLOTS = 100  # picked by hand
 
 
 @dataclass(frozen=True)
 class ExperimentConfig:
-    """Section V's evaluation: schemes and trained policies at every size.
+    """Repeat the evaluation of section V: schemes and trained policies at every number of sensors.
 
     Saves the results, draws the figures and checks the paper's claims.
     """
 
     network: Annotated[NetworkConfig, tyro.conf.arg(name="")] = field(default_factory=NetworkConfig)
-    """The network."""
+    """The network. Without an option that names one, it is the network that --policies were trained on."""
     sensors: Annotated[tuple[int, ...], comma_separated(int, "sensors", "N")] = (100, 125, 150, 175, 200)
-    """Numbers of sensors."""
+    """Numbers of sensors, separated by commas."""
     slots: int = 1000
-    """Held-out slots of each."""
+    """Number of held-out slots at each number of sensors."""
     seed: int = 0
-    """Of the slots."""
+    """Random seed for drawing slots."""
     policies: Path | None = None
     """Folder of policies trained on this network with all models."""
     single: Path | None = None
-    """Folder of policies trained with the one middle model (--models 0.7)."""
+    """Folder of policies trained with the one middle model (--models 0.7 of `optimizer.train`)."""
     small: Path | None = None
     """Folder of policies trained on 3 gateways and 6 sensors."""
     out: Path = Path("runs/experiment")
-    """Folder of results.json and figures."""
+    """Folder for results.json and the figures."""
 
     def __post_init__(self) -> None:
-        if self.slots < 2 or not self.sensors or min(self.sensors) < 1:
-            raise OptimizerError("--slots: expected at least 2; --sensors: at least 1.")
+        if self.slots < 2:
+            raise OptimizerError(f"--slots: expected at least 2; got {self.slots}.")
+        if not self.sensors or min(self.sensors) < 1:
+            raise OptimizerError("--sensors: expected numbers of at least 1.")
+        if self.seed < 0:
+            raise OptimizerError(f"--seed: expected 0 or more; got {self.seed}.")
+
+
+def find_network(config: ExperimentConfig) -> Scenario:
+    """The network: as the options name it, or the one that the policies were trained on. Raises OptimizerError."""
+    unnamed = replace(config.network, extrapolate=False) == NetworkConfig()
+    if not unnamed or config.policies is None:
+        return build_scenario(config.network, config.sensors[0])
+    trained = network_of_policies(config.policies)
+    return trained.change(extrapolate=trained.extrapolate or config.network.extrapolate)
 
 
 def run(config: ExperimentConfig) -> None:
-    """Evaluate, save, draw, print."""
-    console = Console() if sys.stdout.isatty() else Console(width=100)
-    scenario = build_scenario(config.network, config.sensors[0])
+    """Evaluate, save the results, draw the figures and print the verdicts."""
+    console = make_console()
+    scenario = find_network(config)
     with console.status("evaluating") as status:
         results = evaluation(
             scenario, config.sensors, config.slots, config.seed, config.policies, config.single, config.small,
-            say=lambda text: status.update(text),
+            say=status.update,
         )  # fmt: skip
-        points = [m.latency_s[-1][0] for m in scenario.models if m.latency_s is not None]
+        measured = [m.latency_s[-1][0] for m in scenario.models if m.latency_s is not None]
         status.update("how much the network can carry")
-        results["capacity"] = capacity(scenario, min([*points, 120]), 100, config.seed)
-        write_json(config.out / "results.json", results)
+        rows = capacity(scenario, min([*measured, LARGEST_GATEWAY]), CAPACITY_SLOTS, config.seed)
+        results = results.model_copy(update={"capacity": rows})
+        results.save(config.out / "results.json")
         gateway = Profile.load(config.network.gateway) if config.network.gateway else None
         status.update("figures")
         claims = write_figures(results, config.out / "figures", gateway)
     print_claims(claims, console)
-    console.print(f"results and figures: {config.out}", highlight=False, markup=False)
+    say(console, f"network: {scenario.name}")
+    say(console, f"results and figures: {config.out}")
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -14,6 +14,7 @@ NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Rate = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class Strict(BaseModel):
@@ -74,3 +75,35 @@ def first_problem(error: ValidationError) -> str:
     got = detail["input"]
     shown = f"; got {got!r}" if isinstance(got, int | float | str | None) else ""
     return f"{where + ': ' if where else ''}{message.removeprefix('Value error, ')}{shown}"
+
+
+def read_model(
+    path: Path, model: type[Model], newest: int, error: type[UserError], *, what: str, remedy: str, oldest: int = 1
+) -> Model:
+    """A JSON file as a validated model.
+
+    Args:
+        path: The file.
+        model: The model of its content; its schema version is the field `schema`.
+        newest: Newest schema version that this version reads.
+        error: The package's exception.
+        what: What the file should be, e.g. "a trial's file".
+        remedy: What to do if it cannot be used.
+        oldest: Oldest schema version that this version reads.
+
+    Raises:
+        UserError: As `error`: no such file, not JSON, of another schema, or with a wrong field (its path is named).
+    """
+    content = read_json(path, error, remedy=remedy)
+    check_schema(content, newest, str(path), error, what)
+    if content["schema"] < oldest:
+        raise error(f"{path}: schema {content['schema']} is older than {oldest}, the oldest that is read.", remedy)
+    return parse_model(content, model, str(path), error, remedy=remedy)
+
+
+def parse_model(content: Any, model: type[Model], name: str, error: type[UserError], *, remedy: str) -> Model:
+    """Parsed JSON as a validated model; `name` is the file's name for messages. Raises `error`."""
+    try:
+        return model.model_validate(content)
+    except ValidationError as problem:
+        raise error(f"{name}: {first_problem(problem)}.", remedy) from None

@@ -1,4 +1,4 @@
-"""Summaries of schemes on networks as tables on the terminal, at most 100 columns wide."""
+"""Figures of policies and schemes as tables on the terminal, at most 100 columns wide."""
 
 from collections.abc import Sequence
 
@@ -6,18 +6,21 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from data.common.console import say
+from optimizer.evaluation.results import Evaluation
 from optimizer.network.scenario import Scenario
 from optimizer.schemes.summary import Summary
 
 Rows = Sequence[tuple[Scenario, str, Summary]]
 REWARD = (
-    "Utilizations are sums over gateways in slots a slot, of served tasks; wasted: the same of dropped tasks. +-: 95 % "
-    "over slots. off.: share offloaded."
+    "Utilization: busy time for served tasks divided by the slot length, summed over gateways; wasted: the same for "
+    "dropped tasks. +-: 95 % interval over slots. off.: share of tasks offloaded."
 )
 SERVICE = (
-    "Dropped, percent of all tasks, and why (there can be several causes): late or inaccurate on the gateway; by way "
-    "of the edge late, the edge slower than the link, not sent within the slot. Accuracy, relative to the complete "
-    "model, and delay are of served tasks. GFLOP: spent a served task, a multiply-accumulate is 2."
+    "drop: tasks dropped; a task can have several causes. late, inacc.: too late or not accurate enough on the "
+    "gateway; e.late: too late at the edge; e.slow: edge slower than the link, (17f); unsent: not sent in the slot. "
+    "Accuracy (relative to the complete model) and delay: means over served tasks. GFLOP: per served task; a "
+    "multiply-accumulate is 2 FLOP."
 )
 
 
@@ -39,7 +42,7 @@ def _or_dash(value: float | None, scale: float, digits: int) -> str:
 
 
 def reward_table(rows: Rows) -> Table:
-    """Reward, its parts, and what was wasted."""
+    """Table of rewards, their parts, and what was wasted."""
     table = _table(["reward", "+-", "util.", "local", "band", "edge", "wasted", "off. %"])
     for scenario, scheme, s in rows:
         table.add_row(
@@ -54,7 +57,7 @@ def reward_table(rows: Rows) -> Table:
 
 
 def service_table(rows: Rows) -> Table:
-    """What became of the tasks."""
+    """Table of what became of the tasks."""
     causes = ["late", "inacc.", "e.late", "e.slow", "unsent"]
     table = _table(["drop %", *causes, "acc. %", "ms", "p99 ms", "GFLOP"])
     for scenario, scheme, s in rows:
@@ -72,15 +75,50 @@ def service_table(rows: Rows) -> Table:
 
 
 def print_summaries(rows: Rows, shares: str, console: Console) -> None:
-    """Both tables, with what they are of."""
+    """Print both tables, with the network above and the meaning of the columns below."""
     scenario, _, first = rows[0]
     rates = ", ".join(f"{m.rate:g}" for m in scenario.models)
     grid = "continuous shares" if shares == "exact" else f"{shares} shares"
-    console.print(f"{scenario.name}: {scenario.gateways} gateways, models {rates}", highlight=False, markup=False)
-    console.print(f"{first.slots} slots, {grid}, reward = {scenario.reward}", highlight=False, markup=False)
+    say(console, f"{scenario.name}: {scenario.gateways} gateways, models {rates}")
+    say(console, f"{first.slots} slots, {grid}, reward = {scenario.reward}")
     for note in scenario.notes:
-        console.print(note, highlight=False, markup=False)
+        say(console, note)
     console.print(reward_table(rows))
-    console.print(REWARD, highlight=False)
+    say(console, REWARD)
     console.print(service_table(rows))
-    console.print(SERVICE, highlight=False)
+    say(console, SERVICE)
+
+
+def comparison_table(found: Evaluation) -> Table:
+    """Table of a comparison: policies and schemes beside the optimum."""
+    table = Table(
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1),
+        title=f"{found.scenario.name}, {found.sensors} sensors, {found.slots} held-out slots",
+        caption="Gap: 1 - reward / the optimum's reward, +- its paired 95 % interval. Utilization: busy time for served"
+        " tasks divided by the slot length, summed over gateways. Accuracy: relative to the complete model.",
+    )
+    table.add_column("policy", overflow="fold")
+    for name in ("reward", "gap %", "dropped %", "offl. %", "util.", "accuracy", "delay ms", "p99"):
+        table.add_column(name, justify="right", no_wrap=True)
+
+    def add(name: str, s: Summary, gap: str, style: str | None = None) -> None:
+        table.add_row(
+            name,
+            f"{s.reward:.3f}",
+            gap,
+            f"{100 * s.drop_ratio:.2f}",
+            f"{100 * s.offloading_ratio:.1f}",
+            f"{s.utilization:.3f}",
+            _or_dash(s.accuracy, 1, 4),
+            _or_dash(s.delay_s, 1e3, 0),
+            _or_dash(s.delay_p99_s, 1e3, 0),
+            style=style,
+        )
+
+    add("optimum", found.optimum, "0", "bold")
+    for name, row in found.policies.items():
+        gap = f"{100 * row.gap:.2f} +- {100 * row.gap_interval:.2f}" if abs(row.gap) < 1 else f"{100 * row.gap:.0f}"
+        add(name, row.summary, gap)
+    return table

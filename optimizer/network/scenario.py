@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from data.common.schema import NonNegative, Positive, Strict, first_problem
+from data.common.schema import NonNegative, Positive, Strict, first_problem, read_json
 from optimizer.errors import OptimizerError
 from optimizer.network.constants import Constants, build_constants
 from optimizer.network.parts import AtLeastOne, Edge, Gateway, Level, Link, LocalModel, Task, check_levels, check_models
@@ -18,6 +18,7 @@ from optimizer.network.rewards import REWARDS, Reward
 FOLDER = Path(__file__).parent / "scenarios"
 MOST_SENSORS = 100_000
 SHIPPED = ("paper", "paper-heavy", "paper-printed")
+KNOWN = f"Shipped are {', '.join(SHIPPED)}; or give a TOML or JSON file of your own."
 
 
 class Scenario(Strict):
@@ -97,12 +98,14 @@ class Scenario(Strict):
 
     @classmethod
     def load(cls, source: Path | str) -> "Scenario":
-        """A shipped scenario by name (`paper`, `paper-heavy`, `paper-printed`), or a TOML file.
+        """A shipped scenario by name (`paper`, `paper-heavy`, `paper-printed`), or a TOML or JSON file.
 
         Raises:
             OptimizerError: No such scenario, or a wrong one; the field is named.
         """
         path = FOLDER / f"{source}.toml" if str(source) in SHIPPED else Path(source)
+        if path.suffix == ".json":
+            return cls.parse(read_json(path, OptimizerError, missing=KNOWN), str(source))
         return cls.parse(read_toml(path), str(source))
 
     @classmethod
@@ -190,9 +193,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise OptimizerError(
-            f"no scenario {str(path)!r}.", f"Shipped are {', '.join(SHIPPED)}; or give a TOML file of your own."
-        ) from None
+        raise OptimizerError(f"no scenario {str(path)!r}.", KNOWN) from None
     except (OSError, ValueError) as error:
         raise OptimizerError(f"{path}: cannot be read as TOML ({error}).") from None
 

@@ -4,17 +4,20 @@ The optimum plans with a scenario's latencies and the channel it is shown. A `Wo
 decision, so that learning from outcomes can be compared with solving a model that is wrong.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float64
+from pydantic import BaseModel
 
+from data.common.schema import Positive, read_model
 from optimizer.errors import OptimizerError
 from optimizer.network.outcome import Outcome, evaluate
 from optimizer.network.scenario import Scenario
 from optimizer.network.slots import Action, State
+
+TRIAL_SCHEMA = 2  # of the trial's file
 
 
 @dataclass(frozen=True)
@@ -65,22 +68,28 @@ class World:
         return self.edge_bias * np.exp(self.edge_spread * rng.standard_normal(shape))
 
 
-def world_of_trial(path: Path) -> World:
+class _Factors(BaseModel):
+    """Measured over predicted inference times, as a trial's file holds them."""
+
+    local: tuple[Positive, ...]
+    edge: tuple[Positive, ...]
+
+
+class _Trial(BaseModel):
+    """The part of a trial's file that a world needs; the rest is `optimizer.trial.results.TrialFile`."""
+
+    factors: _Factors
+
+
+def world_of_trial(path: str | Path) -> World:
     """The world that a trial met: inference times in the proportions that `optimizer.trial` measured.
 
     Raises:
-        OptimizerError: No such file, or none of a trial.
+        OptimizerError: No such file, or not a trial's file; the field is named.
     """
-    try:
-        factors = json.loads(path.read_text(encoding="utf-8"))["factors"]
-        return World(samples=tuple(factors["local"]), edge_samples=tuple(factors["edge"]))
-    except FileNotFoundError:
-        raise OptimizerError(f"--trial {path}: no such file.", "`python -m optimizer.trial` writes one.") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise OptimizerError(
-            f"--trial {path}: not a trial's file with measured factors ({type(error).__name__}: {error}).",
-            "`python -m optimizer.trial` writes one.",
-        ) from None
+    path, remedy = Path(path), "`python -m optimizer.trial` writes such a file; give it with --trial."
+    found = read_model(path, _Trial, TRIAL_SCHEMA, OptimizerError, what="a trial's file", remedy=remedy, oldest=2)
+    return World(samples=found.factors.local, edge_samples=found.factors.edge)
 
 
 def play(scenario: Scenario, state: State, action: Action, world: World, rng: np.random.Generator) -> Outcome:

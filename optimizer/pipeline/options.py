@@ -1,7 +1,7 @@
 """The settings of a pipeline, from which the command line is made.
 
-The options of a step are the step's own: its settings are nested here, without those that the pipeline decides (folders,
-and what stands at the top level).
+The options of a step are the step's own: its settings are nested here, without those that the pipeline decides itself
+(folders, and what stands at the top level).
 """
 
 from dataclasses import dataclass, field

@@ -1,11 +1,13 @@
 """One page for a person who decides: which models to deploy, what the network can carry, what the policy gains.
 
-A single HTML file that opens offline: pictures are inside it, there is no script. `write_report` takes what the
-pipeline's stages left in a run folder and leaves out what is not there.
+A single HTML file that opens offline: pictures are inside it, and there is no script. `write_report` takes what the
+pipeline's stages left in a run folder.
 """
 
 import base64
 import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,18 +15,93 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from data.common.files import sha256, write_whole
-from optimizer.errors import OptimizerError
+from optimizer.evaluation.results import (
+    CapacityRow,
+    Captions,
+    Claims,
+    Evaluation,
+    Results,
+    read_captions,
+    read_claims,
+    read_evaluation,
+    read_results,
+)
+from optimizer.network.scenario import Scenario
+from optimizer.trial.results import TaskRow, TrialFile, read_trial
 from profiling.profile.profile import Profile
+from pruning.bundle import Manifest, read_manifest
+
+LOSSLESS = 0.001  # picked by hand: share of dropped tasks up to which a network is said to serve its sensors
+HASHED = (
+    "bundle/models.json", "gateway.json", "edge.json", "experiment/results.json", "evaluation.json", "trial.json",
+    "second-trial.json",
+)  # fmt: skip
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A stage's file. Raises OptimizerError where it is missing or damaged; the stage is named."""
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise OptimizerError(f"{path}: missing.", "Run the pipeline again: it makes what is missing.") from None
-    except (OSError, ValueError, TypeError) as error:
-        raise OptimizerError(f"{path}: cannot be read ({error}).", "Remove it and run the pipeline again.") from None
+@dataclass(frozen=True)
+class ModelRow:
+    """What a model costs and gives on the gateway.
+
+    Attributes:
+        rate: Pruning rate; 0 is the complete model.
+        name: Name in the table.
+        accuracy: Test accuracy in percent.
+        interval: Its 95 % interval in percent.
+        missed: Missed faults in percent; None if it is not known.
+        flops: MFLOP of one window; a multiply-accumulate is 2 FLOP.
+        megabytes: Size of its file.
+        one_ms: Milliseconds for one window.
+        batch: Size of the batch that is shown.
+        batch_ms: Milliseconds for that batch.
+        p99_ms: 99th percentile for that batch.
+    """
+
+    rate: float
+    name: str
+    accuracy: float
+    interval: tuple[float, float]
+    missed: float | None
+    flops: float
+    megabytes: float
+    one_ms: float
+    batch: int
+    batch_ms: float
+    p99_ms: float
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything that the page shows, read and validated."""
+
+    bundle: Manifest
+    gateway: Profile
+    edge: Profile
+    results: Results
+    evaluation: Evaluation
+    captions: Captions
+    claims: Claims
+    first: TrialFile
+    trial: TrialFile
+
+
+def read_inputs(run: Path) -> Inputs:
+    """What the stages left in a run folder.
+
+    Raises:
+        OptimizerError, ProfilingError, PruningError: A file that is missing or damaged; the field is named.
+    """
+    figures = run / "experiment" / "figures"
+    return Inputs(
+        bundle=read_manifest(run / "bundle"),
+        gateway=Profile.load(run / "gateway.json"),
+        edge=Profile.load(run / "edge.json"),
+        results=read_results(run / "experiment" / "results.json"),
+        evaluation=read_evaluation(run / "evaluation.json"),
+        captions=read_captions(figures / "captions.json"),
+        claims=read_claims(figures / "claims.json"),
+        first=read_trial(run / "trial.json"),
+        trial=read_trial(run / "second-trial.json"),
+    )
 
 
 def picture(path: Path) -> str:
@@ -32,55 +109,61 @@ def picture(path: Path) -> str:
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
 
 
-def models_table(bundle: dict[str, Any], gateway: Profile, batch: int) -> list[dict[str, Any]]:
-    """What each model costs and gives on the gateway.
+def models_table(bundle: Manifest, gateway: Profile, batch: int) -> list[ModelRow]:
+    """What each model costs and gives on the gateway, by ascending pruning rate.
 
     Args:
-        bundle: `models.json`.
-        gateway: Its profile.
-        batch: Sensors a gateway: the batch of which latency is shown.
+        bundle: The bundle's manifest.
+        gateway: The gateway's profile.
+        batch: Sensors of the largest gateway: the batch whose latency is shown, or the largest one measured.
     """
     rows = []
-    for entry in sorted(bundle["models"], key=lambda m: m["rate"]):
-        rate = entry["rate"]
-        largest = max(c.batch for c in gateway.cells(rate))
-        shown = min(batch, largest)
-        after = (entry["after"] or entry["before"] or {}).get("clean", {})
+    for entry in sorted(bundle.models, key=lambda m: m.rate):
+        rate = entry.rate
+        shown = min(batch, max(c.batch for c in gateway.cells(rate)))
+        missed = entry.after["clean"].missed_faults
+        low, high = entry.accuracy_interval
         rows.append(
-            {
-                "rate": rate,
-                "name": "complete" if rate == 0 else f"p = {rate:g}",
-                "accuracy": 100 * entry["accuracy"],
-                "interval": [100 * x for x in entry["accuracy_interval"]],
-                "missed": 100 * after["missed_faults"]["value"] if after.get("missed_faults") else None,
-                "flops": entry["flops"] / 1e6,
-                "megabytes": entry["file_bytes"] / 1e6,
-                "one_ms": 1e3 * gateway.latency(rate, 1),
-                "batch": shown,
-                "batch_ms": 1e3 * gateway.latency(rate, shown),
-                "p99_ms": 1e3 * gateway.latency(rate, shown, percentile="p99"),
-            }
+            ModelRow(
+                rate=rate,
+                name="complete" if rate == 0 else f"p = {rate:g}",
+                accuracy=100 * entry.accuracy,
+                interval=(100 * low, 100 * high),
+                missed=None if missed is None else 100 * missed.value,
+                flops=entry.flops / 1e6,
+                megabytes=entry.file_bytes / 1e6,
+                one_ms=1e3 * gateway.latency(rate, 1),
+                batch=shown,
+                batch_ms=1e3 * gateway.latency(rate, shown),
+                p99_ms=1e3 * gateway.latency(rate, shown, percentile="p99"),
+            )
         )
     return rows
 
 
-def advice(models: list[dict[str, Any]], scenario: dict[str, Any], used: dict[float, float]) -> list[str]:
-    """Which models to deploy on the gateway and why, in sentences."""
+def advice(models: Sequence[ModelRow], scenario: Scenario, used: dict[float, float]) -> list[str]:
+    """Which models to deploy on the gateway and why, in sentences.
+
+    Args:
+        models: What each model costs and gives.
+        scenario: The network.
+        used: Share of the gateways' batches that each model runs, by its rate.
+    """
     found = []
-    relative = {m["rate"]: m["accuracy"] for m in scenario["models"]}
-    for level in (scenario["qos"][0], scenario["qos"][-1]):
-        able = [m for m in models if m["rate"] in relative and relative[m["rate"]] >= level["min_accuracy"]]
+    relative = {m.rate: m.accuracy for m in scenario.models}
+    for level in dict.fromkeys((scenario.qos[0], scenario.qos[-1])):
+        able = [m for m in models if m.rate in relative and relative[m.rate] >= level.min_accuracy]
         if able:
-            best = min(able, key=lambda m: m["batch_ms"])
+            best = min(able, key=lambda m: m.batch_ms)
             found.append(
-                f"For criticality {level['criticality']:g} (accuracy of at least {level['min_accuracy']:.3f} of the "
-                f"complete model's, within {level['max_delay_s']:g} s) the fastest model that is accurate enough is "
-                f"{best['name']}: {best['batch_ms']:.1f} ms for {best['batch']} windows, {best['megabytes']:.1f} MB."
+                f"For criticality {level.criticality:g} (accuracy of at least {level.min_accuracy:.3f} of the "
+                f"complete model's, within {level.max_delay_s:g} s) the fastest model that is accurate enough is "
+                f"{best.name}: {best.batch_ms:.1f} ms for {best.batch} windows, {best.megabytes:.1f} MB."
             )
         else:
             found.append(
-                f"No pruned model is accurate enough for criticality {level['criticality']:g} "
-                f"({level['min_accuracy']:.3f}); such tasks must go to the edge."
+                f"No pruned model is accurate enough for criticality {level.criticality:g} "
+                f"({level.min_accuracy:.3f}); such tasks must go to the edge."
             )
     if used:
         parts = ", ".join(f"p = {rate:g} in {100 * share:.0f} %" for rate, share in sorted(used.items()))
@@ -93,25 +176,40 @@ def advice(models: list[dict[str, Any]], scenario: dict[str, Any], used: dict[fl
     return found
 
 
-def carried(capacity: list[dict[str, float]], limit: float = 0.001) -> str:
+def models_used(tasks: Sequence[TaskRow]) -> dict[float, float]:
+    """Share of the gateways' batches that each model ran in the policy's slots, by its pruning rate."""
+    batches = {(t.slot, t.gateway): t.rate for t in tasks if not t.probe and t.rate > 0}
+    rates = list(batches.values())
+    return {rate: rates.count(rate) / len(rates) for rate in set(rates)}
+
+
+def carried(capacity: Sequence[CapacityRow], limit: float = LOSSLESS) -> str:
     """How many sensors a gateway can serve, in a sentence."""
-    good = [r["sensors_a_gateway"] for r in capacity if r["drop_ratio"] <= limit]
-    bad = [r["sensors_a_gateway"] for r in capacity if r["drop_ratio"] > limit]
+    good = [r.sensors_per_gateway for r in capacity if r.drop_ratio <= limit]
+    bad = [r.sensors_per_gateway for r in capacity if r.drop_ratio > limit]
     if not good:
-        return "Even one sensor a gateway loses tasks: the requirements cannot be met with these models and this link."
+        return (
+            "Even one sensor per gateway loses tasks: the requirements cannot be met with these models and this link."
+        )
     if not bad:
         return (
-            f"At least {max(good):.0f} sensors a gateway can be served with at most {100 * limit:g} % of the tasks "
+            f"At least {max(good)} sensors per gateway can be served with at most {100 * limit:g} % of the tasks "
             "dropped (the largest batch that was profiled)."
         )
     return (
-        f"Up to {max(good):.0f} sensors a gateway can be served with at most {100 * limit:g} % of the tasks lost; at "
-        f"{min(bad):.0f} even the optimum drops more."
+        f"Up to {max(good)} sensors per gateway can be served with at most {100 * limit:g} % of the tasks lost; at "
+        f"{min(bad)} even the optimum drops more."
     )
 
 
-def write_report(run: Path, out: Path) -> None:
-    """The page from a run folder's stages.
+def _policy_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """The optimum, the policies and the schemes as rows of a table."""
+    rows = [{"name": "optimum", "gap": 0.0, "learned": False, **asdict(evaluation.optimum)}]
+    return rows + [{"name": name, **row.model_dump()} for name, row in evaluation.policies.items()]
+
+
+def write_report(run: str | Path, out: str | Path) -> None:
+    """Write the page from what the stages left in a run folder.
 
     Args:
         run: Folder of the pipeline (`bundle`, `gateway.json`, `edge.json`, `experiment`, `evaluation.json`,
@@ -119,47 +217,37 @@ def write_report(run: Path, out: Path) -> None:
         out: The HTML file.
 
     Raises:
-        OptimizerError: A stage's file is missing or damaged.
+        OptimizerError, ProfilingError, PruningError: A stage's file is missing or damaged.
     """
-    bundle = read_json(run / "bundle" / "models.json")
-    results = read_json(run / "experiment" / "results.json")
-    evaluation = read_json(run / "evaluation.json")
-    first, trial = read_json(run / "trial.json"), read_json(run / "second-trial.json")
-    gateway, edge = Profile.load(run / "gateway.json"), Profile.load(run / "edge.json")
-    figures = run / "experiment" / "figures"
-    captions = read_json(figures / "captions.json")
-    scenario = evaluation["scenario"]
-    models = models_table(bundle, gateway, max(scenario["groups"]))
-    policies = [{"name": "optimum", "gap": 0.0, "learned": False, **evaluation["optimum"]}]
-    policies += [{"name": n, **p} for n, p in evaluation["policies"].items()]
-    local = [t for t in trial["tasks"] if not t["probe"] and t["rate"] > 0]
-    batches = {(t["slot"], t["gateway"]): t["rate"] for t in local}
-    used = {r: sum(x == r for x in batches.values()) / len(batches) for r in set(batches.values())}
-    files = [
-        run / "bundle" / "models.json", run / "gateway.json", run / "edge.json", run / "experiment" / "results.json",
-        run / "evaluation.json", run / "trial.json", run / "second-trial.json",
-    ]  # fmt: skip
+    run = Path(run)
+    found, figures = read_inputs(run), run / "experiment" / "figures"
+    scenario, captions = found.evaluation.scenario, found.captions.captions
+    models = models_table(found.bundle, found.gateway, scenario.width)
     page = Environment(
-        loader=PackageLoader("optimizer", "templates"), autoescape=select_autoescape(["html"], default=True),
-        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-    ).get_template("report.html").render(
+        loader=PackageLoader("optimizer.pipeline", "templates"),
+        autoescape=select_autoescape(["html"], default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    ).get_template("report.html")
+    text = page.render(
         made=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        bundle=bundle,
-        gateway=gateway,
-        edge=edge,
+        bundle=found.bundle,
+        gateway=found.gateway,
+        edge=found.edge,
         scenario=scenario,
         models=models,
-        advice=advice(models, scenario, used),
-        carried=carried(results["capacity"]),
-        policies=policies,
-        slots=evaluation["slots"],
-        first=first,
-        trial=trial,
-        claims=json.loads((figures / "claims.json").read_text(encoding="utf-8")),
-        figures=[(n, captions[n], picture(figures / f"{n}.png")) for n in captions if n != "capacity"],
+        advice=advice(models, scenario, models_used(found.trial.tasks)),
+        carried=carried(found.results.capacity),
+        policies=_policy_rows(found.evaluation),
+        slots=found.evaluation.slots,
+        first=found.first,
+        trial=found.trial,
+        claims=found.claims.claims,
+        figures=[(name, captions[name], picture(figures / f"{name}.png")) for name in captions if name != "capacity"],
         capacity=picture(figures / "capacity.png") if "capacity" in captions else None,
         trial_picture=picture(figures / "trial.png"),
-        hashes=[(str(p.relative_to(run)), sha256(p)) for p in files],
-        configuration=json.dumps(scenario, indent=1),
-    )  # fmt: skip
-    write_whole(out, page.encode())
+        hashes=[(name, sha256(run / name)) for name in HASHED],
+        configuration=json.dumps(scenario.dump(), indent=1),
+    )
+    write_whole(Path(out), text.encode())

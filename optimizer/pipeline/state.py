@@ -46,9 +46,9 @@ class PipelineState(Strict):
         stages: Record of each stage by its name.
     """
 
-    schema_version: int = Field(SCHEMA, alias="schema")
+    schema_version: int = Field(default=SCHEMA, alias="schema")
     library: str | None = None
-    stages: dict[str, StageRecord] = {}
+    stages: dict[str, StageRecord] = Field(default_factory=dict)
 
     def save(self, folder: Path) -> None:
         """Write it, whole or not at all."""

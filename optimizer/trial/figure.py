@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from data.common.files import write_whole
-from optimizer.evaluation.drawing import new_figure
+from optimizer.evaluation.canvas import new_figure
 from optimizer.trial.findings import mean_of_repeats
 from optimizer.trial.results import TrialFile
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field
 
 from data.common.schema import (
     Count,
@@ -12,14 +12,12 @@ from data.common.schema import (
     Positive,
     Rate,
     Strict,
-    check_schema,
-    first_problem,
-    read_json,
+    read_model,
 )
 from optimizer.errors import OptimizerError
+from optimizer.network.world import TRIAL_SCHEMA
 
-SCHEMA = 2
-REMEDY = "Run `python -m optimizer.trial` again."
+SCHEMA = TRIAL_SCHEMA
 
 
 class TaskRow(Strict):
@@ -194,12 +192,7 @@ def read_trial(path: str | Path) -> TrialFile:
     Raises:
         OptimizerError: No such file, not JSON, of another schema, or with a wrong field (its path is named).
     """
-    path = Path(path)
-    content = read_json(path, OptimizerError, missing="`python -m optimizer.trial` writes one.", remedy=REMEDY)
-    check_schema(content, SCHEMA, str(path), OptimizerError, "a trial's file")
-    if content["schema"] < SCHEMA:
-        raise OptimizerError(f"{path}: schema {content['schema']} is older than {SCHEMA}.", REMEDY)
-    try:
-        return TrialFile.model_validate(content)
-    except ValidationError as error:
-        raise OptimizerError(f"{path}: {first_problem(error)}.", REMEDY) from None
+    remedy = "`python -m optimizer.trial` writes such a file."
+    return read_model(
+        Path(path), TrialFile, SCHEMA, OptimizerError, what="a trial's file", remedy=remedy, oldest=SCHEMA
+    )

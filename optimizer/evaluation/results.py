@@ -1,0 +1,364 @@
+"""What evaluations write, as validated models: the experiment's results, claims and captions, and a comparison.
+
+Each file has a `schema`; the readers here say what is wrong and where. A file of an older schema is read if it can be.
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_serializer, model_serializer, model_validator
+
+from data.common.files import write_json
+from data.common.schema import (
+    Count,
+    Finite,
+    Fraction,
+    Model,
+    NonNegative,
+    Positive,
+    Rate,
+    Strict,
+    check_schema,
+    parse_model,
+    read_json,
+    read_model,
+)
+from optimizer.errors import OptimizerError
+from optimizer.network.scenario import Scenario
+from optimizer.schemes.summary import Summary
+
+SCHEMA = 1
+AGAIN = "Run `python -m optimizer.experiment` again."
+Verdict = Literal[
+    "holds", "holds in part", "equal", "equal within the interval", "does not hold", "cannot be said"
+]  # fmt: skip
+Curve = list[tuple[NonNegative, Finite]]
+
+
+class File(Strict):
+    """A file with a schema version, written as `schema`."""
+
+    schema_version: int = Field(default=SCHEMA, alias="schema")
+
+    def save(self, path: str | Path) -> None:
+        """Write the file, whole or not at all."""
+        write_json(Path(path), self.model_dump(mode="json", by_alias=True))
+
+
+class Mean(Strict):
+    """Mean of a metric.
+
+    Attributes:
+        mean: The mean; None if no task was served.
+        interval: Half of its 95 % interval over slots (and seeds).
+    """
+
+    mean: Finite | None
+    interval: NonNegative
+
+
+class LevelResult(Strict):
+    """What one criticality level asks for, and what its tasks got.
+
+    Attributes:
+        criticality: The level, 0 to 1.
+        max_delay_s: Largest delay that it allows, in seconds.
+        min_accuracy: Least accuracy that it asks for, relative to the complete model.
+        tasks: Number of tasks; 0 if it is not known (files of schema 0).
+        delay_s: Mean delay of the served tasks, in seconds; None if there is none.
+        accuracy: Mean accuracy of the served tasks; None if there is none.
+        drop_ratio: Share of its tasks that were dropped; None without tasks.
+    """
+
+    criticality: Fraction
+    max_delay_s: Positive
+    min_accuracy: Fraction
+    tasks: Count = 0
+    delay_s: NonNegative | None
+    accuracy: Fraction | None
+    drop_ratio: Fraction | None
+
+
+class SchemeResult(Strict):
+    """What one scheme did on the slots of one network.
+
+    Attributes:
+        means: Mean of each metric (`optimizer.network.metrics`), over all seeds.
+        summary: All figures of the first seed.
+        levels: What each criticality level got, for the first seed.
+        seeds: Number of policies behind the means.
+    """
+
+    means: dict[str, Mean]
+    summary: Summary
+    levels: list[LevelResult]
+    seeds: int = 1
+
+    def mean(self, metric: str) -> float:
+        """Mean of a metric; NaN if no task was served."""
+        found = self.means[metric].mean
+        return float("nan") if found is None else found
+
+
+class SizeResult(Strict):
+    """All schemes at one number of sensors.
+
+    Attributes:
+        sensors: Number of sensors, N.
+        schemes: Result of each scheme by its name.
+        rates: Result of the optimum with a single model, by the model's pruning rate.
+    """
+
+    sensors: Count
+    schemes: dict[str, SchemeResult]
+    rates: dict[str, SchemeResult]
+
+    @property
+    def ours(self) -> str:
+        """The scheme that stands for JOPA: the learned policy where there is one, else the optimum."""
+        return "jopa" if "jopa" in self.schemes else "optimum"
+
+
+class Training(Strict):
+    """Rewards while policies were trained: (slots so far, mean reward), by number of sensors, one curve per seed.
+
+    Attributes:
+        all: Policies with all models.
+        single: Policies with the one middle model.
+    """
+
+    all: dict[str, list[Curve]]
+    single: dict[str, list[Curve]]
+
+
+class SmallResult(Strict):
+    """Rewards slot by slot on the network of Fig. 8 (3 gateways, 6 sensors).
+
+    Attributes:
+        grid: Optimum on 20 shares of the edge.
+        continuous: Optimum over continuous shares.
+        policies: Trained policies by name.
+    """
+
+    grid: list[Finite]
+    continuous: list[Finite]
+    policies: dict[str, list[Finite]]
+
+
+class CapacityRow(Strict):
+    """Share of tasks that even the optimum drops.
+
+    Attributes:
+        sensors_per_gateway: Number of sensors of every gateway.
+        drop_ratio: Share of tasks dropped.
+    """
+
+    sensors_per_gateway: Count
+    drop_ratio: Fraction
+
+
+class Results(File):
+    """`results.json` of `python -m optimizer.experiment`.
+
+    Attributes:
+        scenario: The network.
+        slots: Number of held-out slots at each size.
+        seed: Random seed of the slots.
+        mid_rate: Pruning rate of the one model of JOPAV1 and AGDM.
+        sizes: Results by number of sensors, ascending as they were asked for.
+        training: Rewards while policies were trained.
+        small: Rewards on the network of Fig. 8.
+        capacity: What the network can carry.
+    """
+
+    scenario: Scenario
+    slots: Count
+    seed: Count
+    mid_rate: Rate
+    sizes: list[SizeResult] = Field(min_length=1)
+    training: Training
+    small: SmallResult
+    capacity: list[CapacityRow] = Field(default_factory=list)
+
+    @field_serializer("scenario")
+    def _scenario(self, scenario: Scenario) -> dict[str, Any]:
+        return scenario.dump()
+
+    @property
+    def ours(self) -> str:
+        """The scheme that stands for JOPA at every size."""
+        names = {size.ours for size in self.sizes}
+        return names.pop() if len(names) == 1 else "optimum"
+
+
+class ClaimResult(Strict):
+    """One claim of section V and whether it holds here.
+
+    Attributes:
+        name: Short name of the claim.
+        figure: Figure of the paper.
+        text: The paper's claim.
+        verdict: Whether it holds.
+        evidence: The numbers.
+    """
+
+    name: str = ""
+    figure: str
+    text: str
+    verdict: Verdict
+    evidence: str
+
+
+class Claims(File):
+    """`claims.json`: every claim with its verdict."""
+
+    claims: list[ClaimResult]
+
+
+class Captions(File):
+    """`captions.json`: caption of each figure by its name."""
+
+    captions: dict[str, str]
+
+
+class PolicyResult(Strict):
+    """One policy or scheme beside the optimum. The file holds the summary's figures and the others side by side.
+
+    Attributes:
+        summary: Its figures.
+        gap: 1 - reward / the optimum's reward.
+        gap_interval: Half of the gap's paired 95 % interval over slots.
+        learned: Whether it was trained.
+    """
+
+    summary: Summary
+    gap: Finite
+    gap_interval: NonNegative
+    learned: bool
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nest(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or "summary" in value:
+            return value
+        own = {name: value[name] for name in cls.model_fields if name in value}
+        return {"summary": {k: v for k, v in value.items() if k not in own}, **own}
+
+    @model_serializer
+    def _flat(self) -> dict[str, Any]:
+        own = {"gap": self.gap, "gap_interval": self.gap_interval, "learned": self.learned}
+        return {**asdict(self.summary), **own}
+
+
+class SeedMeans(Strict):
+    """Means over policies that differ in their seeds alone.
+
+    Attributes:
+        seeds: Number of policies.
+        reward: Mean reward.
+        gap: Mean gap to the optimum.
+        worst_gap: Largest gap.
+        drop_ratio: Mean share of tasks dropped.
+    """
+
+    seeds: Positive
+    reward: Finite
+    gap: Finite
+    worst_gap: Finite
+    drop_ratio: Fraction
+
+
+class Evaluation(File):
+    """The file of `python -m optimizer.evaluate --json`.
+
+    Attributes:
+        scenario: The network.
+        sensors: Number of its sensors.
+        slots: Number of held-out slots.
+        seed: Random seed of the slots.
+        optimum: Figures of the exact optimum.
+        policies: Trained policies and schemes by name.
+        means: Means over seeds by the policies' common name.
+        warnings: What a reader should know.
+    """
+
+    scenario: Scenario
+    sensors: Count
+    slots: Count
+    seed: Count
+    optimum: Summary
+    policies: dict[str, PolicyResult]
+    means: dict[str, SeedMeans]
+    warnings: list[str]
+
+    @field_serializer("scenario")
+    def _scenario(self, scenario: Scenario) -> dict[str, Any]:
+        return scenario.dump()
+
+
+def read_results(path: str | Path) -> Results:
+    """The experiment's `results.json`. A file without a schema version is read, too.
+
+    Raises:
+        OptimizerError: No such file, or not a file of results; the field is named.
+    """
+    path = Path(path)
+    missing = "`python -m optimizer.experiment` writes it."
+    content = read_json(path, OptimizerError, missing=missing, remedy=AGAIN)
+    if isinstance(content, dict) and "schema" not in content and "sizes" in content:
+        content = _first_schema(content)
+    check_schema(content, SCHEMA, str(path), OptimizerError, "a file of results of the experiment")
+    return parse_model(content, Results, str(path), OptimizerError, remedy=AGAIN)
+
+
+def _first_schema(content: dict[str, Any]) -> dict[str, Any]:
+    """Results as they were written before they had a schema; their mean delays are means over slots."""
+
+    def scheme(old: Any) -> Any:
+        kept = ("summary", "levels", "seeds")
+        if not isinstance(old, dict):
+            return old
+        return {"means": {k: v for k, v in old.items() if k not in kept}, **{k: old[k] for k in kept if k in old}}
+
+    def part(old: Any, change: Any) -> Any:
+        return {k: change(v) for k, v in old.items()} if isinstance(old, dict) else old
+
+    sizes, small, capacity = content["sizes"], content.get("small"), content.get("capacity", [])
+    if isinstance(sizes, list):
+        sizes = [
+            {**row, "schemes": part(row.get("schemes"), scheme), "rates": part(row.get("rates"), scheme)}
+            if isinstance(row, dict)
+            else row
+            for row in sizes
+        ]
+    if isinstance(small, dict):
+        shares = {k: small[k] for k in ("grid", "continuous") if k in small}
+        small = {**shares, "policies": {k: v for k, v in small.items() if k not in shares}}
+    if isinstance(capacity, list):
+        capacity = [
+            {**{k: v for k, v in row.items() if k != "sensors_a_gateway"}, "sensors_per_gateway": sensors}
+            if isinstance(row, dict) and (sensors := row.get("sensors_a_gateway")) is not None
+            else row
+            for row in capacity
+        ]
+    return {**content, "schema": SCHEMA, "sizes": sizes, "small": small, "capacity": capacity}
+
+
+def read_claims(path: str | Path) -> Claims:
+    """The experiment's `claims.json`. Raises OptimizerError."""
+    return _read(path, Claims, "a file of claims", AGAIN)
+
+
+def read_captions(path: str | Path) -> Captions:
+    """The experiment's `captions.json`. Raises OptimizerError."""
+    return _read(path, Captions, "a file of captions", AGAIN)
+
+
+def read_evaluation(path: str | Path) -> Evaluation:
+    """A file of `python -m optimizer.evaluate --json`. Raises OptimizerError."""
+    return _read(path, Evaluation, "a file of an evaluation", "Run `python -m optimizer.evaluate --json FILE` again.")
+
+
+def _read(path: str | Path, model: type[Model], what: str, remedy: str) -> Model:
+    return read_model(Path(path), model, SCHEMA, OptimizerError, what=what, remedy=remedy)

@@ -1,0 +1,104 @@
+"""What is measured of a policy, once: each metric's name, unit, meaning and formula.
+
+Summaries, tables, figures and the environment's `info` share this table. To add a metric: write one entry here.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from data.common.stats import half_interval
+from optimizer.network.outcome import Outcome, Slots
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number that tells how a policy does.
+
+    Attributes:
+        name: Name in files and code.
+        title: Name in tables and figures.
+        unit: Unit in tables and figures; "" for a plain number.
+        scale: Factor from the stored number to that unit.
+        meaning: What it is.
+        total: Its amount in each slot.
+        tasks: Number of tasks that the amount is divided by, in each slot; None for a mean over slots.
+    """
+
+    name: str
+    title: str
+    unit: str
+    scale: float
+    meaning: str
+    total: Callable[[Outcome], Slots]
+    tasks: Callable[[Outcome], Slots] | None = None
+
+    @property
+    def label(self) -> str:
+        """Title with its unit, for the axis of a figure."""
+        return f"{self.title}, {self.unit}" if self.unit else self.title
+
+    def each_slot(self, outcome: Outcome) -> Slots:
+        """The metric of each slot by itself; NaN where there is nothing to divide by."""
+        total = self.total(outcome)
+        if self.tasks is None:
+            return total
+        tasks = self.tasks(outcome)
+        return np.divide(total, tasks, out=np.full(len(total), np.nan), where=tasks > 0)
+
+    def mean(self, outcomes: Sequence[Outcome]) -> tuple[float | None, float]:
+        """Mean over all slots of all outcomes (over slots, or over tasks), and half of its 95 % interval.
+
+        The interval is over slots. A mean over tasks is a ratio of two means over slots; its interval is that of the
+        linearised ratio. The mean is None where no task was served.
+        """
+        total = np.concatenate([self.total(o) for o in outcomes])
+        if self.tasks is None:
+            return float(total.mean()), half_interval(total)
+        tasks = np.concatenate([self.tasks(o) for o in outcomes])
+        if not tasks.sum():
+            return None, 0.0
+        ratio = float(total.sum() / tasks.sum())
+        return ratio, half_interval((total - ratio * tasks) / tasks.mean())
+
+
+def _served(outcome: Outcome) -> Slots:
+    return outcome.served
+
+
+_ALL = (
+    Metric("reward", "reward", "", 1, "Reward of a slot, eq. (21) or the scenario's own.", lambda o: o.reward),
+    Metric(
+        "overall_utilization", "overall utilization", "", 1,
+        "Busy time of processors, link and edge for served tasks, divided by the slot length; summed over gateways.",
+        lambda o: o.overall_utilization,
+    ),
+    Metric(
+        "local_utilization", "local utilization", "", 1, "The part of the gateways' processors, eq. (12).",
+        lambda o: o.local_utilization,
+    ),
+    Metric(
+        "bandwidth_utilization", "bandwidth utilization", "", 1, "The part of the link, eq. (13).",
+        lambda o: o.bandwidth_utilization,
+    ),
+    Metric(
+        "edge_utilization", "edge utilization", "", 1, "The part of the edge server, eq. (14).",
+        lambda o: o.edge_utilization,
+    ),
+    Metric(
+        "wasted", "wasted", "", 1, "Busy time for tasks that were dropped, divided by the slot length.",
+        lambda o: o.wasted,
+    ),
+    Metric("offloading_ratio", "offloaded", "%", 100, "Share of tasks offloaded.", lambda o: o.offloading_ratio),
+    Metric("drop_ratio", "dropped", "%", 100, "Share of tasks dropped, eq. (21).", lambda o: o.drop_ratio),
+    Metric(
+        "accuracy", "accuracy of served tasks", "", 1,
+        "Mean accuracy of the served tasks, relative to the complete model.", lambda o: o.correct, _served,
+    ),
+    Metric(
+        "delay", "delay of served tasks", "ms", 1e3, "Mean delay of the served tasks, eq. (16), in seconds.",
+        lambda o: o.total_delay, _served,
+    ),
+)  # fmt: skip
+METRICS = {metric.name: metric for metric in _ALL}
