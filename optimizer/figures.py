@@ -6,7 +6,7 @@ from pathlib import Path
 from data.common.command import run_command
 from data.common.console import make_console, say
 from optimizer.evaluation.drawing import print_claims, write_figures
-from optimizer.evaluation.results import read_results
+from optimizer.evaluation.reading import read_results
 from profiling.profile.profile import Profile
 
 

@@ -1,6 +1,6 @@
 """What evaluations write, as validated models: the experiment's results, claims and captions, and a comparison.
 
-Each file has a `schema`; the readers here say what is wrong and where. A file of an older schema is read if it can be.
+Each file has a `schema`; `reading` reads them.
 """
 
 from dataclasses import asdict
@@ -14,22 +14,15 @@ from data.common.schema import (
     Count,
     Finite,
     Fraction,
-    Model,
     NonNegative,
     Positive,
     Rate,
     Strict,
-    check_schema,
-    parse_model,
-    read_json,
-    read_model,
 )
-from optimizer.errors import OptimizerError
 from optimizer.network.scenario import Scenario
 from optimizer.schemes.summary import Summary
 
 SCHEMA = 1
-AGAIN = "Run `python -m optimizer.experiment` again."
 Verdict = Literal[
     "holds", "holds in part", "equal", "equal within the interval", "does not hold", "cannot be said"
 ]  # fmt: skip
@@ -295,70 +288,3 @@ class Evaluation(File):
     @field_serializer("scenario")
     def _scenario(self, scenario: Scenario) -> dict[str, Any]:
         return scenario.dump()
-
-
-def read_results(path: str | Path) -> Results:
-    """The experiment's `results.json`. A file without a schema version is read, too.
-
-    Raises:
-        OptimizerError: No such file, or not a file of results; the field is named.
-    """
-    path = Path(path)
-    missing = "`python -m optimizer.experiment` writes it."
-    content = read_json(path, OptimizerError, missing=missing, remedy=AGAIN)
-    if isinstance(content, dict) and "schema" not in content and "sizes" in content:
-        content = _first_schema(content)
-    check_schema(content, SCHEMA, str(path), OptimizerError, "a file of results of the experiment")
-    return parse_model(content, Results, str(path), OptimizerError, remedy=AGAIN)
-
-
-def _first_schema(content: dict[str, Any]) -> dict[str, Any]:
-    """Results as they were written before they had a schema; their mean delays are means over slots."""
-
-    def scheme(old: Any) -> Any:
-        kept = ("summary", "levels", "seeds")
-        if not isinstance(old, dict):
-            return old
-        return {"means": {k: v for k, v in old.items() if k not in kept}, **{k: old[k] for k in kept if k in old}}
-
-    def part(old: Any, change: Any) -> Any:
-        return {k: change(v) for k, v in old.items()} if isinstance(old, dict) else old
-
-    sizes, small, capacity = content["sizes"], content.get("small"), content.get("capacity", [])
-    if isinstance(sizes, list):
-        sizes = [
-            {**row, "schemes": part(row.get("schemes"), scheme), "rates": part(row.get("rates"), scheme)}
-            if isinstance(row, dict)
-            else row
-            for row in sizes
-        ]
-    if isinstance(small, dict):
-        shares = {k: small[k] for k in ("grid", "continuous") if k in small}
-        small = {**shares, "policies": {k: v for k, v in small.items() if k not in shares}}
-    if isinstance(capacity, list):
-        capacity = [
-            {**{k: v for k, v in row.items() if k != "sensors_a_gateway"}, "sensors_per_gateway": sensors}
-            if isinstance(row, dict) and (sensors := row.get("sensors_a_gateway")) is not None
-            else row
-            for row in capacity
-        ]
-    return {**content, "schema": SCHEMA, "sizes": sizes, "small": small, "capacity": capacity}
-
-
-def read_claims(path: str | Path) -> Claims:
-    """The experiment's `claims.json`. Raises OptimizerError."""
-    return _read(path, Claims, "a file of claims", AGAIN)
-
-
-def read_captions(path: str | Path) -> Captions:
-    """The experiment's `captions.json`. Raises OptimizerError."""
-    return _read(path, Captions, "a file of captions", AGAIN)
-
-
-def read_evaluation(path: str | Path) -> Evaluation:
-    """A file of `python -m optimizer.evaluate --json`. Raises OptimizerError."""
-    return _read(path, Evaluation, "a file of an evaluation", "Run `python -m optimizer.evaluate --json FILE` again.")
-
-
-def _read(path: str | Path, model: type[Model], what: str, remedy: str) -> Model:
-    return read_model(Path(path), model, SCHEMA, OptimizerError, what=what, remedy=remedy)

@@ -15,17 +15,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from data.common.files import sha256, write_whole
-from optimizer.evaluation.results import (
-    CapacityRow,
-    Captions,
-    Claims,
-    Evaluation,
-    Results,
-    read_captions,
-    read_claims,
-    read_evaluation,
-    read_results,
-)
+from optimizer.evaluation.reading import read_captions, read_claims, read_evaluation, read_results
+from optimizer.evaluation.results import CapacityRow, Captions, Claims, Evaluation, Results
 from optimizer.network.scenario import Scenario
 from optimizer.trial.results import TaskRow, TrialFile, read_trial
 from profiling.profile.profile import Profile
