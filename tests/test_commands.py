@@ -21,7 +21,7 @@ from optimizer.evaluation.compare import EvaluateConfig
 from optimizer.experiment import ExperimentConfig
 from optimizer.figures import FiguresConfig as PaperFiguresConfig
 from optimizer.learning.options import TrainConfig
-from optimizer.pipeline.runner import PipelineConfig
+from optimizer.pipeline.options import PipelineConfig
 from optimizer.solve import SolveConfig
 from optimizer.trial.options import TrialConfig
 from profiling.compare import CompareConfig

@@ -1,0 +1,182 @@
+"""The pipeline's options: those of its steps, and every option that a message advises."""
+
+import ast
+import contextlib
+import io
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import tyro
+
+from data import DataConfig
+from data.common.errors import UserError
+from data.fetch import FetchConfig
+from optimizer import OptimizerError
+from optimizer.evaluation.compare import EvaluateConfig
+from optimizer.experiment import ExperimentConfig
+from optimizer.figures import FiguresConfig as PaperFiguresConfig
+from optimizer.learning.options import TrainConfig
+from optimizer.pipeline.arguments import arguments
+from optimizer.pipeline.options import PipelineConfig
+from optimizer.pipeline.stages import Run, stages
+from optimizer.solve import SolveConfig
+from optimizer.trial.options import TrialConfig
+from profiling.compare import CompareConfig
+from profiling.config import RunConfig as ProfileConfig
+from profiling.figures import FiguresConfig
+from profiling.schema import SchemaConfig
+from profiling.spec import SpecConfig
+from pruning.config import RunConfig as PruneConfig
+
+ROOT = Path(__file__).parents[3]
+OPTIMIZER = (
+    SolveConfig,
+    TrainConfig,
+    EvaluateConfig,
+    ExperimentConfig,
+    PaperFiguresConfig,
+    TrialConfig,
+    PipelineConfig,
+)
+OTHERS = (FetchConfig, CompareConfig, ProfileConfig, FiguresConfig, SchemaConfig, SpecConfig, PruneConfig)
+
+
+def options(config) -> set[str]:
+    """Every option that a command's help lists."""
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(SystemExit):
+        tyro.cli(config, args=["--help"], console_outputs=True)
+    return set(re.findall(r"--[a-z][a-z0-9.-]*", out.getvalue()))
+
+
+def parsed(config, *given: str):
+    return tyro.cli(config, args=list(given))
+
+
+def messages(package: str) -> list[tuple[str, str]]:
+    """(place, text) of every message of an error that is raised in a package; what is formatted in is left out."""
+    found = []
+    for path in sorted((ROOT / package).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            name = getattr(node.func, "id", getattr(node.func, "attr", "")) if isinstance(node, ast.Call) else ""
+            if name.endswith("Error") or name == "error":
+                parts = [x.value for a in node.args for x in ast.walk(a) if isinstance(x, ast.Constant)]
+                found.append(
+                    (f"{path.relative_to(ROOT)}:{node.lineno}", " ".join(p for p in parts if isinstance(p, str)))
+                )
+    return found
+
+
+def test_every_option_that_a_message_names_exists():
+    known = set().union(*(options(c) for c in (*OPTIMIZER, *OTHERS)))
+    named = [
+        (place, o) for place, text in messages("optimizer") for o in re.findall(r"--[a-z][a-z0-9.-]*[a-z0-9]", text)
+    ]
+    assert len(named) > 40
+    assert [(place, o) for place, o in named if o not in known] == []
+
+
+@pytest.mark.parametrize(
+    ("config", "advised"),
+    [
+        (EvaluateConfig, "--extrapolate"),  # more sensors than the largest measured batch
+        (PipelineConfig, "--reward"),  # the report, where the policy sends everything to the edge
+        (PipelineConfig, "--accept"),  # recordings with flawed signals
+        (PipelineConfig, "--allow-other-bundle"),  # profiles of two bundles
+        (PipelineConfig, "--extrapolate"),
+        (ExperimentConfig, "--extrapolate"),
+        (TrainConfig, "--extrapolate"),
+    ],
+)
+def test_a_command_has_the_options_that_it_advises(config, advised):
+    assert advised in options(config)
+
+
+@pytest.mark.parametrize(
+    ("given", "stage", "expected"),
+    [
+        (("--prune.epochs", "3"), "prune", "--epochs 3"),
+        (("--prune.seeds", "0,1", "--prune.round-to", "8"), "prune", "--round-to 8 --seeds 0,1"),
+        (("--prune.method", "mask"), "prune", "--method mask"),
+        (("--accept", "nan,clipped", "--hop-s", "0.5"), "prune", "--hop-s 0.5 --accept nan,clipped"),
+        (("--profile.precision", "fp32,int8"), "profile", "--precision fp32,int8"),
+        (("--profile.grade", "reference"), "profile", "--grade reference"),
+        (("--reward", "delay", "--percentile", "p90"), "train", "--percentile p90 --reward delay"),
+        (("--train.seeds", "3,4", "--train.default.slots", "64"), "retrain", "--default.slots 64"),
+        (("--train.seeds", "3,4"), "train", "--seeds 3,4"),
+        (("--reward", "goodput"), "experiment", "--reward goodput"),
+        (("--seed", "7"), "second trial", "--seed 8"),
+    ],
+)
+def test_an_option_reaches_its_step(given, stage, expected):
+    config = parsed(PipelineConfig, *given)
+    command = next(s for s in stages(config) if s.name == stage).commands[0]
+    assert expected in " ".join(command)
+
+
+def test_masks_need_no_other_option():
+    """The pipeline's own rounding of widths must not stand in the way: nobody gave it."""
+    assert "--round-to" not in stages(parsed(PipelineConfig, "--prune.method", "mask"))[0].commands[0]
+
+
+@pytest.mark.parametrize(
+    ("config", "given"),
+    [
+        (PruneConfig, ("--rates", "0.5", "--no-onnx", "--resample", "--epochs", "2", "--no-roll", "--data-seed", "4")),
+        (PruneConfig, ("--data", "cwru", "--root", "a b", "--accept", "nan", "--target", "channels")),
+        (ProfileConfig, ("--models", "m", "--batches", "1,3", "--threads", "1", "--no-figures", "--out", "x.json")),
+        (TrainConfig, ("--preset", "paper", "--paper.hidden", "8", "9", "--seeds", "1,2", "--world.bias", "1.5")),
+        (TrainConfig, ("--default.updates", "7", "--reward", "delay", "--sensors", "10,20", "--mixed")),
+    ],
+)
+def test_arguments_made_from_settings_give_the_same_settings(config, given):
+    settings = parsed(config, *given)
+    again = arguments(settings, config)
+    assert parsed(config, *again) == settings
+    assert arguments(parsed(PruneConfig), PruneConfig) == ()
+
+
+def test_every_stage_s_command_is_accepted_by_its_module(tmp_path):
+    configs = {
+        "pruning.run": PruneConfig, "profiling.run": ProfileConfig, "profiling.spec": SpecConfig,
+        "optimizer.train": TrainConfig, "optimizer.trial": TrialConfig, "optimizer.evaluate": EvaluateConfig,
+        "optimizer.experiment": ExperimentConfig,
+    }  # fmt: skip
+    config = PipelineConfig(out=tmp_path)
+    for stage in stages(config):
+        for module, *given in stage.commands:
+            parsed(configs[module], *given)
+    small = next(s for s in stages(config) if s.name == "small network").commands[0]
+    assert parsed(TrainConfig, *small[1:]).learner.updates == 4000
+    assert parsed(PruneConfig, *stages(config)[0].commands[0][1:]).round_to == 16
+
+
+def test_loads_of_the_experiment_serve_every_gateway(tmp_path):
+    command = next(s for s in stages(PipelineConfig(out=tmp_path, sensors=6)) if s.name == "experiment").commands[0]
+    assert command[command.index("--sensors") + 1] == "5,6,7,9"
+
+
+def test_the_folders_of_several_seeds_are_those_of_the_first(tmp_path):
+    config = parsed(PipelineConfig, "--train.seeds", "3,4", "--out", str(tmp_path))
+    assert Run(config).policy.name == "n100-seed3"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"sensors": 4}, "4 sensors cannot serve 5 gateways"),
+        ({"updates": 0}, "--updates: expected at least 1; got 0"),
+        ({"small_updates": 0}, "--small-updates"),
+        ({"slots": 1}, "--slots: expected at least 2"),
+        ({"seed": -1}, "--seed"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(wrong, message):
+    with pytest.raises(OptimizerError, match=message):
+        PipelineConfig(**wrong)
+
+
+def test_recordings_without_a_folder_are_refused_at_once():
+    with pytest.raises(UserError, match="--data cwru"):
+        replace(PipelineConfig(), data=DataConfig(data="cwru"))

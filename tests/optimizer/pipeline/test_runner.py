@@ -1,0 +1,117 @@
+"""The pipeline on a narrow bundle: its stages resume, and a stage whose input has changed is done again."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from optimizer import OptimizerError
+from optimizer.pipeline import runner
+from optimizer.pipeline.options import PipelineConfig
+from optimizer.pipeline.runner import run_pipeline
+from optimizer.pipeline.stages import stages
+
+SILENT = Console(quiet=True)
+
+
+def test_everything_is_there(finished):
+    out = finished.out
+    for name in (
+        "report.html",
+        "trial.json",
+        "second-trial.json",
+        "evaluation.json",
+        "experiment/results.json",
+        "pipeline.json",
+    ):
+        assert (out / name).is_file()
+    assert (out / "report.html").stat().st_size < 10_000_000
+
+
+def test_the_second_time_nothing_is_done_again(finished, capsys):
+    run_pipeline(finished, Console(width=100))
+    assert capsys.readouterr().out.count("done before") == len(stages(finished))
+
+
+def test_a_stage_whose_input_changed_is_done_again(finished, capsys):
+    path = finished.out / "second-trial.json"
+    before = path.read_text()
+    path.write_text(before + "\n")
+    run_pipeline(finished, Console(width=100))
+    said = capsys.readouterr().out
+    assert "report: its input has changed" in said
+    assert said.count("done before") == len(stages(finished)) - 1
+
+
+def test_other_rates_set_the_old_bundle_aside_and_everything_is_done_again(finished, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "copy"
+    shutil.copytree(finished.out, out)
+    state = (out / "pipeline.json").read_text().replace(json.dumps(str(finished.out))[1:-1], json.dumps(str(out))[1:-1])
+    (out / "pipeline.json").write_text(state)
+    ran = []
+
+    def fake(command, stage):
+        ran.append(command[0])
+        if stage == "profile":
+            raise OptimizerError("stop here")
+        shutil.copytree(finished.out / "bundle", out / "bundle")
+
+    monkeypatch.setattr(runner, "run_command", fake)
+    with pytest.raises(OptimizerError, match="stop here"):
+        run_pipeline(replace(finished, out=out, gateway=None, rates=(0.5,)), Console(width=100))
+    assert ran == ["pruning.run", "profiling.run"]
+    assert "prune: its input has changed" in capsys.readouterr().out
+    aside = {re.sub(r"\d", "0", p.name) for p in out.iterdir()}
+    assert {"bundle", "bundle-00000000-000000", "gateway-00000000-000000.json"} <= aside
+    assert not (out / "gateway.json").exists()
+    (out / "gateway").mkdir(exist_ok=True)  # what the stopped stage left: the next start goes on with it
+    with pytest.raises(OptimizerError, match="stop here"):
+        run_pipeline(replace(finished, out=out, gateway=None, rates=(0.5,)), Console(width=100))
+    assert ran == ["pruning.run", "profiling.run", "profiling.run"]
+    assert "its input has changed" not in capsys.readouterr().out
+    assert (out / "gateway").is_dir()
+
+
+def test_a_missing_stage_is_made_again_and_another_versions_folder_is_refused(finished, tmp_path):
+    out = tmp_path / "copy"
+    shutil.copytree(finished.out, out)
+    (out / "report.html").unlink()
+    run_pipeline(replace(finished, out=finished.out), SILENT)
+    state = json.loads((out / "pipeline.json").read_text())
+    (out / "pipeline.json").write_text(json.dumps(state | {"version": 0}))
+    with pytest.raises(OptimizerError, match="made by another version of the pipeline"):
+        run_pipeline(replace(finished, out=out), SILENT)
+
+
+def test_a_failed_stage_is_named(tmp_path):
+    with pytest.raises(OptimizerError, match=r"stage x: python -m optimizer\.solve --slots 0 ended with exit code 2"):
+        runner.run_command(("optimizer.solve", "--slots", "0"), "x")
+    with pytest.raises(OptimizerError, match=r"stage profile: .*models\.json is missing"):
+        stages(PipelineConfig(out=tmp_path))[1].fingerprint()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
+def test_a_stage_ends_when_the_pipeline_is_killed():
+    code = (
+        "from optimizer.pipeline.runner import run_command\n"
+        "run_command(('http.server', '0', '--bind', '127.0.0.1'), 'x')"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+    deadline = time.monotonic() + 60
+    while not (found := children.read_text().split()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(0.5)  # the child has its wish noted before anything else runs in it
+    parent.kill()
+    parent.wait()
+    state = Path(f"/proc/{found[0]}/stat")
+    while state.exists() and ") Z " not in state.read_text() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not state.exists() or ") Z " in state.read_text()
