@@ -25,7 +25,6 @@ from optimizer.schemes.base import Policy
 from optimizer.schemes.registry import SCHEMES, make_scheme
 from optimizer.schemes.rollout import run_policy
 from optimizer.schemes.summary import summarise
-from optimizer.solver.exact import KINDS
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ def compare(
         warnings: What a reader of the figures should know.
     """
     # The literal reward has no exact optimum; schemes optimise the utilization of served tasks then.
-    honest = scenario if scenario.reward in KINDS else scenario.change(reward="utilization")
+    honest = scenario if scenario.objective.solvable else scenario.change(reward="utilization")
     best = run_policy(honest, state, make_scheme("optimum", honest, "exact", seed))
     scale = abs(float(best.reward.mean())) or 1.0
     everyone = [(name, policy, True) for name, policy in policies.items()]

@@ -19,14 +19,14 @@ from optimizer.network.options import NetworkConfig
 from optimizer.network.scenario import Scenario
 from optimizer.network.world import World
 from profiling.config import RunConfig as ProfileConfig
-from pruning.config import RunConfig as PruneConfig
+from pruning.config import SweepConfig
 
 RATES = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9)  # Table II(a)
 ROUND_TO = 16  # widths that vector instructions fill
 
 
 @dataclass(frozen=True)
-class PruneOptions(PruneConfig):
+class PruneOptions(SweepConfig):
     """How models are pruned and retrained, as in `python -m pruning.run`."""
 
     rates: tyro.conf.Suppress[tuple[float, ...]] = RATES

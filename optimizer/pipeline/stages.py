@@ -24,7 +24,7 @@ from optimizer.pipeline.state import Fingerprint
 from optimizer.trial.figure import write_trial_figure
 from optimizer.trial.results import read_trial
 from profiling.config import RunConfig as ProfileConfig
-from pruning.config import RunConfig as PruneConfig
+from pruning.config import SweepConfig
 
 Command = tuple[str, ...]
 QUARTERS = (2, 3, 4, 5, 6)  # the experiment's loads, in quarters of --sensors: half of it to one and a half times
@@ -142,7 +142,7 @@ def prune(run: Run) -> Stage:
     """Recordings to a bundle of pruned models."""
     config = run.config
     settings = replace(config.prune, data=config.data, rates=config.rates, out=run.bundle)
-    command = ("pruning.run", *arguments(settings, PruneConfig))
+    command = ("pruning.run", *arguments(settings, SweepConfig))
     return Stage("prune", (command,), reads=(), leaves=(run.manifest,), resumes=(run.bundle,))
 
 

@@ -28,7 +28,7 @@ from profiling.config import RunConfig as ProfileConfig
 from profiling.figures import FiguresConfig
 from profiling.schema import SchemaConfig
 from profiling.spec import SpecConfig
-from pruning.config import RunConfig as PruneConfig
+from pruning.config import SweepConfig
 
 ROOT = Path(__file__).parents[3]
 OPTIMIZER = (
@@ -40,7 +40,7 @@ OPTIMIZER = (
     TrialConfig,
     PipelineConfig,
 )
-OTHERS = (FetchConfig, CompareConfig, ProfileConfig, FiguresConfig, SchemaConfig, SpecConfig, PruneConfig)
+OTHERS = (FetchConfig, CompareConfig, ProfileConfig, FiguresConfig, SchemaConfig, SpecConfig, SweepConfig)
 
 
 def options(config) -> set[str]:
@@ -123,8 +123,8 @@ def test_masks_need_no_other_option():
 @pytest.mark.parametrize(
     ("config", "given"),
     [
-        (PruneConfig, ("--rates", "0.5", "--no-onnx", "--resample", "--epochs", "2", "--no-roll", "--data-seed", "4")),
-        (PruneConfig, ("--data", "cwru", "--root", "a b", "--accept", "nan", "--target", "channels")),
+        (SweepConfig, ("--rates", "0.5", "--no-onnx", "--resample", "--epochs", "2", "--no-roll", "--data-seed", "4")),
+        (SweepConfig, ("--data", "cwru", "--root", "a b", "--accept", "nan", "--target", "channels")),
         (ProfileConfig, ("--models", "m", "--batches", "1,3", "--threads", "1", "--no-figures", "--out", "x.json")),
         (TrainConfig, ("--preset", "paper", "--paper.hidden", "8", "9", "--seeds", "1,2", "--world.bias", "1.5")),
         (TrainConfig, ("--default.updates", "7", "--reward", "delay", "--sensors", "10,20", "--mixed")),
@@ -134,12 +134,12 @@ def test_arguments_made_from_settings_give_the_same_settings(config, given):
     settings = parsed(config, *given)
     again = arguments(settings, config)
     assert parsed(config, *again) == settings
-    assert arguments(parsed(PruneConfig), PruneConfig) == ()
+    assert arguments(parsed(SweepConfig), SweepConfig) == ()
 
 
 def test_every_stage_s_command_is_accepted_by_its_module(tmp_path):
     configs = {
-        "pruning.run": PruneConfig, "profiling.run": ProfileConfig, "profiling.spec": SpecConfig,
+        "pruning.run": SweepConfig, "profiling.run": ProfileConfig, "profiling.spec": SpecConfig,
         "optimizer.train": TrainConfig, "optimizer.trial": TrialConfig, "optimizer.evaluate": EvaluateConfig,
         "optimizer.experiment": ExperimentConfig,
     }  # fmt: skip
@@ -149,7 +149,7 @@ def test_every_stage_s_command_is_accepted_by_its_module(tmp_path):
             parsed(configs[module], *given)
     small = next(s for s in stages(config) if s.name == "small network").commands[0]
     assert parsed(TrainConfig, *small[1:]).learner.updates == 4000
-    assert parsed(PruneConfig, *stages(config)[0].commands[0][1:]).round_to == 16
+    assert parsed(SweepConfig, *stages(config)[0].commands[0][1:]).round_to == 16
 
 
 def test_loads_of_the_experiment_serve_every_gateway(tmp_path):
