@@ -92,7 +92,10 @@ def _complete(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_bundles(gateway: Profile, edge: Profile) -> None:
-    remedy = "Profile one bundle on both devices, or go on with --allow-other-bundle."
+    remedy = (
+        "Profile one bundle on both devices (a datasheet lists its models with `python -m profiling.spec --models "
+        "BUNDLE`), or go on with --allow-other-bundle."
+    )
     if gateway.bundle and edge.bundle and gateway.bundle.sha256 != edge.bundle.sha256:
         raise OptimizerError(
             f"--gateway and --edge are profiles of two different bundles ({gateway.bundle.sha256[:12]} and "

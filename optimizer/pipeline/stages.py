@@ -123,6 +123,11 @@ class Run:
         profiles = ("--gateway", str(self.gateway), "--edge", str(self.edge))
         return (*arguments(options, NetworkConfig), *profiles)
 
+    @property
+    def network_files(self) -> tuple[Path, ...]:
+        """Files that the network is built from; the small scenario stands for the scenario that it is made of."""
+        return (self.gateway, self.edge, self.small_scenario, *_given(self.config.network.link))
+
     def train(self, network: Command, updates: int, *options: str, out: Path) -> Command:
         """A training command."""
         settings = replace(self.config.train, learner=replace(self.config.train.learner, updates=updates), out=out)
@@ -182,7 +187,7 @@ def train(run: Run) -> Stage:
     sensors = ("--sensors", str(run.config.sensors))
     command = run.train(run.network(), run.config.updates, *sensors, out=run.policy.parent)
     return Stage(
-        "train", (command,), reads=(run.gateway, run.edge), leaves=(run.policy / "policy.json",),
+        "train", (command,), reads=run.network_files, leaves=(run.policy / "policy.json",),
         resumes=(run.policy.parent,),
     )  # fmt: skip
 
@@ -201,7 +206,7 @@ def retrain(run: Run) -> Stage:
     options = ("--sensors", str(run.config.sensors), "--trial", str(tried))
     command = run.train(run.network(), run.config.updates, *options, out=run.retrained.parent)
     return Stage(
-        "retrain", (command,), reads=(run.gateway, run.edge, tried), leaves=(run.retrained / "policy.json",),
+        "retrain", (command,), reads=(*run.network_files, tried), leaves=(run.retrained / "policy.json",),
         resumes=(run.retrained.parent,),
     )  # fmt: skip
 
@@ -231,7 +236,7 @@ def small_network_policy(run: Run) -> Stage:
     """A policy for Fig. 8's network of 3 gateways and 6 sensors."""
     command = run.train(run.network(str(run.small_scenario)), run.config.small_updates, out=run.small_policy.parent)
     return Stage(
-        "small network", (command,), reads=(run.gateway, run.edge, run.small_scenario),
+        "small network", (command,), reads=run.network_files,
         leaves=(run.small_policy / "policy.json",), resumes=(run.small_policy.parent,),
     )  # fmt: skip
 
@@ -248,7 +253,7 @@ def experiment(run: Run) -> Stage:
     return Stage(
         "experiment",
         (command,),
-        reads=(run.gateway, run.edge, run.policy / "policy.json", run.small_policy / "policy.json"),
+        reads=(*run.network_files, run.policy / "policy.json", run.small_policy / "policy.json"),
         leaves=(run.experiment / "results.json", run.experiment / "figures" / "captions.json"),
     )
 

@@ -1,4 +1,4 @@
-"""The processes of a trial, started, asked and stopped."""
+"""The processes of a trial: started, asked to run models, and stopped."""
 
 import contextlib
 import multiprocessing
@@ -11,10 +11,10 @@ from optimizer.trial.worker import Station, serve
 
 
 class Worker:
-    """One gateway or edge process.
+    """One gateway or the edge server, as a process. Use it as a context manager: leaving it stops the process.
 
     Args:
-        name: For messages.
+        name: Name for messages.
         station: What it runs.
     """
 
@@ -28,7 +28,15 @@ class Worker:
         theirs.close()
 
     def run(self, rate: float, windows: Sequence[int], batch: int) -> tuple[list[float], list[int]]:
-        """Seconds of each batch, and the class called for each window.
+        """Run windows through a model.
+
+        Args:
+            rate: Pruning rate of the model; 0 is the complete model.
+            windows: Indices of test windows.
+            batch: Windows per batch.
+
+        Returns:
+            Seconds of each batch, and the predicted class of each window.
 
         Raises:
             OptimizerError: The process died or its runtime failed.
@@ -37,7 +45,10 @@ class Worker:
             self._pipe.send((rate, list(windows), batch))
             answer = self._pipe.recv()
         except (EOFError, OSError):
-            raise OptimizerError(f"{self._name}: the process ended (exit code {self._process.exitcode}).") from None
+            raise OptimizerError(
+                f"{self._name}: the process ended (exit code {self._process.exitcode}).",
+                "Is there enough memory for a process per gateway? Run the trial again.",
+            ) from None
         if isinstance(answer, str):
             raise OptimizerError(f"{self._name}: rate {rate:g}, batch {batch}: {answer}")
         return answer

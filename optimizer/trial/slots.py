@@ -96,12 +96,13 @@ class Place:
 def _check_profiles(bundle: Bundle, gateway: Profile, edge: Profile) -> None:
     if gateway.measurement is None or gateway.kind == "datasheet":
         raise OptimizerError(
-            "--gateway: this profile is from a datasheet.", "A trial needs the profile of a gateway that was measured."
+            f"the gateway's profile ({gateway.name}) is from a datasheet; a trial needs one that was measured.",
+            "Measure one with `python -m profiling.run`, train a policy on it, and give it with --gateway.",
         )
-    for name, profile in (("gateway", gateway), ("edge", edge)):
+    for name, profile in (("gateway", gateway), ("edge server", edge)):
         if profile.bundle and profile.bundle.sha256 != bundle.reference.sha256:
             raise OptimizerError(
-                f"--{name} is a profile of another bundle than {bundle.folder}.",
+                f"the {name}'s profile ({profile.name}) is of another bundle than {bundle.folder}.",
                 "Give the bundle that was profiled with --models.",
             )
 

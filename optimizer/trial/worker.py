@@ -1,6 +1,6 @@
 """A gateway or the edge server of a trial: a process of its own that runs real models on real windows.
 
-Requests and answers are plain tuples over a pipe. Runs the same runtimes as the profile (`profiling.runtimes`).
+Requests and answers are plain tuples over a pipe. The models run in the same runtime as in the profile.
 """
 
 import time
@@ -20,16 +20,16 @@ WARM_RUNS = 5
 
 @dataclass(frozen=True)
 class Station:
-    """What a worker is told at the start.
+    """What a process runs.
 
     Attributes:
         bundle: Folder of the model bundle.
-        onnx: Each rate's ONNX file.
-        runtime: As profiled.
-        precision: As profiled.
-        threads: As profiled.
-        shape: Of one input.
-        test: Safetensors file with the windows.
+        onnx: ONNX file of each model, by its pruning rate.
+        runtime: Runtime of the profile.
+        precision: Precision of the profile.
+        threads: CPU threads of the profile.
+        shape: Shape of one input.
+        test: Safetensors file with the test windows.
     """
 
     bundle: Path
@@ -42,9 +42,10 @@ class Station:
 
 
 def serve(station: Station, pipe: Connection) -> None:
-    """Answer (rate, windows, batch) with (seconds, classes) until told None.
+    """Answer each request (rate, windows, batch) with (seconds, classes), until None is received.
 
-    The windows are run in batches of `batch`; seconds are those of all, input and output copied, on a monotonic clock.
+    The windows run in batches of `batch`. The seconds of a batch include copying its input and output and are read from
+    a monotonic clock. An error of the runtime is answered as text.
     """
     images = load_file(station.test)["images.clean"]
     sessions: dict[tuple[float, int], Session] = {}

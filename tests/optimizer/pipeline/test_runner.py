@@ -17,6 +17,7 @@ from optimizer.pipeline import runner
 from optimizer.pipeline.options import PipelineConfig
 from optimizer.pipeline.runner import run_pipeline
 from optimizer.pipeline.stages import stages
+from optimizer.pipeline.state import read_state
 
 SILENT = Console(quiet=True)
 
@@ -79,15 +80,54 @@ def test_other_rates_set_the_old_bundle_aside_and_everything_is_done_again(finis
     assert (out / "gateway").is_dir()
 
 
-def test_a_missing_stage_is_made_again_and_another_versions_folder_is_refused(finished, tmp_path):
+def test_a_missing_file_is_made_again(finished, tmp_path):
+    (finished.out / "report.html").unlink()
+    run_pipeline(finished, SILENT)
+    assert (finished.out / "report.html").is_file()
+
+
+def test_a_folder_of_the_version_before_is_gone_through_again(finished, tmp_path, monkeypatch, capsys):
+    """Its commands keep what they have finished, so nothing is set aside."""
     out = tmp_path / "copy"
     shutil.copytree(finished.out, out)
-    (out / "report.html").unlink()
-    run_pipeline(replace(finished, out=finished.out), SILENT)
-    state = json.loads((out / "pipeline.json").read_text())
-    (out / "pipeline.json").write_text(json.dumps(state | {"version": 0}))
-    with pytest.raises(OptimizerError, match="made by another version of the pipeline"):
-        run_pipeline(replace(finished, out=out), SILENT)
+    (out / "pipeline.json").write_text(json.dumps({"version": 2, "stages": {"prune": {"seconds": 1.0}}, "library": ""}))
+    ran = []
+    monkeypatch.setattr(runner, "run_command", lambda command, stage: ran.append(stage))
+    run_pipeline(replace(finished, out=out), Console(width=100))
+    said = " ".join(capsys.readouterr().out.split())
+    assert "was made by an older version: every stage is run again" in said
+    assert ran == [s.name for s in stages(finished) for _ in s.commands]
+    assert {p.name for p in out.iterdir() if p.name != ".lock"} >= {"bundle", "gateway.json", "policies"}
+    assert not [p for p in out.iterdir() if re.search(r"-\d{8}-\d{6}", p.name)]
+    assert read_state(out)[0].schema_version == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"version": 1, "stages": {}}, "made by another version of the pipeline"),
+        ({"schema": 99, "stages": {}}, "schema 99 is newer"),
+        ({"schema": 3, "stages": {"prune": {"seconds": 1.0}}}, r"stages\.prune\.made_from: missing"),
+        ([], "no schema version"),
+    ],
+)
+def test_a_state_that_cannot_be_used_is_told(tmp_path, content, message):
+    (tmp_path / "pipeline.json").write_text(json.dumps(content))
+    with pytest.raises(OptimizerError, match=message) as error:
+        run_pipeline(PipelineConfig(out=tmp_path), SILENT)
+    assert "--out" in error.value.remedy
+
+
+def test_every_path_that_is_set_aside_belongs_to_its_stage(tmp_path):
+    """What a stage leaves and what its command would go on with lie together, and no two stages share them."""
+    owners = {}
+    for stage in stages(PipelineConfig(out=tmp_path)):
+        for path in stage.resumes:
+            assert owners.setdefault(path, stage.name) == stage.name
+        if stage.resumes:
+            assert all(
+                any(leaf.is_relative_to(p) or leaf.stem == p.name for p in stage.resumes) for leaf in stage.leaves
+            )
 
 
 def test_a_failed_stage_is_named(tmp_path):
