@@ -44,7 +44,7 @@ def main() -> None:
         spent += time.perf_counter() - begun
         busy += time.process_time() - working
         action, _ = agent.predict(codec.observe(states), deterministic=True)
-        outcome = evaluate(scenario, states, codec.decode(action, len(states)))
+        outcome = evaluate(scenario, states, codec.decode(action, states))
         reward = float(outcome.reward.mean())
         row = {
             "slots": agent.num_timesteps,

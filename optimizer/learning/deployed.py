@@ -85,7 +85,7 @@ class LearnedPolicy:
         check_state(state, self.scenario)
         if self.manifest.preset == "paper":
             flat = self._session.run(None, {"observation": self._codec.observe(state)})[0]
-            return self._codec.decode(np.clip(flat, -1, 1), len(state))
+            return self._codec.decode(np.clip(flat, -1, 1), state)
         counts = count_tasks(state, state.level >= 0, len(self.scenario.qos))[0]
         sent, model, share = self._session.run(
             None,

@@ -140,7 +140,7 @@ class PaperTraining:
     def validate(self) -> Row:
         """Figures of the mean action on validation slots."""
         action = self.loop.agent.act(self._codec.observe(self._states), best=True)
-        outcome = evaluate(self._scenario, self._states, self._codec.decode(action, len(self._states)))
+        outcome = evaluate(self._scenario, self._states, self._codec.decode(action, self._states))
         return _figures(float(outcome.reward.mean()), float(outcome.drop_ratio.mean()), self._best)
 
     def modules(self) -> dict[str, nn.Module]:

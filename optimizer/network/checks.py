@@ -1,4 +1,4 @@
-"""Whether states and actions fit a network: wrong shapes, values out of range, shares that do not sum to 1."""
+"""Whether states and actions fit a network: shapes, ranges of values, and shares that sum to 1."""
 
 import numpy as np
 
@@ -8,7 +8,11 @@ from optimizer.network.slots import PADDING, Action, State
 
 
 def check_state(state: State, scenario: Scenario) -> None:
-    """Refuse a state that does not fit the scenario. Raises OptimizerError."""
+    """Refuse a state that does not fit the scenario. Sensors may be silent.
+
+    Raises:
+        OptimizerError: A wrong shape, an index out of range, or a task where a gateway has no sensor.
+    """
     want = (len(state), *scenario.constants.present.shape)
     if state.level.shape != want or state.channel.shape != want[:2]:
         raise OptimizerError(
@@ -20,11 +24,18 @@ def check_state(state: State, scenario: Scenario) -> None:
     if (state.level[:, ~scenario.constants.present] != PADDING).any():
         raise OptimizerError("state: level must be -1 where a gateway has no sensor.")
     if state.level.size and not (state.level.min() >= PADDING and state.level.max() < len(scenario.qos)):
-        raise OptimizerError(f"state: criticality levels are indices below {len(scenario.qos)}.")
+        raise OptimizerError(
+            f"state: criticality levels are indices below {len(scenario.qos)}, or -1 for a silent sensor."
+        )
 
 
 def check_action(action: Action, state: State, scenario: Scenario) -> None:
-    """Refuse an action outside its space: wrong shapes, NaN, shares that do not sum to 1. Raises OptimizerError."""
+    """Refuse an action outside its space.
+
+    Raises:
+        OptimizerError: A wrong shape, shares that are not numbers of at least 0 with a sum of 1, (17d) and (17e), an
+            unknown model, or an offloaded task where there is no task.
+    """
     want = state.level.shape
     for name, got, shape in (
         ("offload", action.offload.shape, want),

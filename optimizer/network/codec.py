@@ -12,7 +12,7 @@ from scipy.special import expit, softmax
 
 from optimizer.errors import OptimizerError
 from optimizer.network.scenario import Scenario
-from optimizer.network.slots import Action, State
+from optimizer.network.slots import PADDING, Action, State
 
 STEEPNESS = 5.0  # the flat action lies in [-1, 1]; sigmoid(5) = 0.993, so that every model can be chosen
 SUM_TOLERANCE = 1e-5  # float32 shares
@@ -20,24 +20,43 @@ Encoding = Literal["dict", "box"]
 
 
 class Codec:
-    """Turns states into observations and members of the action space into actions, in batches."""
+    """Turns states into observations and members of the action space into actions, in batches.
+
+    Args:
+        scenario: The network.
+        encoding: "dict" for dictionaries of arrays, "box" for flat arrays that are decoded as in section IV-A.
+        observation: "scaled" shows channel gains as fractions of the best one, "raw" as they are.
+    """
 
     def __init__(self, scenario: Scenario, encoding: Encoding, observation: str) -> None:
         self._scenario, self._encoding = scenario, encoding
         gains = np.array(scenario.link.gains)
         self._gains = (gains / gains.max() if observation == "scaled" else gains).astype(np.float32)
-        self._criticality = scenario.constants.criticality.astype(np.float32)
+        # A silent sensor has level -1, the last entry: it is seen as the least critical.
+        self._criticality = np.append(scenario.constants.criticality, 0.0).astype(np.float32)
         self._present = scenario.constants.present
         self._full = bool(self._present.all())
 
     def observe(self, state: State) -> Float32[np.ndarray, "batch numbers"]:
-        """The observations of a batch of states."""
+        """The observations of a batch of states: G channel gains, then N criticalities (0 for a silent sensor)."""
         gateways = self._scenario.gateways
         seen = np.empty((len(state), gateways + self._scenario.sensors), np.float32)
         seen[:, :gateways] = self._gains[state.channel]
         level = state.level.reshape(len(state), -1) if self._full else state.level[:, self._present]
         seen[:, gateways:] = self._criticality[level]
         return seen
+
+    def decode(self, action: Any, state: State) -> Action:
+        """A batch of members of the action space as an `Action` for these states.
+
+        What is decided for a silent sensor is ignored.
+
+        Raises:
+            OptimizerError: A wrong shape, NaN, or a value outside the space; the part is named.
+        """
+        parts = self._box_parts if self._encoding == "box" else self._dict_parts
+        offload, model, share = parts(action, len(state))
+        return Action(self._padded(offload) & (state.level != PADDING), model, share)
 
     def _padded(self, flat: Bool[np.ndarray, "batch sensors"]) -> Bool[np.ndarray, "batch gateways width"]:
         if self._full:
@@ -46,15 +65,7 @@ class Codec:
         padded[:, self._present] = flat
         return padded
 
-    def decode(self, action: Any, batch: int) -> Action:
-        """A batch of members of the action space as an `Action`.
-
-        Raises:
-            OptimizerError: A wrong shape, NaN, or a value outside the space; the part is named.
-        """
-        return self._decode_box(action, batch) if self._encoding == "box" else self._decode_dict(action, batch)
-
-    def _decode_box(self, action: Any, batch: int) -> Action:
+    def _box_parts(self, action: Any, batch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         gateways, sensors = self._scenario.gateways, self._scenario.sensors
         raw = _array("action", action, (batch, sensors + 2 * gateways))
         if not (np.abs(raw) <= 1).all():
@@ -63,9 +74,9 @@ class Codec:
         offload, model, share = box_parts(STEEPNESS * raw.astype(np.float64), sensors, gateways)
         # Section IV-A: sigmoid and rounding; a number above 0 offloads.
         chosen = np.rint(expit(model) * (len(self._scenario.models) - 1)).astype(np.int64)
-        return Action(self._padded(offload > 0), chosen, softmax(share, axis=1))
+        return offload > 0, chosen, softmax(share, axis=1)
 
-    def _decode_dict(self, action: Any, batch: int) -> Action:
+    def _dict_parts(self, action: Any, batch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         if not isinstance(action, Mapping) or set(action) != {"offload", "model", "share"}:
             got = sorted(action) if isinstance(action, Mapping) else type(action).__name__
             raise OptimizerError(f"action: expected a dictionary of offload, model and share; got {got}.")
@@ -84,7 +95,7 @@ class Codec:
                 f"action: share: expected shares of at least 0 that sum to 1, (17d); got a sum of {worst:g}.",
                 "The Box environment applies a softmax to what it is given.",
             )
-        return Action(self._padded(offload == 1), model.astype(np.int64), share / total[:, None])
+        return offload == 1, model.astype(np.int64), share / total[:, None]
 
 
 def _array(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
@@ -100,5 +111,5 @@ def _array(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def box_parts(raw: np.ndarray, sensors: int, gateways: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The flat action's numbers for offloading, models and shares."""
+    """The numbers of flat actions that stand for offloading, models and shares."""
     return raw[:, :sensors], raw[:, sensors : sensors + gateways], raw[:, sensors + gateways :]

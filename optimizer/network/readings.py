@@ -1,5 +1,6 @@
-"""Slots given by hand: named channel states and criticalities, as JSON holds them."""
+"""Slots given by hand: named channel states and criticalities, from Python or as JSON holds them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,51 +10,74 @@ from optimizer.network.scenario import Scenario
 from optimizer.network.slots import PADDING, State
 
 
-def parse_states(content: Any, scenario: Scenario, name: str) -> State:
-    """States given by hand: `{"slots": [{"channel": ["good", ...], "criticality": [[0.2, 1.0, ...], ...]}, ...]}`.
+def make_state(
+    scenario: Scenario, channel: Sequence[str], criticality: Sequence[Sequence[float | None]], *, name: str = "state"
+) -> State:
+    """The state of one slot from named readings: a batch of one.
 
     Args:
-        content: Parsed JSON.
-        scenario: Whose channel states, criticality levels and groups they must fit.
-        name: For messages.
+        scenario: The network that the readings must fit.
+        channel: Name of each gateway's channel state, e.g. `["good", "bad"]`.
+        criticality: Criticality of each sensor's task, one list per gateway; None for a sensor that is silent in this
+            slot, which has no task.
+        name: Where the readings came from, for error messages.
 
     Raises:
-        OptimizerError: A missing or unknown key, a wrong number of gateways or tasks, an unknown state or level; the
-            place is named.
+        OptimizerError: A wrong number of gateways or sensors, or an unknown channel state or criticality; the place is
+            named.
+    """
+    states = np.zeros((1, scenario.gateways), np.int8)
+    level = np.full((1, scenario.gateways, scenario.width), PADDING, np.int8)
+    for key, given in (("channel", channel), ("criticality", criticality)):
+        if not isinstance(given, list | tuple) or len(given) != scenario.gateways:
+            raise OptimizerError(f"{name}.{key}: expected one entry for each of {scenario.gateways} gateways.")
+    for g in range(scenario.gateways):
+        states[0, g] = _channel_index(channel[g], scenario, f"{name}.channel.{g}")
+        tasks = criticality[g]
+        if not isinstance(tasks, list | tuple) or len(tasks) != scenario.groups[g]:
+            raise OptimizerError(
+                f"{name}.criticality.{g}: expected {scenario.groups[g]} tasks, "
+                f"got {len(tasks) if isinstance(tasks, list | tuple) else tasks!r}.",
+                "Set the number of sensors with --sensors; give null (None) for a sensor that is silent.",
+            )
+        for m, value in enumerate(tasks):
+            if value is not None:
+                level[0, g, m] = _level_index(value, scenario, f"{name}.criticality.{g}.{m}")
+    return State(states, level)
+
+
+def parse_states(content: Any, scenario: Scenario, name: str) -> State:
+    """States given by hand: `{"slots": [{"channel": ["good", ...], "criticality": [[0.2, null, ...], ...]}, ...]}`.
+
+    Args:
+        content: Parsed JSON. A criticality of `null` stands for a sensor that is silent in this slot.
+        scenario: The network that the states must fit.
+        name: Where the states came from, for error messages.
+
+    Raises:
+        OptimizerError: A missing or unknown key, a wrong number of gateways or tasks, an unknown channel state or
+            criticality; the place is named.
     """
     slots = content.get("slots") if isinstance(content, dict) else None
     if not isinstance(slots, list) or not slots or set(content) != {"slots"}:
         raise OptimizerError(f'{name}: expected {{"slots": [...]}} with at least one slot.')
-    channel = np.zeros((len(slots), scenario.gateways), np.int8)
-    level = np.full((len(slots), scenario.gateways, scenario.width), PADDING, np.int8)
+    made = []
     for i, slot in enumerate(slots):
         where = f"{name}: slots.{i}"
         if not isinstance(slot, dict) or set(slot) != {"channel", "criticality"}:
             raise OptimizerError(f"{where}: expected the keys channel and criticality.")
-        for key in ("channel", "criticality"):
-            if not isinstance(slot[key], list) or len(slot[key]) != scenario.gateways:
-                raise OptimizerError(f"{where}.{key}: expected one entry for each of {scenario.gateways} gateways.")
-        for g in range(scenario.gateways):
-            channel[i, g] = _channel_index(slot["channel"][g], scenario, f"{where}.channel.{g}")
-            tasks = slot["criticality"][g]
-            if not isinstance(tasks, list) or len(tasks) != scenario.groups[g]:
-                raise OptimizerError(
-                    f"{where}.criticality.{g}: expected {scenario.groups[g]} tasks, "
-                    f"got {len(tasks) if isinstance(tasks, list) else tasks!r}.",
-                    "Set the number of sensors with --sensors.",
-                )
-            for m, value in enumerate(tasks):
-                level[i, g, m] = _level_index(value, scenario, f"{where}.criticality.{g}.{m}")
-    return State(channel, level)
+        made.append(make_state(scenario, slot["channel"], slot["criticality"], name=where))
+    return State(np.concatenate([s.channel for s in made]), np.concatenate([s.level for s in made]))
 
 
 def describe_slot(state: State, index: int, scenario: Scenario) -> dict[str, Any]:
-    """One slot as `parse_states` reads it."""
+    """One slot of a batch, as `parse_states` reads it."""
     levels = [x.criticality for x in scenario.qos]
     return {
         "channel": [scenario.link.states[int(c)] for c in state.channel[index]],
         "criticality": [
-            [levels[int(k)] for k in state.level[index, g, :size]] for g, size in enumerate(scenario.groups)
+            [None if k == PADDING else levels[int(k)] for k in state.level[index, g, :size]]
+            for g, size in enumerate(scenario.groups)
         ],
     }
 
@@ -70,4 +94,7 @@ def _level_index(value: Any, scenario: Scenario, where: str) -> int:
         near = [i for i, x in enumerate(levels) if abs(x - value) < 1e-9]
         if near:
             return near[0]
-    raise OptimizerError(f"{where}: expected a criticality of {', '.join(f'{x:g}' for x in levels)}; got {value!r}.")
+    raise OptimizerError(
+        f"{where}: expected a criticality of {', '.join(f'{x:g}' for x in levels)}, or null (None) for a silent "
+        f"sensor; got {value!r}."
+    )

@@ -1,4 +1,4 @@
-"""What a slot shows (`State`) and what is decided for it (`Action`), in batches."""
+"""What a slot shows (`State`) and what is decided for it (`Action`), in batches; and how states are drawn, eq. (20)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from optimizer.network.scenario import Scenario
 
 Counts = Int64[np.ndarray, "batch gateways levels"]
 
-PADDING = -1
+PADDING = -1  # the level where there is no task
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +19,8 @@ class State:
 
     Attributes:
         channel: Index of each gateway's channel state.
-        level: Index of each task's criticality level; -1 where a smaller gateway has no sensor.
+        level: Index of each task's criticality level. It is -1 where a sensor is silent (it has no task in this slot)
+            and where a smaller gateway has no sensor at all.
     """
 
     channel: Int8[np.ndarray, "batch gateways"]
@@ -37,7 +38,7 @@ class Action:
     """Decisions for a batch of slots, eq. (19).
 
     Attributes:
-        offload: Which tasks go to the edge; False where a smaller gateway has no sensor.
+        offload: Which tasks go to the edge; False where there is no task.
         model: Index of each gateway's model.
         share: Each gateway's share of the edge, at least 0, summing to 1 over gateways.
     """
@@ -65,7 +66,13 @@ def concatenate(actions: Sequence[Action]) -> Action:
 class StateSource:
     """Draws the states of a batch of independent networks, slot by slot, eq. (20).
 
-    Channels start from their long-run frequencies and move by eq. (4); criticalities are drawn anew each slot.
+    Channels start from their long-run frequencies and move by eq. (4); criticalities are drawn anew in each slot. No
+    sensor is ever silent.
+
+    Args:
+        scenario: The network.
+        batch: Number of independent networks.
+        rng: Source of randomness.
     """
 
     def __init__(self, scenario: Scenario, batch: int, rng: np.random.Generator) -> None:
@@ -102,8 +109,8 @@ def draw_states(scenario: Scenario, slots: int, seed: int) -> State:
 
     Args:
         scenario: The network.
-        slots: How many; they are the batch.
-        seed: Of the random generator.
+        slots: Number of slots; they are the batch.
+        seed: Random seed.
     """
     source = StateSource(scenario, 1, np.random.default_rng(seed))
     drawn = [source.draw() for _ in range(slots)]
@@ -116,7 +123,7 @@ def count_tasks(state: State, offload: Bool[np.ndarray, "batch gateways width"],
     cell = np.arange(batch * gateways, dtype=np.int64)[:, None] * (2 * levels + 2) + 2
     index = cell + 2 * state.level.reshape(-1, width)
     index += offload.reshape(-1, width)
-    # Absent sensors have level -1 and fall into the first two bins of a gateway, which are cut off.
+    # Where there is no task the level is -1, which falls into the first two bins of a gateway; they are cut off.
     counts = np.bincount(index.ravel(), minlength=batch * gateways * (2 * levels + 2))
     split = counts.reshape(batch, gateways, levels + 1, 2)[:, :, 1:]
     return split[..., 1], split[..., 0]
@@ -125,7 +132,7 @@ def count_tasks(state: State, offload: Bool[np.ndarray, "batch gateways width"],
 def send_first(
     level: Int8[np.ndarray, "batch gateways width"], sent: Int64[np.ndarray, "batch gateways levels"]
 ) -> Bool[np.ndarray, "batch gateways width"]:
-    """An offloading mask that sends so many tasks of each level: the first ones (tasks of a level are exchangeable)."""
+    """An offloading mask that sends so many tasks of each level: the first ones, as those of a level are alike."""
     offload = np.zeros(level.shape, np.bool_)
     for k in range(sent.shape[2]):
         own = level == k

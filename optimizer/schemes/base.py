@@ -9,7 +9,10 @@ from optimizer.network.slots import Action, State
 class Policy(Protocol):
     """Decides for the slots of one network.
 
-    The batch axis is time: schemes with a memory take the slots of a batch in order and go on at the next call.
+    The batch axis is time: a scheme with a memory decides the slots of a batch in order and goes on at the next call.
+
+    Attributes:
+        name: Name in tables.
     """
 
     name: str

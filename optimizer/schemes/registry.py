@@ -1,14 +1,35 @@
-"""Schemes by name, as commands list them."""
+"""Schemes by name. To add one, write its policy in a module of this package and name it in `SCHEMES`."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from optimizer.errors import OptimizerError
 from optimizer.network.scenario import Scenario
 from optimizer.schemes.agdm import Agdm
 from optimizer.schemes.base import Policy
-from optimizer.schemes.baselines import AllEdge, AllLocal, BestPossible, Exhaustive, Greedy, RandomChoice
+from optimizer.schemes.baselines import AllEdge, AllLocal, BestPossible, Greedy, RandomChoice
+from optimizer.schemes.exhaustive import Exhaustive
 
-MID_PRUNED = 0.7  # the one model of JOPAV1 and AGDM in the paper
+MID_PRUNED = 0.7  # rate of the one model that JOPAV1 and AGDM use in the paper
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """A way to decide that policies are compared with.
+
+    Attributes:
+        name: The name that users type.
+        label: The name in tables and figures; `name` of the policies that it makes.
+        help: One line for help texts.
+        make: Makes its policy from a scenario, the shares ("exact" or the steps of a grid) and a random seed.
+        small: Whether it can be used on networks of a few sensors only.
+    """
+
+    name: str
+    label: str
+    help: str
+    make: Callable[[Scenario, str | int, int], Policy]
+    small: bool = False
 
 
 def mid_pruned(scenario: Scenario) -> float:
@@ -16,35 +37,64 @@ def mid_pruned(scenario: Scenario) -> float:
     return min((m.rate for m in scenario.models), key=lambda r: abs(r - MID_PRUNED))
 
 
-Make = Callable[[Scenario, "str | int", int], Policy]
-SCHEMES: dict[str, tuple[str, Make]] = {
-    "optimum": ("the exact optimum", lambda s, shares, _: BestPossible(s, shares)),
-    "jopav1": (
-        "the exact optimum with one model, p = 0.7",
-        lambda s, shares, _: BestPossible(s, shares, (mid_pruned(s),), name="JOPAV1"),
-    ),
-    "agdm": ("least delay under an accuracy guarantee", lambda s, _, seed: Agdm(s, mid_pruned(s), seed=seed)),
-    "equal": (
-        "the exact optimum at equal shares",
-        lambda s, shares, _: BestPossible(s, shares, equal=True, name="equal shares"),
-    ),
-    "greedy": ("the most critical first", lambda s, _shares, _seed: Greedy(s)),
-    "local": ("everything on the gateways, best model", lambda s, _shares, _seed: AllLocal(s)),
-    "edge": ("everything at the edge", lambda s, _shares, _seed: AllEdge(s)),
-    "random": ("anything", lambda s, _shares, seed: RandomChoice(s, seed)),
-    "exhaustive": (
-        "all combinations on a grid, small networks only",
-        lambda s, shares, _: Exhaustive(s, 20 if shares == "exact" else int(shares)),
-    ),
+SCHEMES: dict[str, Scheme] = {
+    scheme.name: scheme
+    for scheme in (
+        Scheme("optimum", "optimum", "the exact optimum", lambda s, shares, _: BestPossible(s, shares)),
+        Scheme(
+            "jopav1",
+            "JOPAV1",
+            "the exact optimum with one model, p = 0.7",
+            lambda s, shares, _: BestPossible(s, shares, (mid_pruned(s),), name="JOPAV1"),
+        ),
+        Scheme(
+            "agdm",
+            "AGDM",
+            "least delay under an accuracy guarantee",
+            lambda s, _, seed: Agdm(s, mid_pruned(s), seed=seed),
+        ),
+        Scheme(
+            "equal",
+            "equal shares",
+            "the exact optimum at equal shares",
+            lambda s, shares, _: BestPossible(s, shares, equal=True, name="equal shares"),
+        ),
+        Scheme("greedy", "greedy", "the most critical tasks are offloaded first", lambda s, _shares, _seed: Greedy(s)),
+        Scheme("local", "all local", "everything on the gateways, best model", lambda s, _shares, _seed: AllLocal(s)),
+        Scheme("edge", "all edge", "everything at the edge", lambda s, _shares, _seed: AllEdge(s)),
+        Scheme("random", "random", "uniform random decisions", lambda s, _shares, seed: RandomChoice(s, seed)),
+        Scheme(
+            "exhaustive",
+            "exhaustive",
+            "all combinations on a grid of shares, small networks only",
+            lambda s, shares, _: Exhaustive(s, 20 if shares == "exact" else int(shares)),
+            small=True,
+        ),
+    )
 }
 
 
-def make_scheme(name: str, scenario: Scenario, shares: str | int, seed: int) -> Policy:
+def find_scheme(name: str) -> Scheme:
     """A scheme by name.
+
+    Raises:
+        OptimizerError: No such scheme; all names are told.
+    """
+    if name not in SCHEMES:
+        raise OptimizerError(f"--schemes: no scheme {name!r}.", f"There are {', '.join(SCHEMES)}.")
+    return SCHEMES[name]
+
+
+def make_scheme(name: str, scenario: Scenario, shares: str | int = "exact", seed: int = 0) -> Policy:
+    """The policy of a scheme.
+
+    Args:
+        name: A name in `SCHEMES`.
+        scenario: The network.
+        shares: "exact" for continuous shares of the edge, or the number of steps of a grid.
+        seed: Random seed, for schemes that draw anything.
 
     Raises:
         OptimizerError: No such scheme, or one that cannot be used on this network.
     """
-    if name not in SCHEMES:
-        raise OptimizerError(f"--schemes: no scheme {name!r}.", f"There are {', '.join(SCHEMES)}.")
-    return SCHEMES[name][1](scenario, shares, seed)
+    return find_scheme(name).make(scenario, shares, seed)

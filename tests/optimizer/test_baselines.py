@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from optimizer import OptimizerError, Scenario, draw_states, optimum
+from optimizer import Action, OptimizerError, Scenario, draw_states, optimum
 from optimizer.network.checks import check_action
 from optimizer.network.outcome import evaluate
-from optimizer.schemes.agdm import Agdm
+from optimizer.schemes.agdm import Agdm, least_delay_shares
 from optimizer.schemes.base import Policy
-from optimizer.schemes.baselines import AllEdge, AllLocal, BestPossible, Exhaustive, Greedy
+from optimizer.schemes.baselines import AllEdge, AllLocal, BestPossible, Greedy
+from optimizer.schemes.exhaustive import Exhaustive
 from optimizer.schemes.registry import SCHEMES, make_scheme, mid_pruned
 
 PAPER = Scenario.load("paper")
@@ -86,11 +87,10 @@ def test_exhaustive_search_refuses_large_networks():
 
 
 def test_agdms_shares_are_those_of_a_general_optimiser():
-    agdm = Agdm(PAPER)
     epsilon = PAPER.constants.epsilon
     for sent in ([1, 4, 9, 0, 16], [20, 1, 1, 1, 1], [0, 0, 3, 0, 0]):
         numbers = np.array(sent)
-        shares = agdm._shares(numbers)
+        shares = least_delay_shares(numbers, epsilon)
         assert shares.sum() == pytest.approx(1)
         assert (shares[numbers == 0] == 0).all()
 
@@ -102,20 +102,35 @@ def test_agdms_shares_are_those_of_a_general_optimiser():
         assert cost(shares) <= best.fun * (1 + 1e-6)
 
 
+def test_agdms_cost_is_the_mean_delay_and_the_price_of_missing_accuracy():
+    """By evaluating the decision: without deadlines every task counts, served or not."""
+    scenario = HEAVY.change(groups=(5, 4))
+    agdm = Agdm(scenario, weight=2.0, seed=1)
+    agdm.deficit = np.array([0.03, 0.4])
+    state = draw_states(scenario, 1, seed=0)
+    sent, share = np.array([3, 1]), np.array([0.7, 0.3])
+    offload = np.arange(5)[None, None] < sent[None, :, None]
+    outcome = evaluate(scenario, state, Action(offload, np.full((1, 2), 3), share[None]))
+    delay = np.nansum(outcome.delay_of_tasks(state, offload)) / 9
+    accuracy = scenario.models[3].accuracy
+    missing = [agdm.asked[0] - (2 * accuracy + 3) / 5, agdm.asked[1] - (3 * accuracy + 1) / 4]
+    expected = 2.0 * delay + 0.03 * missing[0] + 0.4 * missing[1]
+    channel = state.channel[0].astype(int)
+    assert agdm.cost(channel, np.array([5, 4]), sent, share) == pytest.approx(expected)
+
+
 def test_agdms_decision_is_the_least_cost_of_all_numbers_sent():
     """Drift plus penalty by trying every combination of numbers, at the shares that are best for each."""
     scenario = HEAVY.change(groups=(5, 4))
     agdm = Agdm(scenario, weight=2.0, seed=1)
     agdm.deficit = np.array([0.03, 0.4])
-    channel = np.array([0, 2])
-    cost = agdm._cost_but_edge(channel)
-    sent, _ = agdm._slot(channel)
+    channel, tasks = np.array([0, 2]), np.array([5, 4])
 
     def total(numbers):
-        share = agdm._shares(numbers)
-        edge = scenario.constants.edge_task_s / (share + scenario.constants.epsilon)
-        return float((cost[[0, 1], numbers] + agdm._unit * numbers * edge).sum())
+        return agdm.cost(channel, tasks, numbers, least_delay_shares(numbers, scenario.constants.epsilon))
 
+    sent, share = agdm.solve(channel, tasks)
+    assert agdm.cost(channel, tasks, sent, share) == pytest.approx(total(sent))
     assert total(sent) == pytest.approx(min(total(np.array([a, b])) for a in range(6) for b in range(5)))
 
 
@@ -126,7 +141,7 @@ def test_agdm_keeps_its_accuracy_guarantee_in_the_long_run():
     action = agdm.decide(state)
     accuracy = HEAVY.constants.accuracy[3]
     delivered = 1 - (1 - accuracy) * (~action.offload).mean(axis=(0, 2))
-    assert (delivered >= agdm._asked - 0.002).all()
+    assert (delivered >= agdm.asked - 0.002).all()
     assert agdm.deficit.max() < 5
 
 

@@ -130,14 +130,15 @@ def test_the_flat_action_is_decoded_by_sigmoid_rounding_and_softmax():
     scenario = Scenario.load("paper").change(groups=(2, 1))
     codec = Codec(scenario, "box", "scaled")
     raw = np.array([[0.2, -0.2, 1.0, -1.0, 1.0, 0.5, 0.5]], np.float32)
-    action = codec.decode(raw, 1)
+    action = codec.decode(raw, draw_states(scenario, 1, 0))
     assert action.offload[0].tolist() == [[True, False], [True, False]]
     assert action.model[0].tolist() == [0, 5]
     assert action.share[0] == pytest.approx([0.5, 0.5])
     assert [p.shape[1] for p in box_parts(raw, 3, 2)] == [3, 2, 2]
-    reachable = {
-        int(codec.decode(np.array([[0, 0, 0, x, 0, 0, 0]], np.float32), 1).model[0, 0]) for x in np.linspace(-1, 1, 101)
-    }
+    state = draw_states(scenario, 101, 0)
+    raw = np.zeros((101, 7), np.float32)
+    raw[:, 3] = np.linspace(-1, 1, 101)
+    reachable = set(codec.decode(raw, state).model[:, 0].tolist())
     assert reachable == set(range(6))
 
 

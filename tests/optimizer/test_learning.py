@@ -190,7 +190,7 @@ class TestWorld:
         action = env.action_space.sample()
         true = []
         for _ in range(5):
-            true.append(env._true.channel)
+            true.append(env.slots.true_state.channel)
             env.step(action)
             assert np.array_equal(env.state.channel, true[-1])
 
