@@ -17,7 +17,7 @@ from stable_baselines3 import SAC
 import optimizer.environment.env  # noqa: F401 - registers the ids
 from benchmarks.machine import write
 from optimizer import Scenario, draw_states, optimum
-from optimizer.learning.learner import VALIDATION_SEED, VALIDATION_SLOTS
+from optimizer.learning.course import VALIDATION_SEED, VALIDATION_SLOTS
 from optimizer.network.codec import Codec
 from optimizer.network.outcome import evaluate
 

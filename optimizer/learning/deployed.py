@@ -92,7 +92,7 @@ class LearnedPolicy:
             {
                 "counts": counts,
                 "channel": state.channel.astype(np.int64),
-                "kind": self._gateway_type,
+                "gateway_type": self._gateway_type,
                 "groups": self.scenario.constants.groups,
                 "penalty": self._penalty,
             },

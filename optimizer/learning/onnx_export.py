@@ -9,20 +9,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from optimizer.learning.critic import CriticTables
+from optimizer.learning.critic import CriticValues
+from optimizer.learning.decisions import Slots
 from optimizer.learning.paper_sac import Actor
-from optimizer.learning.policy import Jopa, Network
+from optimizer.learning.policy import Jopa
 
-INPUTS = ("counts", "channel", "kind", "groups", "penalty")
+INPUTS = ("counts", "channel", "gateway_type", "groups", "penalty")
 OUTPUTS = ("sent", "model", "share")
 
 
 class BestDecision(nn.Module):
-    """The policy's best decision, its tables computed once.
+    """The policy's best decision, with the critic's values computed once.
 
     Args:
         policy: A trained policy.
-        width: Tasks of the largest gateway that it shall serve.
+        width: Number of tasks of the largest gateway that it shall serve.
     """
 
     def __init__(self, policy: Jopa, width: int) -> None:
@@ -30,20 +31,29 @@ class BestDecision(nn.Module):
         self.policy = policy
         self.width = width
         with torch.no_grad():
-            tables = policy.critic.tables(width)
+            values = policy.critic.values(width)
         for name in ("gain", "local_drop", "queue_drop"):
-            self.register_buffer(name, getattr(tables, name).contiguous())
+            self.register_buffer(name, getattr(values, name).contiguous())
         self.gain: Tensor
         self.local_drop: Tensor
         self.queue_drop: Tensor
 
     def forward(
-        self, counts: Tensor, channel: Tensor, kind: Tensor, groups: Tensor, penalty: Tensor
+        self, counts: Tensor, channel: Tensor, gateway_type: Tensor, groups: Tensor, penalty: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Tasks of each level, channel states, kinds, tasks and J / N -> tasks sent of each level, models, shares."""
-        net = Network(kind, groups, penalty / self.policy.critic.scale, self.width)
-        decision = self.policy(CriticTables(self.gain, self.local_drop, self.queue_drop), net, counts, channel)
-        return decision.sent, decision.model, decision.share
+        """Tasks of each level that are sent, models and shares.
+
+        Args:
+            counts: Number of tasks of each level at [batch, gateway, level].
+            channel: Channel states at [batch, gateway].
+            gateway_type: Type of each gateway.
+            groups: Number of tasks of each gateway.
+            penalty: Cost of one dropped task in units of gain, see `units`.
+        """
+        facts = self.policy.facts(gateway_type, groups, penalty, self.width)
+        values = CriticValues(self.gain, self.local_drop, self.queue_drop)
+        decision = self.policy(values, Slots(facts, counts, channel))
+        return decision.sent, decision.model, decision.claims.share
 
 
 def to_onnx(policy: Jopa, width: int, gateways: int) -> bytes:
@@ -51,8 +61,8 @@ def to_onnx(policy: Jopa, width: int, gateways: int) -> bytes:
 
     Args:
         policy: A trained policy.
-        width: Tasks of the largest gateway that it shall serve.
-        gateways: Of the network it was trained on, for tracing.
+        width: Number of tasks of the largest gateway that it shall serve.
+        gateways: Number of gateways of the network that it was trained on, for tracing.
     """
     levels = len(policy.critic.features.level)
     module = BestDecision(policy, width).eval()
@@ -99,8 +109,8 @@ def actor_to_onnx(actor: Actor, numbers: int) -> bytes:
     """The paper's agent as one ONNX file; the batch is free.
 
     Args:
-        actor: Trained.
-        numbers: Of an observation.
+        actor: A trained actor.
+        numbers: Size of an observation.
     """
     example = (torch.zeros(2, numbers),)
     return _export(

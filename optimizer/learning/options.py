@@ -8,9 +8,9 @@ import tyro
 
 from data.common.options import comma_separated, parse_list
 from optimizer.errors import OptimizerError
-from optimizer.learning.learner import LearnerConfig
 from optimizer.learning.manifest import Preset
 from optimizer.learning.paper_sac import SacConfig
+from optimizer.learning.schedule import LearnerConfig
 from optimizer.network.options import NetworkConfig
 from optimizer.network.rewards import REWARDS
 from optimizer.network.world import World

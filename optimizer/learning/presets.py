@@ -12,11 +12,13 @@ from torch import Tensor, nn
 import optimizer.environment.env  # noqa: F401 - registers the ids of the environments
 from data.common.device import choose_device
 from optimizer.errors import OptimizerError
+from optimizer.learning.course import VALIDATION_SEED, VALIDATION_SLOTS
 from optimizer.learning.job import Job, Row, Training
-from optimizer.learning.learner import VALIDATION_SEED, VALIDATION_SLOTS, Learner, LearnerConfig, hash_seed
+from optimizer.learning.learner import Learner, hash_seed
 from optimizer.learning.onnx_export import actor_to_onnx, to_onnx
 from optimizer.learning.options import TrainConfig
 from optimizer.learning.paper_sac import Loop, SacConfig
+from optimizer.learning.schedule import LearnerConfig
 from optimizer.network.codec import Codec
 from optimizer.network.outcome import evaluate
 from optimizer.network.scenario import Scenario

@@ -1,4 +1,4 @@
-"""Fixtures that the rooms of `optimizer` share: a finished pipeline, and results of the experiment."""
+"""Fixtures that the rooms of `optimizer` share: a finished pipeline, results of the experiment, trained policies."""
 
 import shutil
 
@@ -7,13 +7,20 @@ from rich.console import Console
 
 from optimizer import Scenario
 from optimizer.evaluation.section_v import evaluation
+from optimizer.learning.options import TrainConfig
+from optimizer.learning.paper_sac import SacConfig
+from optimizer.learning.run import train
+from optimizer.learning.schedule import LearnerConfig
 from optimizer.pipeline import runner
 from optimizer.pipeline.options import PipelineConfig
 from optimizer.pipeline.runner import run_pipeline
+from optimizer.train import plan
 from profiling.config import RunConfig as ProfileConfig
 from profiling.profiler import run_profile
 
 SILENT = Console(quiet=True)
+QUICK = LearnerConfig(updates=60, slots=16, block=10)
+SAC = SacConfig(slots=60, hidden=(16, 16), batch=16, buffer=40, block=20, precision="float32")
 
 
 @pytest.fixture(scope="session")
@@ -41,3 +48,17 @@ def finished(bundle, tmp_path_factory):
 def results():
     """The experiment on the paper's network at two loads, without trained policies."""
     return evaluation(Scenario.load("paper"), (100, 200), 30, 0, say=lambda text: None)
+
+
+@pytest.fixture(scope="session")
+def policies(tmp_path_factory):
+    """A default policy of 20 sensors, one of 10 and 20, and a paper agent of 20."""
+    out = tmp_path_factory.mktemp("policies")
+    for config in (
+        TrainConfig(sensors=(20,), learner=QUICK, out=out / "one"),
+        TrainConfig(sensors=(10, 20), mixed=True, learner=QUICK, out=out / "many"),
+        TrainConfig(sensors=(20,), preset="paper", sac=SAC, out=out / "paper"),
+    ):
+        for job in plan(config):
+            train(job, config, lambda *_: None)
+    return out
