@@ -30,18 +30,18 @@ import optimizer.environment.env  # noqa: F401 - registers the ids
 from benchmarks.machine import write
 from optimizer import Scenario, draw_states, optimum
 from optimizer.learning.deployed import LearnedPolicy
-from optimizer.learning.learner import Learner, LearnerConfig
+from optimizer.learning.learner import Design, Learner
 from optimizer.learning.manifest import find_policies
 from optimizer.learning.options import TrainConfig
 from optimizer.learning.paper_sac import SacConfig, SoftActorCritic, has_bfloat16
 from optimizer.learning.run import train
+from optimizer.learning.schedule import LearnerConfig
 from optimizer.network.outcome import evaluate
 from optimizer.network.slots import Action, State
 from optimizer.network.world import World, play
 from optimizer.train import plan
 
 CPU = torch.device("cpu")
-LAWS = ("task_time", "batch_time", "place_time", "place_channel", "wait_more", "gain_law")
 
 
 def in_turns(work: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
@@ -132,80 +132,35 @@ def decide(console: Console, _: argparse.Namespace) -> dict[str, Any]:
     return found
 
 
-def fit(
-    scenario: Scenario, config: LearnerConfig, world: World | None = None, kind: type[Learner] = Learner
-) -> Learner:
+def fit(scenario: Scenario, config: LearnerConfig, world: World | None = None, design: Design | None = None) -> Learner:
     torch.set_num_threads(1)
-    learner = kind([scenario], config, 0, world)
+    learner = Learner([scenario], config, 0, world, design)
     while not learner.finished:
         learner.run_block()
     return learner
 
 
-class EvenShares(Learner):
-    """Claims stay at an even share each."""
-
-    def _improve_claims(self, *_: Any) -> None:
-        return
-
-    def run_block(self) -> Any:
-        """Put claims back, then go on."""
-        with torch.no_grad():
-            self.policy.claim_free.fill_(float(np.log(2)))
-        return super().run_block()
-
-
-def frozen(*names: str) -> type[Learner]:
-    """A learner whose critic keeps these parameters at their start."""
-
-    class Frozen(Learner):
-        def __init__(self, *rest: Any) -> None:
-            super().__init__(*rest)
-            for name, parameter in self.policy.critic.named_parameters():
-                if any(x in name for x in names):
-                    parameter.requires_grad_(False)
-
-    return Frozen
-
-
-class LongMemory(Learner):
-    """Adam forgets the critic's early, large gradients as slowly as it does by default."""
-
-    def __init__(self, *rest: Any) -> None:
-        super().__init__(*rest)
-        for group in self.critic_adam.param_groups:
-            group["betas"] = (0.9, 0.999)
-
-
-class Unclipped(Learner):
-    """A failed claim counts in full."""
-
-    def _improve_claims(self, net: Any, *rest: Any) -> None:
-        with_all = replace(net, penalty=net.penalty * 1e6)
-        super()._improve_claims(with_all, *rest)
-
-
 def ablation(console: Console, _: argparse.Namespace) -> dict[str, Any]:
     scenario = Scenario.load("paper").with_sensors(200)
     base = LearnerConfig()
-    variants: dict[str, tuple[LearnerConfig, type[Learner]]] = {
-        "default": (base, Learner),
-        "a third of the updates": (replace(base, updates=500), Learner),
-        "even shares": (base, EvenShares),
-        "no search for claims": (replace(base, search=0.0), Learner),
-        "search alone, no gradient": (replace(base, search=1.0), Learner),
-        "claims' credit not cut off": (base, Unclipped),
-        "no laws of time (free entries and networks alone)": (base, frozen(*LAWS)),
-        "no free entries": (base, frozen("gain_free", "drop_free", "queue_free", "accuracy_free")),
-        "no networks": (base, frozen("_net")),
-        "deadlines stay as soft as at first": (base, frozen("steepness")),
-        "second moments over 1,000 updates instead of 100": (base, LongMemory),
-        "no random decisions": (replace(base, explore=0.0, explore_last=0.0), Learner),
+    variants: dict[str, tuple[LearnerConfig, Design]] = {
+        "default": (base, Design()),
+        "a third of the updates": (replace(base, updates=500), Design()),
+        "even shares": (base, Design(even_shares=True)),
+        "no search for claims": (replace(base, search=0.0), Design()),
+        "search alone, no gradient": (replace(base, search=1.0), Design()),
+        "claims' credit not cut off": (base, Design(credit_limit=1e6)),
+        "no laws of time (free entries and networks alone)": (base, Design(frozen=("laws",))),
+        "no free entries": (base, Design(frozen=("corrections",))),
+        "no networks": (base, Design(frozen=("networks",))),
+        "deadlines stay as soft as at first": (base, Design(frozen=("steepness",))),
+        "second moments over 1,000 updates instead of 100": (base, Design(moments=(0.9, 0.999))),
+        "no random decisions": (replace(base, explore=0.0, explore_last=0.0), Design()),
     }
     found = {}
-    for name, (config, kind) in variants.items():
+    for name, (config, design) in variants.items():
         begun = time.perf_counter()
-        learner = fit(scenario, config, None, kind)
+        learner = fit(scenario, config, None, design)
         outcome, best = learner.courses[0].validate(learner.policy), learner.courses[0].best()
         assert best is not None
         row = {

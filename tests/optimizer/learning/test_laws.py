@@ -8,6 +8,12 @@ import torch
 from optimizer.learning.laws import BatchTime, Correction, Deadline, EdgeLaw, GainLaw, PositiveTime, QueueTime
 
 
+@pytest.fixture(autouse=True)
+def _without_gradients():
+    with torch.no_grad():
+        yield
+
+
 def test_a_time_starts_where_it_should_and_stays_positive_whatever_is_stored():
     time = PositiveTime((2,), 0.05)
     assert time().tolist() == pytest.approx([0.05, 0.05])
@@ -20,7 +26,8 @@ def test_a_larger_step_moves_a_time_further():
     for step in (1.0, 3.0):
         time = PositiveTime((), 0.05, step)
         adam = torch.optim.Adam(time.parameters(), lr=0.01)
-        (-time()).backward()
+        with torch.enable_grad():
+            (-time()).backward()
         adam.step()
         assert float(time()) == pytest.approx(0.05 * math.exp(0.01 * step), rel=1e-4)
 
