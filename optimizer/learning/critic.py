@@ -116,7 +116,7 @@ class GatewayCritic(nn.Module):
         self.queue_time = QueueTime(types, channels)
         self.queue_deadline = Deadline(START_STEEPNESS)
         self.queue_free = Correction((types, 2, channels, levels, 2 * width + 1), QUEUE_STEP)
-        self.edge = EdgeLaw(types, channels, scenario.gateways, sign, scenario.constants.epsilon)
+        self.edge = EdgeLaw(types, channels, scenario.gateways, sign)
         self.register_buffer("scale", torch.tensor(1.0))
         self.scale: Tensor
 
@@ -137,7 +137,10 @@ class GatewayCritic(nn.Module):
                 *self.queue_deadline.parameters(),
                 *edge.deadline.parameters(),
             ],
-            "edge": [edge.gain, *edge.time.parameters(), *edge.least_share.parameters()],
+            "edge": [
+                edge.gain,
+                *(p for part in (edge.time, edge.epsilon, edge.least_share) for p in part.parameters()),
+            ],
         }
 
     def values(self, width: int) -> CriticValues:

@@ -20,6 +20,7 @@ START_BATCH_TIME = math.exp(-3.9)  # 0.02 slots for a batch of any size
 START_PLACE_TIME = math.exp(-5.4)  # 0.0045 slots for each place in the queue
 START_EXTRA_WAIT = math.exp(-6.0)  # 0.0025 slots on top of the wait for places
 START_EVEN_SHARES = 10  # a task takes a tenth of a slot at the edge with an even share
+START_EPSILON = math.exp(-6.0)  # shares far below 0.25 % are then alike
 START_LEAST_SHARE = math.exp(-3.0)  # the edge keeps up from a share of 5 %
 
 # How sharp a deadline gets decides how small a gain is still seen beside the penalty for a lost task: with 3 gateways
@@ -205,14 +206,14 @@ class EdgeLaw(nn.Module):
         channels: Number of channel states.
         gateways: Number of gateways, for the start values.
         sign: 1 where time spent at the edge counts in favour, -1 where it counts against, 0 where it does not count.
-        epsilon: The regularisation of eq. (3).
     """
 
-    def __init__(self, types: int, channels: int, gateways: int, sign: float, epsilon: float) -> None:
+    def __init__(self, types: int, channels: int, gateways: int, sign: float) -> None:
         super().__init__()
-        self.sign, self.epsilon = sign, epsilon
+        self.sign = sign
         self.gain = nn.Parameter(torch.zeros(types, channels, 2))
         self.time = PositiveTime((types, channels), 1 / (START_EVEN_SHARES * gateways), step=1.0)
+        self.epsilon = PositiveTime((), START_EPSILON, step=1.0)  # eq. (3)'s; not given: it is the edge's task time
         self.least_share = PositiveTime((types, channels), START_LEAST_SHARE, step=1.0)
         self.deadline = Deadline(START_EDGE_STEEPNESS)
 
@@ -225,7 +226,7 @@ class EdgeLaw(nn.Module):
         """What is expected with these shares, given as logarithms."""
         types = gateway_type.expand(channel.shape)
         gain = self.gain[types, channel]
-        time = torch.exp(self.time.logarithm()[types, channel]) / (torch.exp(log_share) + self.epsilon)
+        time = torch.exp(self.time.logarithm()[types, channel]) / (torch.exp(log_share) + self.epsilon())
         least = self.least_share.logarithm()[types, channel]
         accepted = torch.sigmoid(-self.deadline.logit(least - log_share))
         return AtEdge(gain[..., 0] + self.sign * time, gain[..., 1], accepted)
