@@ -13,8 +13,8 @@ import tyro
 from data.common.options import comma_separated
 from data.config import DataConfig
 from optimizer.errors import OptimizerError
-from optimizer.learning.learner import LearnerConfig
 from optimizer.learning.options import TrainConfig
+from optimizer.learning.schedule import LearnerConfig
 from optimizer.network.options import NetworkConfig
 from optimizer.network.scenario import Scenario
 from optimizer.network.world import World
