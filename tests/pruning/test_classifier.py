@@ -1,9 +1,10 @@
-"""The whole way of a signal: what was a test window on the way to the bundle gets the same class from the raw signal."""
+"""A raw signal gets the images and the classes that its windows had as part of the bundle's test part."""
 
 import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ CONFIG = DataConfig(hop_s=1.0)
 def simulated(tmp_path_factory):
     """A bundle of real (simulated) windows: test windows are those of the recordings at 3 hp."""
     out = tmp_path_factory.mktemp("simulated")
-    sweep(out, data=CONFIG, rates=(0.5,), width=0.125, train=QUICK.train)
+    sweep(out, data=CONFIG, rates=(0.5,), width=0.125, train=replace(QUICK.train, epochs=2, retrain_epochs=1))
     return out
 
 
