@@ -3,7 +3,9 @@
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -12,6 +14,19 @@ import tyro
 from data.common.errors import UserError
 
 Config = TypeVar("Config")
+
+
+_called_as: ContextVar[tuple[str, Sequence[str]] | None] = ContextVar("_called_as", default=None)
+
+
+@contextmanager
+def called_as(program: str, arguments: Sequence[str]) -> Iterator[None]:
+    """Commands that are run inside were called as `program` ("jopa train") with these arguments."""
+    token = _called_as.set((program, arguments))
+    try:
+        yield
+    finally:
+        _called_as.reset(token)
 
 
 class StoppedError(BaseException):
@@ -43,14 +58,15 @@ def run_command(
         action: What the command does.
         module: Its name after `python -m`.
         resume: What to tell a user who stopped it.
-        arguments: The command line, by default the process's own.
+        arguments: The command line, by default the process's own, or that of `called_as`.
 
     Exits with 0; 2 after an error that the user can mend; 130 or 143 after Ctrl-C or SIGTERM.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
+    program, given = _called_as.get() or (f"python -m {module}", None)
     try:
-        config: Any = tyro.cli(config_type, prog=f"python -m {module}", args=arguments)
+        config: Any = tyro.cli(config_type, prog=program, args=given if arguments is None else arguments)
         action(config)
         sys.stdout.flush()
     except UserError as error:
