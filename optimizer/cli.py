@@ -89,9 +89,9 @@ def usage() -> str:
     lines += [
         f"  {'completion':<{width}}  Print a completion script for {', '.join(SHELLS[:-1])} or {SHELLS[-1]}.",
         "",
-        "`jopa COMMAND --help` lists the options of a command. Each command is also a module, e.g.",
-        "`python -m optimizer.solve`. A command ends with 0 if it succeeded and with 2 if something must be mended;",
-        "130 or 143 say that it was stopped.",
+        "`jopa COMMAND --help` lists the options of a command. Each command is also a module, for example",
+        "`python -m optimizer.solve`. Exit codes: 0 after success, 2 if you must mend something, 130 or 143",
+        "if the command was stopped.",
     ]
     return "\n".join(lines)
 

@@ -8,13 +8,16 @@ import tyro
 
 from data.common.command import run_command
 from data.common.console import make_console, say
+from data.common.extras import needs_extra
 from data.common.options import comma_separated
 from optimizer.errors import OptimizerError
-from optimizer.evaluation.drawing import print_claims, write_figures
-from optimizer.evaluation.section_v import capacity, evaluation, network_of_policies
 from optimizer.network.options import NetworkConfig, build_scenario
 from optimizer.network.scenario import Scenario
 from profiling.profile.profile import Profile
+
+with needs_extra(__name__):
+    from optimizer.evaluation.drawing import print_claims, write_figures
+    from optimizer.evaluation.section_v import capacity, evaluation, network_of_policies
 
 LARGEST_GATEWAY = 120  # picked by hand: sensors per gateway up to which the network's capacity is looked for
 CAPACITY_SLOTS = 100  # picked by hand

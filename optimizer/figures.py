@@ -5,9 +5,12 @@ from pathlib import Path
 
 from data.common.command import run_command
 from data.common.console import make_console, say
-from optimizer.evaluation.drawing import print_claims, write_figures
+from data.common.extras import needs_extra
 from optimizer.evaluation.reading import read_results
 from profiling.profile.profile import Profile
+
+with needs_extra(__name__):
+    from optimizer.evaluation.drawing import print_claims, write_figures
 
 
 @dataclass(frozen=True)

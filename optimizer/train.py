@@ -8,12 +8,15 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from data.common.command import run_command
-from optimizer.learning.job import Job, Row
-from optimizer.learning.options import TrainConfig
-from optimizer.learning.run import train
+from data.common.extras import needs_extra
 from optimizer.network.options import build_scenario
 from optimizer.network.scenario import Scenario
 from optimizer.network.world import world_of_trial
+
+with needs_extra(__name__):
+    from optimizer.learning.job import Job, Row
+    from optimizer.learning.options import TrainConfig
+    from optimizer.learning.run import train
 
 
 def plan(config: TrainConfig) -> list[Job]:

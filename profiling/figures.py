@@ -5,20 +5,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import tyro
 from numpy.polynomial import polynomial
 from scipy.interpolate import PchipInterpolator
 
-mpl.use("Agg")
-import matplotlib.pyplot as plt
-
 from data.common.command import run_command
+from data.common.extras import needs_extra
 from data.common.files import write_whole
 from profiling.profile.entries import AccuracyCurve, Model
 from profiling.profile.profile import Profile
 from profiling.spec import PAPER_TABLE_II
+
+with needs_extra(__name__):
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
 
 DPI = 120
 PRECISION_MARKERS = {"fp32": "o", "bf16": "s", "int8": "^"}

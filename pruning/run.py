@@ -2,9 +2,12 @@
 
 from data.common.command import run_command
 from data.common.console import make_console, say
-from pruning.config import SweepConfig
-from pruning.sweep import run_sweep
-from pruning.table import print_results
+from data.common.extras import needs_extra
+
+with needs_extra(__name__):
+    from pruning.config import SweepConfig
+    from pruning.sweep import run_sweep
+    from pruning.table import print_results
 
 
 def run(config: SweepConfig) -> None:

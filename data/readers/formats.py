@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from data.common.extras import needs_extra
 from data.errors import DataError
+from data.readers.csv_table import read_csv
 from data.readers.mat import read_mat
 
 RATE_NAMES = re.compile(r"(^|\.)(fs|sr|sampling_?rate(_hz)?|sample_?rate|sampling_?frequency)$", re.IGNORECASE)
@@ -77,21 +79,19 @@ def _read_sound(path: Path) -> Table:
     return Table({f"channel{i}": column.copy() for i, column in enumerate(samples.T)}, float(rate))
 
 
-def _read_arrow(path: Path) -> Table:
-    import pyarrow
-    import pyarrow.csv
-    import pyarrow.parquet
+def _read_csv(path: Path) -> Table:
+    return _without_time({n: c for n, c in read_csv(path).items() if len(c) >= SHORTEST}, None)
 
-    rate = None
+
+def _read_parquet(path: Path) -> Table:
+    with needs_extra(__name__):
+        import pyarrow
+        import pyarrow.parquet
+
     try:
-        if path.suffix.lower() == ".csv":
-            table = pyarrow.csv.read_csv(path)
-            if all(_is_number(name) for name in table.column_names):  # no header: the first row is data
-                table = pyarrow.csv.read_csv(path, read_options=pyarrow.csv.ReadOptions(autogenerate_column_names=True))
-        else:
-            table = pyarrow.parquet.read_table(path)
-            said = (table.schema.metadata or {}).get(b"sampling_rate_hz")
-            rate = float(said) if said else None
+        table = pyarrow.parquet.read_table(path)
+        said = (table.schema.metadata or {}).get(b"sampling_rate_hz")
+        rate = float(said) if said else None
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read ({error}).", "Check or remove the file.") from None
     numeric = [
@@ -103,22 +103,14 @@ def _read_arrow(path: Path) -> Table:
     return _without_time({n: c for n, c in columns.items() if len(c) >= SHORTEST}, rate)
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
 READERS: dict[str, Callable[[Path], Table]] = {
     ".mat": _read_mat,
     ".npy": _read_numpy,
     ".npz": _read_numpy,
     ".wav": _read_sound,
     ".flac": _read_sound,
-    ".csv": _read_arrow,
-    ".parquet": _read_arrow,
+    ".csv": _read_csv,
+    ".parquet": _read_parquet,
 }
 
 

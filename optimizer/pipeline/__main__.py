@@ -2,8 +2,11 @@
 
 from data.common.command import run_command
 from data.common.console import make_console, say
+from data.common.extras import needs_extra
 from optimizer.pipeline.options import PipelineConfig
-from optimizer.pipeline.runner import run_pipeline
+
+with needs_extra(__name__):
+    from optimizer.pipeline.runner import run_pipeline
 
 
 def run(config: PipelineConfig) -> None:

@@ -1,8 +1,11 @@
 """The command `python -m optimizer.trial`: predicted delays and accuracies beside those that happen."""
 
 from data.common.command import run_command
-from optimizer.trial.options import TrialConfig
-from optimizer.trial.run import run
+from data.common.extras import needs_extra
+
+with needs_extra(__name__):
+    from optimizer.trial.options import TrialConfig
+    from optimizer.trial.run import run
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ import soundfile
 from canary import Canary
 
 from data import DataError
+from data.common.extras import MissingExtraError
 from data.readers.formats import read_table
 from data.readers.mat import read_mat
 
@@ -128,6 +129,63 @@ def test_a_csv_without_header_loses_no_row(tmp_path):
     read = read_table(path)
     assert read.sampling_rate_hz is None
     assert len(next(iter(read.columns.values()))) == 400
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_columns_may_be_separated_by_commas_semicolons_or_tabs(tmp_path, delimiter):
+    path = tmp_path / "a.csv"
+    np.savetxt(
+        path, np.stack([SIGNAL, 2 * SIGNAL], axis=1), delimiter=delimiter, header="x" + delimiter + "y", comments=""
+    )
+    columns = read_table(path).columns
+    np.testing.assert_allclose(columns["y"], 2 * SIGNAL)
+    assert list(columns) == ["x", "y"]
+
+
+def write_rows(path, rows, header="label,x,temperature"):
+    path.write_text("\n".join([header, *(",".join(map(str, row)) for row in rows)]) + "\n")
+    return path
+
+
+def test_text_and_missing_values_stand_beside_numbers(tmp_path):
+    rows = [["run 1", "" if i == 3 else x, 20] for i, x in enumerate(SIGNAL)]
+    columns = read_table(write_rows(tmp_path / "a.csv", rows)).columns
+    assert list(columns) == ["x", "temperature"]
+    assert np.flatnonzero(np.isnan(columns["x"])).tolist() == [3]
+
+
+def test_a_text_cell_among_numbers_is_refused_with_its_place(tmp_path):
+    """Otherwise the column would be dropped and the temperature taken for the vibration."""
+    rows = [["run 1", "overload" if i == 7 else x, 20] for i, x in enumerate(SIGNAL)]
+    with pytest.raises(DataError, match=r"a.csv, line 9, column x: 'overload' is not a number \(1 such cells\)"):
+        read_table(write_rows(tmp_path / "a.csv", rows))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("x;y\n" + "0,5;1,5\n" * 20, "line 2, column x: '0,5' has a decimal comma"),
+        ("x,y\n" + "1,2\n" * 20 + "1\n", "line 22: 1 values; expected 2"),
+        ("x,x\n" + "1,2\n" * 20, "column x is there twice"),
+        ("", "empty or binary"),
+    ],
+)
+def test_a_csv_that_could_be_misread_is_refused(tmp_path, content, message):
+    path = tmp_path / "a.csv"
+    path.write_text(content)
+    with pytest.raises(DataError, match=message):
+        read_table(path)
+
+
+def test_a_missing_extra_is_named(tmp_path, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(
+        MissingExtraError, match=r"pyarrow is not installed; it is part of the extra \[parquet\]"
+    ) as told:
+        read_table(tmp_path / "a.parquet")
+    assert "pip install 'jopa[parquet]'" in str(told.value)
 
 
 def test_parquet_metadata_gives_the_rate(tmp_path):
