@@ -73,7 +73,7 @@ COMMANDS = {
         Command(
             "demo",
             "optimizer.pipeline",
-            "optimizer.pipeline.runner",
+            "optimizer.pipeline.__main__",
             "PipelineConfig",
             "Do everything, from recordings to one page to read.",
         ),

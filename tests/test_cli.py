@@ -3,10 +3,10 @@
 import os
 import pkgutil
 import re
+import resource
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -58,7 +58,7 @@ def test_help_loads_no_command():
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize("name", ["schema", "solve", "demo"])
+@pytest.mark.parametrize("name", ["schema", "solve"])
 def test_a_commands_help_says_how_it_was_called(name):
     done = jopa(name, "--help")
     assert done.returncode == 0, done.stderr
@@ -147,11 +147,9 @@ def test_an_absent_extra_is_named_and_not_a_traceback(tmp_path):
         assert "Traceback" not in done.stderr
 
 
-@pytest.mark.slow
 def test_help_answers_within_half_a_second():
-    times = []
-    for _ in range(5):
-        start = time.perf_counter()
-        assert jopa("--help").returncode == 0
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.5
+    """In processor time, which a busy machine does not stretch."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert jopa("--help").returncode == 0
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5

@@ -109,18 +109,14 @@ def test_every_module_imports_and_every_command_has_its_help_outside_the_checkou
     assert all(Path(file).is_relative_to(installed) for file in files)
 
 
-def test_slots_are_solved_outside_the_checkout(installed, tmp_path):
-    done = run(installed, tmp_path, JOPA, "solve", "--slots", "5", "--json", "solved.json")
-    assert done.returncode == 0, done.stderr
-    assert len(json.loads((tmp_path / "solved.json").read_text())["slots"]) == 5
-
-
-@pytest.mark.slow
-def test_a_policy_is_trained_and_compared_with_the_optimum_outside_the_checkout(installed, tmp_path):
+@pytest.mark.slow  # the kernels are compiled anew in a new folder
+def test_slots_are_solved_and_a_policy_is_trained_outside_the_checkout(installed, tmp_path):
     for arguments in (
+        ["solve", "--slots", "5", "--json", "solved.json"],
         ["train", "--sensors", "10", "--default.updates", "2", "--out", "policies"],
         ["evaluate", "--policy", "policies/n10-seed0", "--slots", "5", "--json", "evaluation.json"],
     ):
         done = run(installed, tmp_path, JOPA, *arguments)
         assert done.returncode == 0, done.stderr
+    assert len(json.loads((tmp_path / "solved.json").read_text())["slots"]) == 5
     assert json.loads((tmp_path / "evaluation.json").read_text())["optimum"]["reward"] > 0

@@ -3,9 +3,9 @@
 from data.common.command import run_command
 from data.common.console import make_console, say
 from data.common.extras import needs_extra
-from optimizer.pipeline.options import PipelineConfig
 
 with needs_extra(__name__):
+    from optimizer.pipeline.options import PipelineConfig
     from optimizer.pipeline.runner import run_pipeline
 
 
