@@ -1,36 +1,35 @@
 """`python -m optimizer.solve`: the exact optimum of many slots, and the schemes beside it, as a table and JSON."""
 
-import json
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
-from rich.console import Console
 
 from data.common.command import run_command
+from data.common.console import make_console, say
 from data.common.files import write_json
 from data.common.options import comma_separated, parse_list
+from data.common.schema import read_json
 from optimizer.errors import OptimizerError
 from optimizer.evaluation.tables import print_summaries
-from optimizer.network.checks import check_action, check_state
 from optimizer.network.options import NetworkConfig, build_scenario
-from optimizer.network.outcome import Outcome, evaluate
+from optimizer.network.outcome import Outcome
 from optimizer.network.readings import parse_states
 from optimizer.network.scenario import Scenario
-from optimizer.network.slots import Action, State, concatenate, draw_states
-from optimizer.schemes.registry import SCHEMES, make_scheme
+from optimizer.network.slots import Action, State, draw_states
+from optimizer.schemes.registry import SCHEMES, find_scheme, make_scheme
+from optimizer.schemes.rollout import carry_out
 from optimizer.schemes.summary import Summary, summarise
 
-CHUNK = 2048  # slots at a time, to bound memory and show progress
+MOST_STEPS = 100_000  # of a grid of shares
 
 
 @dataclass(frozen=True)
 class SolveConfig:
     """Solve slots exactly: offloading, models and shares of the edge with the highest reward.
 
-    Prints a table of what the optimum does (and any other scheme) and, with --json, writes every decision.
+    Prints a table of what the optimum (and any other scheme) does and, with --json, writes every decision.
     """
 
     network: Annotated[NetworkConfig, tyro.conf.arg(name="")] = field(default_factory=NetworkConfig)
@@ -38,19 +37,23 @@ class SolveConfig:
     sensors: Annotated[tuple[int, ...], comma_separated(int, "sensors", "N")] = ()
     """Numbers of sensors, separated by commas; by default the scenario's own."""
     slots: int = 1000
-    """Slots of each network."""
+    """Number of slots of each network."""
     models: str = "all"
     """all, or pruning rates separated by commas, e.g. 0.7 for JOPAV1."""
     shares: str = "exact"
     """exact: continuous shares of the edge; or the number of steps of a grid (the paper's 20)."""
-    schemes: Annotated[tuple[str, ...], comma_separated(str, "schemes", "NAME")] = ("optimum",)
-    """optimum, jopav1, agdm, equal, greedy, local, edge, random, exhaustive, separated by commas; or all."""
+    schemes: Annotated[
+        tuple[str, ...],
+        comma_separated(str, "schemes", "NAME"),
+        tyro.conf.arg(help=f"{', '.join(SCHEMES)}, separated by commas; or all."),
+    ] = ("optimum",)
     seed: int = 0
-    """Of the slots."""
+    """Random seed for drawing slots, and for schemes that draw anything."""
     states: Path | None = None
-    """JSON file of slots given by hand: {"slots": [{"channel": ["good", ...], "criticality": [[0.2, ...], ...]}]}"""
+    """JSON file of slots given by hand, instead of drawn ones: {"slots": [{"channel": ["good", ...], "criticality":
+    [[0.2, null, ...], ...]}]}, where null stands for a sensor that is silent in the slot."""
     json: Path | None = None
-    """Write summaries, and the first network's and scheme's decisions slot by slot."""
+    """JSON file to write: summaries, and the first network's and scheme's decisions slot by slot."""
 
     def __post_init__(self) -> None:
         if self.slots < 1:
@@ -62,22 +65,21 @@ class SolveConfig:
         if self.sensors and min(self.sensors) < 1:
             raise OptimizerError(f"--sensors: expected at least 1; got {min(self.sensors)}.")
         for name in self.names:
-            if name not in SCHEMES:
-                raise OptimizerError(f"--schemes: no scheme {name!r}.", f"There are {', '.join(SCHEMES)}, all.")
+            find_scheme(name)
         _ = self.steps, self.rates
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The schemes; `all` leaves out the exhaustive search, which only small networks allow."""
-        return tuple(n for n in SCHEMES if n != "exhaustive") if self.schemes == ("all",) else self.schemes
+        """The schemes; `all` leaves out those that only small networks allow."""
+        return tuple(n for n, s in SCHEMES.items() if not s.small) if self.schemes == ("all",) else self.schemes
 
     @property
     def steps(self) -> str | int:
         """`shares`, checked."""
         if self.shares == "exact":
             return "exact"
-        if not self.shares.isdecimal() or not 1 <= int(self.shares) <= 100_000:
-            raise OptimizerError(f"--shares: expected exact or a number from 1 to 100000; got {self.shares!r}.")
+        if not self.shares.isdecimal() or not 1 <= int(self.shares) <= MOST_STEPS:
+            raise OptimizerError(f"--shares: expected exact or a number from 1 to {MOST_STEPS}; got {self.shares!r}.")
         return int(self.shares)
 
     @property
@@ -88,7 +90,15 @@ class SolveConfig:
 
 @dataclass(frozen=True, eq=False)
 class Solved:
-    """One scheme on one network."""
+    """What one scheme did on one network's slots.
+
+    Attributes:
+        scenario: The network.
+        scheme: Name of the scheme in tables.
+        action: Its decisions.
+        outcome: What became of every task.
+        summary: Figures over all slots.
+    """
 
     scenario: Scenario
     scheme: str
@@ -97,12 +107,12 @@ class Solved:
     summary: Summary
 
     def slots(self) -> list[dict[str, Any]]:
-        """Every slot's reward and decision, as JSON would hold it."""
-        groups, rewards = self.scenario.groups, self.outcome.reward
+        """Reward and decision of every slot, as JSON would hold them."""
+        groups, rewards, drops = self.scenario.groups, self.outcome.reward, self.outcome.drop_ratio
         return [
             {
                 "reward": float(rewards[i]),
-                "drop_ratio": float(self.outcome.drop_ratio[i]),
+                "drop_ratio": float(drops[i]),
                 "offload": [[int(x) for x in self.action.offload[i, g, :m]] for g, m in enumerate(groups)],
                 "model": [int(v) for v in self.action.model[i]],
                 "share": [float(c) for c in self.action.share[i]],
@@ -111,38 +121,42 @@ class Solved:
         ]
 
     def head(self) -> dict[str, Any]:
-        """Which network and scheme."""
+        """Network, scheme and summary, as JSON would hold them."""
         return {"sensors": self.scenario.sensors, "scheme": self.scheme, "summary": self.summary.dump()}
 
 
 def solve(scenario: Scenario, state: State, scheme: str, shares: str | int = "exact", seed: int = 0) -> Solved:
     """One scheme on one network's slots.
 
+    Args:
+        scenario: The network.
+        state: Its slots.
+        scheme: A name in `schemes.registry.SCHEMES`.
+        shares: "exact" for continuous shares of the edge, or the number of steps of a grid.
+        seed: Random seed, for schemes that draw anything.
+
     Raises:
         OptimizerError: A state that does not fit, or a scheme that cannot be used here.
     """
-    check_state(state, scenario)
     policy = make_scheme(scheme, scenario, shares, seed)
-    action = concatenate([policy.decide(state[i : i + CHUNK]) for i in range(0, len(state), CHUNK)])
-    check_action(action, state, scenario)
-    outcome = evaluate(scenario, state, action)
+    action, outcome = carry_out(scenario, state, policy)
     return Solved(scenario, policy.name, action, outcome, summarise(outcome))
 
 
-def read_states(path: Path, scenario: Scenario) -> State:
-    """Slots given by hand. Raises OptimizerError."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise OptimizerError(f"{path}: no such file.", "--states takes a JSON file of slots.") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise OptimizerError(f"{path}: cannot be read as JSON ({error}).") from None
+def read_states(path: str | Path, scenario: Scenario) -> State:
+    """Slots given by hand, from a JSON file.
+
+    Raises:
+        OptimizerError: No such file, or slots that do not fit the scenario; the place is named.
+    """
+    path = Path(path)
+    content = read_json(path, OptimizerError, missing="--states takes a JSON file of slots.")
     return parse_states(content, scenario, str(path))
 
 
 def run(config: SolveConfig) -> None:
-    """Solve, print, write."""
-    console = Console() if sys.stdout.isatty() else Console(width=100)
+    """Solve, print the tables, and write the file."""
+    console = make_console()
     solved = []
     for sensors in config.sensors or (None,):
         scenario = build_scenario(config.network, sensors)
@@ -168,7 +182,7 @@ def run(config: SolveConfig) -> None:
             "runs": [s.head() for s in solved],
         }
         write_json(config.json, content)
-        console.print(f"decisions: {config.json}", highlight=False, markup=False)
+        say(console, f"decisions: {config.json}")
 
 
 def main() -> None:

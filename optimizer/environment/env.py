@@ -23,33 +23,15 @@ from gymnasium.vector.utils import batch_space
 
 from optimizer.environment.stream import SlotStream
 from optimizer.errors import OptimizerError
+from optimizer.network.metrics import METRICS
 from optimizer.network.outcome import Outcome
 from optimizer.network.scenario import Scenario
 from optimizer.network.slots import Action, State
 
 
 def slot_metrics(outcome: Outcome) -> dict[str, np.ndarray]:
-    """Every metric of section V, one number per slot: ratios are fractions, times are seconds."""
-    local, bandwidth, edge = (u.sum(axis=1) for u in outcome.utilization)
-    overall = local + bandwidth + edge
-    return {
-        "local_utilization": local,
-        "bandwidth_utilization": bandwidth,
-        "edge_utilization": edge,
-        "utilization": overall,
-        "wasted": sum(u.sum(axis=1) for u in outcome.occupied) - overall,
-        "offloading_ratio": outcome.offloading_ratio,
-        "drop_ratio": outcome.drop_ratio,
-        "late_locally": outcome.dropped_by(outcome.late_locally),
-        "inaccurate": outcome.dropped_by(outcome.inaccurate),
-        "late_at_edge": outcome.dropped_by(outcome.late_at_edge),
-        "edge_slower": outcome.dropped_by(outcome.edge_slower),
-        "unsent": outcome.dropped_by(outcome.unsent),
-        "accuracy": outcome.accuracy,
-        "delay_s": outcome.delay,
-        "served": outcome.served,
-        "flops": outcome.flops,
-    }
+    """Every metric of `network.metrics.METRICS`, one number per slot."""
+    return {name: metric.each_slot(outcome) for name, metric in METRICS.items()}
 
 
 def gateway_reports(outcome: Outcome) -> dict[str, np.ndarray]:

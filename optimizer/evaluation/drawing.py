@@ -156,7 +156,7 @@ def figure_9(results: Results, claims: Sequence[ClaimResult]) -> Drawn:
     """Utilizations, offloading and drops."""
     figure, axes = new_figure(3, 2)
     panels = (
-        "bandwidth_utilization", "edge_utilization", "local_utilization", "overall_utilization", "offloading_ratio",
+        "bandwidth_utilization", "edge_utilization", "local_utilization", "utilization", "offloading_ratio",
         "drop_ratio",
     )  # fmt: skip
     rows: Rows = []
@@ -210,7 +210,7 @@ def figure_11(results: Results, claims: Sequence[ClaimResult]) -> Drawn:
     """Accuracy and delay of served tasks."""
     figure, axes = new_figure(2)
     rows = _lines(axes[0], results.sizes, "accuracy", "a")
-    rows += _lines(axes[1], results.sizes, "delay", "b")
+    rows += _lines(axes[1], results.sizes, "delay_s", "b")
     axes[0].legend(fontsize=7)
     return Drawn("fig11-service", f"Fig. 11. Accuracy and delay. {said(claims, '11(a)', '11(b)')}", figure, rows)
 
@@ -221,7 +221,7 @@ def figure_12(results: Results, claims: Sequence[ClaimResult]) -> Drawn:
     rows: Rows = []
     rates = sorted(results.sizes[-1].rates, key=float)
     x = [size.sensors for size in results.sizes]
-    for letter, axis, metric in zip("abc", axes, ("accuracy", "delay", "drop_ratio"), strict=True):
+    for letter, axis, metric in zip("abc", axes, ("accuracy", "delay_s", "drop_ratio"), strict=True):
         scale = METRICS[metric].scale
         for rate, colour in zip(rates, RATE_COLOURS, strict=False):
             y = np.array([size.rates[rate].mean(metric) for size in results.sizes])

@@ -7,6 +7,7 @@ from data.common.schema import Model, check_schema, parse_model, read_json, read
 from optimizer.errors import OptimizerError
 from optimizer.evaluation.results import SCHEMA, Captions, Claims, Evaluation, Results
 
+RENAMED = {"overall_utilization": "utilization", "delay": "delay_s"}  # metrics of files without a schema version
 AGAIN = "Run `python -m optimizer.experiment` again."
 
 
@@ -32,7 +33,8 @@ def _first_schema(content: dict[str, Any]) -> dict[str, Any]:
         kept = ("summary", "levels", "seeds")
         if not isinstance(old, dict):
             return old
-        return {"means": {k: v for k, v in old.items() if k not in kept}, **{k: old[k] for k in kept if k in old}}
+        means = {RENAMED.get(k, k): v for k, v in old.items() if k not in kept}
+        return {"means": means, **{k: old[k] for k in kept if k in old}}
 
     def part(old: Any, change: Any) -> Any:
         return {k: change(v) for k, v in old.items()} if isinstance(old, dict) else old

@@ -67,10 +67,15 @@ def _served(outcome: Outcome) -> Slots:
     return outcome.served
 
 
+def _cause(name: str, title: str, meaning: str) -> Metric:
+    """Share of the tasks that one cause of being dropped affected; `name` is the cause's field of an outcome."""
+    return Metric(name, title, "%", 100, f"Share of tasks {meaning}.", lambda o: o.dropped_by(getattr(o, name)))
+
+
 _ALL = (
     Metric("reward", "reward", "", 1, "Reward of a slot, eq. (21) or the scenario's own.", lambda o: o.reward),
     Metric(
-        "overall_utilization", "overall utilization", "", 1,
+        "utilization", "overall utilization", "", 1,
         "Busy time of processors, link and edge for served tasks, divided by the slot length; summed over gateways.",
         lambda o: o.overall_utilization,
     ),
@@ -92,13 +97,32 @@ _ALL = (
     ),
     Metric("offloading_ratio", "offloaded", "%", 100, "Share of tasks offloaded.", lambda o: o.offloading_ratio),
     Metric("drop_ratio", "dropped", "%", 100, "Share of tasks dropped, eq. (21).", lambda o: o.drop_ratio),
+    _cause("late_locally", "late on the gateway", "that missed their deadline on the gateway, (17a)"),
+    _cause("inaccurate", "not accurate enough", "whose model on the gateway was not accurate enough, (17b)"),
+    _cause("late_at_edge", "late by way of the edge", "that missed their deadline by way of the edge, (17a)"),
+    _cause("edge_slower", "edge slower than the link", "sent to an edge slower than the link, (17f)"),
+    _cause("unsent", "not sent in the slot", "that were not sent within the slot"),
     Metric(
         "accuracy", "accuracy of served tasks", "", 1,
         "Mean accuracy of the served tasks, relative to the complete model.", lambda o: o.correct, _served,
     ),
     Metric(
-        "delay", "delay of served tasks", "ms", 1e3, "Mean delay of the served tasks, eq. (16), in seconds.",
+        "delay_s", "delay of served tasks", "ms", 1e3, "Mean delay of the served tasks, eq. (16), in seconds.",
         lambda o: o.total_delay, _served,
+    ),
+    Metric("served", "served tasks", "", 1, "Number of tasks served per slot.", _served),
+    Metric(
+        "served_per_s", "served tasks per second", "1/s", 1, "Number of tasks served per second.",
+        lambda o: o.served / o.scenario.slot_s,
+    ),
+    Metric(
+        "correct_per_s", "correct answers per second", "1/s", 1,
+        "Expected number of correct answers per second, relative to the complete model.",
+        lambda o: o.correct / o.scenario.slot_s,
+    ),
+    Metric(
+        "flops", "computation per served task", "GFLOP", 1e-9,
+        "FLOP spent per served task, on dropped tasks too; a multiply-accumulate is 2.", lambda o: o.flops, _served,
     ),
 )  # fmt: skip
 METRICS = {metric.name: metric for metric in _ALL}

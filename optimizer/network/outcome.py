@@ -107,8 +107,8 @@ class Outcome:
 
     @property
     def wasted(self) -> Slots:
-        """Time spent on dropped tasks, in slots: the literal (15) less (15)."""
-        return sum_of(self.occupied).sum(axis=1) - self.overall_utilization
+        """Busy time for dropped tasks, divided by the slot length: the literal (15) less (15)."""
+        return np.maximum(sum_of(self.occupied).sum(axis=1) - self.overall_utilization, 0.0)
 
     @cached_property
     def served(self) -> Slots:

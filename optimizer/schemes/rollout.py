@@ -1,6 +1,6 @@
 """A policy on many slots: it decides in chunks, its decisions are checked, and what becomes of them is computed."""
 
-from optimizer.network.checks import check_action
+from optimizer.network.checks import check_action, check_state
 from optimizer.network.outcome import Outcome, evaluate
 from optimizer.network.scenario import Scenario
 from optimizer.network.slots import Action, State, concatenate
@@ -14,17 +14,24 @@ def decide(policy: Policy, state: State, chunk: int = CHUNK) -> Action:
     return concatenate([policy.decide(state[i : i + chunk]) for i in range(0, len(state), chunk)])
 
 
-def run_policy(scenario: Scenario, state: State, policy: Policy) -> Outcome:
-    """What a policy does in every slot.
+def carry_out(scenario: Scenario, state: State, policy: Policy, chunk: int = CHUNK) -> tuple[Action, Outcome]:
+    """Decide all slots, check the decisions, and compute what becomes of the tasks.
 
     Args:
         scenario: The network.
         state: Its slots.
         policy: Decides for them.
+        chunk: Number of slots decided at a time.
 
     Raises:
-        BadSlotError: A decision that is not allowed.
+        OptimizerError: A state that does not fit the network, or a decision that is not allowed.
     """
-    action = decide(policy, state)
+    check_state(state, scenario)
+    action = decide(policy, state, chunk)
     check_action(action, state, scenario)
-    return evaluate(scenario, state, action)
+    return action, evaluate(scenario, state, action)
+
+
+def run_policy(scenario: Scenario, state: State, policy: Policy) -> Outcome:
+    """What becomes of every task when a policy decides; as `carry_out`, without the decisions."""
+    return carry_out(scenario, state, policy)[1]

@@ -1,38 +1,42 @@
-"""What happened in many slots, as the figures of section V and what a user wants beside them."""
+"""What happened in many slots: the metrics of section V, and the quantiles that a user wants beside them."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
-import numpy as np
-
+from optimizer.network.metrics import METRICS
 from optimizer.network.outcome import Outcome
+
+# Fields whose metric has another name.
+METRIC_OF = {"local": "local_utilization", "bandwidth": "bandwidth_utilization", "edge": "edge_utilization"}
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Means over slots; utilizations and waste in slots a slot (sums over gateways), ratios are fractions.
+    """Means over slots, or over served tasks; `network.metrics.METRICS` defines them.
+
+    Utilizations are busy times divided by the slot length, summed over gateways; ratios are fractions of the tasks.
 
     Attributes:
-        slots: How many.
-        reward: r of eq. (21), in the scenario's sense.
-        reward_interval: Half of its 95 % interval, 1.96 standard errors over slots.
-        utilization: u of eq. (15), of served tasks.
-        local: Its part (12).
-        bandwidth: Its part (13).
-        edge: Its part (14).
-        wasted: Time spent on tasks that were dropped.
+        slots: Number of slots.
+        reward: Reward, eq. (21) or the scenario's own.
+        reward_interval: Half of its 95 % interval over slots.
+        utilization: Busy time for served tasks, eq. (15).
+        local: The gateways' part of it, eq. (12).
+        bandwidth: The link's part, eq. (13).
+        edge: The edge server's part, eq. (14).
+        wasted: Busy time for dropped tasks.
         offloading_ratio: Share of the tasks that were offloaded.
-        drop_ratio: Share of the tasks that were dropped.
-        late_locally: Share of the tasks that missed (17a) on the gateway. A task can have several causes.
-        inaccurate: ... that missed (17b).
-        late_at_edge: ... that missed (17a) by way of the edge.
-        edge_slower: ... that missed (17f).
-        unsent: ... that were not sent within the slot.
-        accuracy: Of the served tasks, relative to the complete model.
-        delay_s: Mean of the served tasks, eq. (16).
-        delay_p99_s: 99th percentile of the served tasks.
-        served_per_s: Tasks served in time a second.
-        correct_per_s: Expected correct answers a second.
-        flops: FLOP a served task, those of dropped tasks included.
+        drop_ratio: Share of the tasks that were dropped. A dropped task can have several of the following causes.
+        late_locally: Share of the tasks that missed (17a) on the gateway.
+        inaccurate: Share of the tasks that missed (17b).
+        late_at_edge: Share of the tasks that missed (17a) by way of the edge.
+        edge_slower: Share of the tasks that missed (17f).
+        unsent: Share of the tasks that were not sent within the slot.
+        accuracy: Mean accuracy of the served tasks, relative to the complete model; None if none was served.
+        delay_s: Mean delay of the served tasks in seconds, eq. (16); None if none was served.
+        delay_p99_s: 99th percentile of their delays; None if none was served.
+        served_per_s: Tasks served per second.
+        correct_per_s: Expected correct answers per second.
+        flops: FLOP per served task, those of dropped tasks included; None if none was served.
     """
 
     slots: int
@@ -58,36 +62,18 @@ class Summary:
     flops: float | None
 
     def dump(self) -> dict[str, float | int | None]:
-        """As JSON would hold it."""
+        """The summary as JSON would hold it."""
         return asdict(self)
 
 
 def summarise(outcome: Outcome) -> Summary:
-    """All figures of a batch of slots; None where nothing was served."""
-    reward = outcome.reward
-    served = float(outcome.served.sum())
-    slot_s = outcome.scenario.slot_s
-    error = float(reward.std(ddof=1) / np.sqrt(len(reward))) if len(reward) > 1 else 0.0
-    return Summary(
-        slots=len(reward),
-        reward=float(reward.mean()),
-        reward_interval=1.96 * error,
-        utilization=float(outcome.overall_utilization.mean()),
-        local=float(outcome.local_utilization.mean()),
-        bandwidth=float(outcome.bandwidth_utilization.mean()),
-        edge=float(outcome.edge_utilization.mean()),
-        wasted=max(0.0, float(outcome.wasted.mean())),
-        offloading_ratio=float(outcome.offloading_ratio.mean()),
-        drop_ratio=float(outcome.drop_ratio.mean()),
-        late_locally=float(outcome.dropped_by(outcome.late_locally).mean()),
-        inaccurate=float(outcome.dropped_by(outcome.inaccurate).mean()),
-        late_at_edge=float(outcome.dropped_by(outcome.late_at_edge).mean()),
-        edge_slower=float(outcome.dropped_by(outcome.edge_slower).mean()),
-        unsent=float(outcome.dropped_by(outcome.unsent).mean()),
-        accuracy=float(outcome.correct.sum()) / served if served else None,
-        delay_s=float(outcome.total_delay.sum()) / served if served else None,
-        delay_p99_s=outcome.delay_quantile(0.99) if served else None,
-        served_per_s=float(outcome.served.mean()) / slot_s,
-        correct_per_s=float(outcome.correct.mean()) / slot_s,
-        flops=float(outcome.flops.sum()) / served if served else None,
-    )
+    """All figures of a batch of slots."""
+    _, interval = METRICS["reward"].mean([outcome])
+    own = {
+        "slots": len(outcome.reward),
+        "reward_interval": interval,
+        "delay_p99_s": outcome.delay_quantile(0.99) if outcome.served.sum() else None,
+    }
+    names = [field.name for field in fields(Summary) if field.name not in own]
+    means = {name: METRICS[METRIC_OF.get(name, name)].mean([outcome])[0] for name in names}
+    return Summary(**own, **means)  # type: ignore[arg-type]  # the metrics over slots are never None

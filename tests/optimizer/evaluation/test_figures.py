@@ -40,8 +40,8 @@ def test_a_figure_s_mean_is_the_summary_s(results):
     for size in results.sizes:
         for scheme in size.schemes.values():
             for metric, figure in (
-                ("reward", "reward"), ("overall_utilization", "utilization"), ("offloading_ratio", "offloading_ratio"),
-                ("drop_ratio", "drop_ratio"), ("accuracy", "accuracy"), ("delay", "delay_s"),
+                ("reward", "reward"), ("utilization", "utilization"), ("offloading_ratio", "offloading_ratio"),
+                ("drop_ratio", "drop_ratio"), ("accuracy", "accuracy"), ("delay_s", "delay_s"),
             ):  # fmt: skip
                 assert scheme.mean(metric) == pytest.approx(getattr(scheme.summary, figure), rel=1e-12)
 
@@ -54,7 +54,7 @@ def test_the_interval_of_a_mean_over_tasks_is_that_of_many_samples_of_slots():
     rng = np.random.default_rng(0)
     drawn = rng.integers(0, 200, (400, 200))
     ratios = total[drawn].sum(axis=1) / served[drawn].sum(axis=1)
-    mean = metric_means([outcome])["delay"]
+    mean = metric_means([outcome])["delay_s"]
     assert mean.mean == pytest.approx(total.sum() / served.sum(), rel=1e-12)
     assert mean.interval == pytest.approx(1.96 * ratios.std(), rel=0.1)
 
@@ -74,10 +74,10 @@ def test_where_nothing_is_served_there_is_no_mean_delay():
     outcome = run_policy(scenario, state, make_scheme("edge", scenario, "exact", 0))
     nothing = type(outcome)(**{**outcome.__dict__, "local_served": 0 * outcome.local, "edge_served": 0 * outcome.local})
     found = metric_means([nothing])
-    assert found["delay"].mean is None
+    assert found["delay_s"].mean is None
     assert found["accuracy"].mean is None
     assert found["drop_ratio"].mean == 1
-    assert np.isnan(METRICS["delay"].each_slot(nothing)).all()
+    assert np.isnan(METRICS["delay_s"].each_slot(nothing)).all()
 
 
 def test_verdicts_on_the_papers_network(results):
@@ -126,7 +126,7 @@ def test_results_that_are_none_are_refused_with_the_field(results, tmp_path):
     path.write_text(json.dumps(content | {"schema": 99}))
     with pytest.raises(OptimizerError, match="schema 99 is newer"):
         read_results(path)
-    content["sizes"][0]["schemes"]["agdm"]["means"]["delay"]["mean"] = "soon"
+    content["sizes"][0]["schemes"]["agdm"]["means"]["delay_s"]["mean"] = "soon"
     path.write_text(json.dumps(content))
     with pytest.raises(OptimizerError, match=r"sizes\.0\.schemes\.agdm\.means\.delay\.mean: .*got 'soon'"):
         read_results(path)
