@@ -8,20 +8,28 @@ from rich.table import Table
 
 from data.common.console import say
 from optimizer.evaluation.results import Evaluation
+from optimizer.network.metrics import METRICS, legend
 from optimizer.network.scenario import Scenario
 from optimizer.schemes.summary import Summary
 
 Rows = Sequence[tuple[Scenario, str, Summary]]
-REWARD = (
-    "Utilization: busy time for served tasks divided by the slot length, summed over gateways; wasted: the same for "
-    "dropped tasks. +-: 95 % interval over slots. off.: share of tasks offloaded."
-)
+_USE = legend("utilization", "wasted", "offloading_ratio")
+REWARD = f"+-: half of the reward's 95 % interval over slots; {_USE}."
 SERVICE = (
-    "drop: tasks dropped; a task can have several causes. late, inacc.: too late or not accurate enough on the "
-    "gateway; e.late: too late at the edge; e.slow: edge slower than the link, (17f); unsent: not sent in the slot. "
-    "Accuracy (relative to the complete model) and delay: means over served tasks. GFLOP: per served task; a "
-    "multiply-accumulate is 2 FLOP."
+    f"{legend('drop_ratio')}, and its causes, of which a task can have several: late, inacc.: too late or not accurate "
+    "enough on the gateway; e.late: too late at the edge; e.slow: edge slower than the link, (17f); unsent: not sent "
+    f"in the slot. {legend('accuracy', 'delay_s')}; p99: 99th percentile of the delay; GFLOP: computed per served "
+    "task, a multiply-accumulate is 2 FLOP."
 )
+COMPARED = (
+    "gap: 1 - reward / the optimum's reward, +- half of its paired 95 % interval; "
+    f"{legend('utilization', 'accuracy', 'delay_s')}; p99: 99th percentile of the delay."
+)
+
+
+def _heads(*names: str) -> list[str]:
+    """Heads of the columns of metrics."""
+    return [METRICS[name].head for name in names]
 
 
 def _table(columns: Sequence[str]) -> Table:
@@ -43,7 +51,11 @@ def _or_dash(value: float | None, scale: float, digits: int) -> str:
 
 def reward_table(rows: Rows) -> Table:
     """Table of rewards, their parts, and what was wasted."""
-    table = _table(["reward", "+-", "util.", "local", "band", "edge", "wasted", "off. %"])
+    parts = _heads(
+        "utilization", "local_utilization", "bandwidth_utilization", "edge_utilization", "wasted",
+        "offloading_ratio",
+    )  # fmt: skip
+    table = _table([*_heads("reward"), "+-", *parts])
     for scenario, scheme, s in rows:
         table.add_row(
             str(scenario.sensors),
@@ -59,14 +71,14 @@ def reward_table(rows: Rows) -> Table:
 def service_table(rows: Rows) -> Table:
     """Table of what became of the tasks."""
     causes = ["late", "inacc.", "e.late", "e.slow", "unsent"]
-    table = _table(["drop %", *causes, "acc. %", "ms", "p99 ms", "GFLOP"])
+    table = _table([*_heads("drop_ratio"), *causes, *_heads("accuracy", "delay_s"), "p99", "GFLOP"])
     for scenario, scheme, s in rows:
         table.add_row(
             str(scenario.sensors),
             scheme,
             _percent(s.drop_ratio),
             *(_percent(x) for x in (s.late_locally, s.inaccurate, s.late_at_edge, s.edge_slower, s.unsent)),
-            _or_dash(s.accuracy, 100, 2),
+            _or_dash(s.accuracy, METRICS["accuracy"].scale, 4),
             _or_dash(s.delay_s, 1e3, 1),
             _or_dash(s.delay_p99_s, 1e3, 0),
             _or_dash(s.flops, 1e-9, 2),
@@ -84,9 +96,9 @@ def print_summaries(rows: Rows, shares: str, console: Console) -> None:
     for note in scenario.notes:
         say(console, note)
     console.print(reward_table(rows))
-    say(console, REWARD)
+    console.print(REWARD, highlight=False, markup=False)
     console.print(service_table(rows))
-    say(console, SERVICE)
+    console.print(SERVICE, highlight=False, markup=False)
 
 
 def comparison_table(found: Evaluation) -> Table:
@@ -96,11 +108,11 @@ def comparison_table(found: Evaluation) -> Table:
         pad_edge=False,
         padding=(0, 1),
         title=f"{found.scenario.name}, {found.sensors} sensors, {found.slots} held-out slots",
-        caption="Gap: 1 - reward / the optimum's reward, +- its paired 95 % interval. Utilization: busy time for served"
-        " tasks divided by the slot length, summed over gateways. Accuracy: relative to the complete model.",
+        caption=COMPARED,
     )
     table.add_column("policy", overflow="fold")
-    for name in ("reward", "gap %", "dropped %", "offl. %", "util.", "accuracy", "delay ms", "p99"):
+    figures = _heads("drop_ratio", "offloading_ratio", "utilization", "accuracy", "delay_s")
+    for name in (*_heads("reward"), "gap %", *figures, "p99"):
         table.add_column(name, justify="right", no_wrap=True)
 
     def add(name: str, s: Summary, gap: str, style: str | None = None) -> None:

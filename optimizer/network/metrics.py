@@ -18,12 +18,13 @@ class Metric:
 
     Attributes:
         name: Name in files and code.
-        title: Name in tables and figures.
+        title: Name in figures.
         unit: Unit in tables and figures; "" for a plain number.
-        scale: Factor from the stored number to that unit.
+        scale: Factor from the stored number (a plain number, seconds or FLOP) to that unit.
         meaning: What it is.
         total: Its amount in each slot.
         tasks: Number of tasks that the amount is divided by, in each slot; None for a mean over slots.
+        column: Short name in the heads of tables; by default the title.
     """
 
     name: str
@@ -33,6 +34,12 @@ class Metric:
     meaning: str
     total: Callable[[Outcome], Slots]
     tasks: Callable[[Outcome], Slots] | None = None
+    column: str = ""
+
+    @property
+    def head(self) -> str:
+        """Short name with its unit, for the head of a table's column."""
+        return f"{self.column or self.title} {self.unit}".rstrip()
 
     @property
     def label(self) -> str:
@@ -77,26 +84,31 @@ _ALL = (
     Metric(
         "utilization", "overall utilization", "", 1,
         "Busy time of processors, link and edge for served tasks, divided by the slot length; summed over gateways.",
-        lambda o: o.overall_utilization,
+        lambda o: o.overall_utilization, column="util.",
     ),
     Metric(
         "local_utilization", "local utilization", "", 1, "The part of the gateways' processors, eq. (12).",
-        lambda o: o.local_utilization,
+        lambda o: o.local_utilization, column="local",
     ),
     Metric(
         "bandwidth_utilization", "bandwidth utilization", "", 1, "The part of the link, eq. (13).",
-        lambda o: o.bandwidth_utilization,
+        lambda o: o.bandwidth_utilization, column="band",
     ),
     Metric(
         "edge_utilization", "edge utilization", "", 1, "The part of the edge server, eq. (14).",
-        lambda o: o.edge_utilization,
+        lambda o: o.edge_utilization, column="edge",
     ),
     Metric(
         "wasted", "wasted", "", 1, "Busy time for tasks that were dropped, divided by the slot length.",
         lambda o: o.wasted,
     ),
-    Metric("offloading_ratio", "offloaded", "%", 100, "Share of tasks offloaded.", lambda o: o.offloading_ratio),
-    Metric("drop_ratio", "dropped", "%", 100, "Share of tasks dropped, eq. (21).", lambda o: o.drop_ratio),
+    Metric(
+        "offloading_ratio", "offloaded", "%", 100, "Share of tasks offloaded.", lambda o: o.offloading_ratio,
+        column="off.",
+    ),
+    Metric(
+        "drop_ratio", "dropped", "%", 100, "Share of tasks dropped, eq. (21).", lambda o: o.drop_ratio, column="drop"
+    ),
     _cause("late_locally", "late on the gateway", "that missed their deadline on the gateway, (17a)"),
     _cause("inaccurate", "not accurate enough", "whose model on the gateway was not accurate enough, (17b)"),
     _cause("late_at_edge", "late by way of the edge", "that missed their deadline by way of the edge, (17a)"),
@@ -105,10 +117,11 @@ _ALL = (
     Metric(
         "accuracy", "accuracy of served tasks", "", 1,
         "Mean accuracy of the served tasks, relative to the complete model.", lambda o: o.correct, _served,
+        column="acc.",
     ),
     Metric(
-        "delay_s", "delay of served tasks", "ms", 1e3, "Mean delay of the served tasks, eq. (16), in seconds.",
-        lambda o: o.total_delay, _served,
+        "delay_s", "delay of served tasks", "ms", 1e3, "Mean delay of the served tasks, eq. (16).",
+        lambda o: o.total_delay, _served, column="delay",
     ),
     Metric("served", "served tasks", "", 1, "Number of tasks served per slot.", _served),
     Metric(
@@ -123,6 +136,13 @@ _ALL = (
     Metric(
         "flops", "computation per served task", "GFLOP", 1e-9,
         "FLOP spent per served task, on dropped tasks too; a multiply-accumulate is 2.", lambda o: o.flops, _served,
+        column="computed",
     ),
 )  # fmt: skip
 METRICS = {metric.name: metric for metric in _ALL}
+
+
+def legend(*names: str) -> str:
+    """What the columns of a table mean: short name and meaning of each metric."""
+    found = [METRICS[name] for name in names]
+    return "; ".join(f"{m.column or m.title}: {m.meaning[0].lower()}{m.meaning[1:].rstrip('.')}" for m in found)
