@@ -166,7 +166,7 @@ class TestDamage:
 
     def test_an_unknown_field_is_named(self, copied):
         self.change(copied, colour="red")
-        with pytest.raises(PruningError, match="colour: Extra inputs"):
+        with pytest.raises(PruningError, match="colour: unknown key"):
             read_manifest(copied)
 
     def test_a_wrong_value_is_named_by_its_path(self, copied):
@@ -197,7 +197,7 @@ class TestDamage:
         (copied / entry.weights).write_bytes(pickle.dumps(Canary(tmp_path / "canary")))
         hashes = json.loads((copied / "models.json").read_text())["sha256"]
         self.change(copied, sha256={**hashes, entry.weights: sha256(copied / entry.weights)})
-        with pytest.raises(PruningError, match="no readable safetensors"):
+        with pytest.raises(PruningError, match="not a readable safetensors"):
             load_model(copied, 0.9)
         assert not (tmp_path / "canary").exists()
 
