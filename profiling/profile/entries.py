@@ -11,7 +11,7 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 Rate = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]
 Precision = Literal["fp32", "bf16", "int8"]
-RuntimeName = Literal["onnxruntime", "openvino", "torch"]
+RuntimeName = str  # a name in `profiling.runtimes.registry.RUNTIMES` of the jopa that measured
 Law = Literal["proportional", "affine", "affine_bytes", "per_model", "measured"]
 
 

@@ -1,202 +1,132 @@
-"""The runtimes that execute a model, behind one small interface: open a session for a batch size, time a run.
+"""All runtimes that can execute a model. To add one: write its module (see `session`) and name it in RUNTIMES.
 
-Needs none of them to be imported; each is loaded when a session of it is opened.
+Everything else is derived from this table: the choices of `--runtime`, the race of `--runtime auto` (in this order),
+the versions in a profile, and what a measuring process loads. A runtime's library is imported only when a session of
+it is opened, so a gateway needs only one of them.
 """
 
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
-
-import numpy as np
-from jaxtyping import Float32
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
 
 from data.common.device import is_installed, library_version
 from profiling.errors import ProfilingError
 from profiling.profile.entries import Precision, RuntimeName
-
-Device = Literal["cpu", "cuda"]
-Images = Float32[np.ndarray, "batch ..."]
-SUPPORTED: Mapping[tuple[RuntimeName, Device], tuple[Precision, ...]] = {
-    ("openvino", "cpu"): ("fp32", "bf16", "int8"),
-    ("onnxruntime", "cpu"): ("fp32", "int8"),
-    ("torch", "cpu"): ("fp32", "bf16"),
-    ("onnxruntime", "cuda"): ("fp32",),
-    ("torch", "cuda"): ("fp32", "bf16"),
-}
-EXTRAS: Mapping[RuntimeName, str] = {
-    "openvino": "pip install openvino (or jopa[openvino])",
-    "onnxruntime": "pip install onnxruntime",
-    "torch": "install jopa with its dependencies, or pip install torch torchvision",
-}
+from profiling.runtimes.session import Device, Request, Session
 
 
 @dataclass(frozen=True)
-class Request:
-    """What to open.
+class Runtime:
+    """A library that executes models.
 
     Attributes:
-        runtime: Which one.
-        device: Where.
-        precision: Of the arithmetic; int8 needs a quantised ONNX file.
-        threads: CPU threads.
-        batch: Inputs a run.
-        shape: Of one input, without the batch.
-        onnx: The model's file (not for torch).
-        bundle: Folder and rate to load from with torch; None for the matrix product that gives the peak.
+        name: Name that users type and that the profile keeps.
+        precisions: Precisions that the runtime offers on each device.
+        session: Function that opens a session, as "module:function"; measuring processes import it by this name.
+        install: How to install the runtime, for messages.
+        library: Python module whose presence means that the runtime is installed; by default `name`.
+        distributions: Distributions that may provide the library, for its version; by default the library.
+        needs_onnx: Whether the runtime reads ONNX files; otherwise it builds models from the bundle's weights.
+        check: Function that raises ProfilingError if a device cannot be used, as "module:function"; optional.
     """
 
-    runtime: RuntimeName
-    device: Device
-    precision: Precision
-    threads: int
-    batch: int
-    shape: tuple[int, ...]
-    onnx: Path | None
-    bundle: tuple[Path, float] | None
+    name: RuntimeName
+    precisions: Mapping[Device, tuple[Precision, ...]]
+    session: str
+    install: str
+    library: str = ""
+    distributions: tuple[str, ...] = field(default=())
+    needs_onnx: bool = True
+    check: str = ""
+
+    def version(self) -> str | None:
+        """Installed version, or None if the runtime is not installed."""
+        library = self.library or self.name
+        if not is_installed(library):
+            return None
+        return next((v for n in self.distributions or (library,) if (v := library_version(n))), "unknown")
 
 
-@runtime_checkable
-class Session(Protocol):
-    """A model ready to run batches of one size."""
-
-    def sample(self) -> tuple[float, float | None]:
-        """Run once on a fixed input. Returns seconds and, on a GPU, seconds with the copies to it and back."""
-        ...
-
-    def logits(self, images: Images) -> np.ndarray:
-        """Run on exactly one batch of images."""
-        ...
-
-
-def fixed_input(request: Request) -> Images:
-    """The seeded input that all timing uses."""
-    shape = (request.batch, *request.shape)
-    return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
-
-
-class _OnnxRuntime:
-    def __init__(self, request: Request) -> None:
-        import onnxruntime  # loaded only where it is used: a gateway may hold one runtime alone
-
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        options.intra_op_num_threads = request.threads
-        options.inter_op_num_threads = 1
-        provider = "CUDAExecutionProvider" if request.device == "cuda" else "CPUExecutionProvider"
-        self._session = onnxruntime.InferenceSession(str(request.onnx), options, providers=[provider])
-        self._name = self._session.get_inputs()[0].name
-        self._feed = {self._name: fixed_input(request)}
-        self._binding: Any = None
-        if request.device == "cuda":
-            self._binding = self._session.io_binding()
-            on_device = onnxruntime.OrtValue.ortvalue_from_numpy(self._feed[self._name], "cuda", 0)
-            self._binding.bind_ortvalue_input(self._name, on_device)
-            self._binding.bind_output(self._session.get_outputs()[0].name, "cuda")
-
-    def sample(self) -> tuple[float, float | None]:
-        start = time.perf_counter()
-        self._session.run(None, self._feed)
-        whole = time.perf_counter() - start
-        if self._binding is None:
-            return whole, None
-        start = time.perf_counter()
-        self._session.run_with_iobinding(self._binding)
-        self._binding.synchronize_outputs()
-        return time.perf_counter() - start, whole
-
-    def logits(self, images: Images) -> np.ndarray:
-        return np.asarray(self._session.run(None, {self._name: images})[0])
+RUNTIMES: dict[RuntimeName, Runtime] = {
+    runtime.name: runtime
+    for runtime in (
+        Runtime(
+            "openvino",
+            {"cpu": ("fp32", "bf16", "int8")},
+            session="profiling.runtimes.openvino_session:open_session",
+            install="pip install openvino (or jopa[openvino])",
+        ),
+        Runtime(
+            "onnxruntime",
+            {"cpu": ("fp32", "int8"), "cuda": ("fp32",)},
+            session="profiling.runtimes.onnxruntime_session:open_session",
+            check="profiling.runtimes.onnxruntime_session:check_device",
+            install="pip install onnxruntime",
+            distributions=("onnxruntime", "onnxruntime-gpu"),
+        ),
+        Runtime(
+            "torch",
+            {"cpu": ("fp32", "bf16"), "cuda": ("fp32", "bf16")},
+            session="profiling.runtimes.torch_session:open_session",
+            check="profiling.runtimes.torch_session:check_device",
+            install="install jopa with its dependencies, or pip install torch torchvision",
+            needs_onnx=False,
+        ),
+    )
+}
 
 
-class _OpenVINO:
-    def __init__(self, request: Request) -> None:
-        import openvino
+def _named(name: str) -> Callable[..., Any]:
+    module, _, function = name.partition(":")
+    found: Callable[..., Any] = getattr(import_module(module), function)
+    return found
 
-        core = openvino.Core()
-        model = core.read_model(str(request.onnx))
-        model.reshape([request.batch, *request.shape])  # a static batch is faster than a dynamic one
-        settings = {
-            "INFERENCE_NUM_THREADS": request.threads,
-            "NUM_STREAMS": 1,
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": "bf16" if request.precision == "bf16" else "f32",
-            "ENABLE_CPU_PINNING": True,
-        }
-        if request.precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-            raise ProfilingError("this CPU has no bfloat16 instructions.", "Use --precision fp32 or int8.")
-        self._request = core.compile_model(model, "CPU", settings).create_infer_request()
-        self._tensor = openvino.Tensor(fixed_input(request))
-        self._openvino = openvino
-        self._request.set_input_tensor(self._tensor)
 
-    def sample(self) -> tuple[float, float | None]:
-        start = time.perf_counter()
-        self._request.infer()
-        return time.perf_counter() - start, None
+def opener(session: str) -> Callable[[Request], Session]:
+    """The function that a runtime's `session` ("module:function") names."""
+    return _named(session)
 
-    def logits(self, images: Images) -> np.ndarray:
-        self._request.set_input_tensor(self._openvino.Tensor(np.ascontiguousarray(images)))
-        self._request.infer()
-        found = np.array(self._request.get_output_tensor().data)
-        self._request.set_input_tensor(self._tensor)
-        return found
+
+def runtime_of(name: RuntimeName) -> Runtime:
+    """The runtime of a name.
+
+    Raises:
+        ProfilingError: The registry has no such runtime; the message lists those it has.
+    """
+    if name not in RUNTIMES:
+        raise ProfilingError(f"unknown runtime {name!r}.", f"Expected one of {', '.join(RUNTIMES)}.")
+    return RUNTIMES[name]
 
 
 def open_session(request: Request) -> Session:
     """Load a model and make it ready.
 
     Raises:
-        ProfilingError: This runtime cannot do that on this device. Runtimes raise their own errors, e.g. for memory.
+        ProfilingError: Unknown runtime, or one that cannot do this on the device. Runtimes raise errors of their own
+            too, e.g. MemoryError.
     """
-    if request.runtime == "onnxruntime":
-        return _OnnxRuntime(request)
-    if request.runtime == "openvino":
-        return _OpenVINO(request)
-    from profiling.runtimes.torch_session import open_torch  # torch is loaded only where it is asked for
-
-    return open_torch(request)
+    return opener(runtime_of(request.runtime).session)(request)
 
 
-def installed(runtime: RuntimeName) -> str | None:
-    """A runtime's version, None where it is absent."""
-    if not is_installed(runtime):
-        return None
-    names = {"onnxruntime": ("onnxruntime", "onnxruntime-gpu")}.get(runtime, (runtime,))
-    return next((v for n in names if (v := library_version(n))), "unknown")
-
-
-def check(runtime: RuntimeName, device: Device, precision: Precision) -> None:
-    """Raise unless a runtime is installed and can do a precision on a device.
+def check(name: RuntimeName, device: Device, precision: Precision) -> None:
+    """Raise unless a runtime is installed and offers a precision on a device.
 
     Raises:
-        ProfilingError: Absent runtime or device, or a combination that does not exist; says what to install or use.
+        ProfilingError: Unknown or absent runtime, absent device, or an unsupported combination. The message says what
+            to install or to use instead.
     """
-    if installed(runtime) is None:
-        raise ProfilingError(f"the runtime {runtime} is not installed.", f"Install it: {EXTRAS[runtime]}.")
-    if (runtime, device) not in SUPPORTED:
-        others = ", ".join(r for r, d in SUPPORTED if d == device)
-        raise ProfilingError(f"{runtime} is not used on {device} here.", f"On {device}: {others}.")
-    if precision not in SUPPORTED[runtime, device]:
-        able = [r for (r, d), p in SUPPORTED.items() if d == device and precision in p]
-        remedy = f"Use --runtime {' or '.join(able)}." if able else f"{device} takes fp32 or bf16 here."
-        raise ProfilingError(f"{runtime} has no {precision} on {device} here.", remedy)
-    if device == "cuda":
-        _check_cuda(runtime)
-
-
-def _check_cuda(runtime: RuntimeName) -> None:
-    if runtime == "onnxruntime":
-        import onnxruntime
-
-        if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
-            raise ProfilingError(
-                "this onnxruntime has no CUDA provider.",
-                "Install onnxruntime-gpu in its place, or use --runtime torch.",
-            )
-        return
-    import torch
-
-    if not torch.cuda.is_available():
-        raise ProfilingError("no CUDA device is visible.", "Check nvidia-smi and the driver, or use --device cpu.")
+    runtime = runtime_of(name)
+    if runtime.version() is None:
+        raise ProfilingError(f"the runtime {name} is not installed.", f"Install it: {runtime.install}.")
+    offered = runtime.precisions.get(device)
+    if offered is None:
+        others = ", ".join(r.name for r in RUNTIMES.values() if device in r.precisions)
+        raise ProfilingError(f"{name} is not used on {device} here.", f"On {device}: {others}.")
+    if precision not in offered:
+        able = [r.name for r in RUNTIMES.values() if precision in r.precisions.get(device, ())]
+        known = dict.fromkeys(p for r in RUNTIMES.values() for p in r.precisions.get(device, ()))
+        remedy = f"Use --runtime {' or '.join(able)}." if able else f"{device} takes {' or '.join(known)} here."
+        raise ProfilingError(f"{name} has no {precision} on {device} here.", remedy)
+    if runtime.check:
+        _named(runtime.check)(device)

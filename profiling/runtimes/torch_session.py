@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from profiling.runtimes.registry import Images, Request, Session, fixed_input
+from profiling.errors import ProfilingError
+from profiling.runtimes.session import Device, Images, Request, Session, fixed_input
 from pruning.load import load_model
 
 
@@ -27,7 +28,9 @@ def _tensor(images: Images, request: Request) -> torch.Tensor:
     return tensor.to(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
 
 
-class _Cpu:
+class CpuSession(Session):
+    """A model on the CPU, in channels_last order."""
+
     def __init__(self, request: Request) -> None:
         torch.set_num_threads(request.threads)
         self._request = request
@@ -36,17 +39,19 @@ class _Cpu:
 
     @torch.inference_mode()
     def sample(self) -> tuple[float, float | None]:
+        """See `Session.sample`."""
         start = time.perf_counter()
         self._model(self._input)
         return time.perf_counter() - start, None
 
     @torch.inference_mode()
     def logits(self, images: Images) -> np.ndarray:
+        """See `Session.logits`."""
         return np.asarray(self._model(_tensor(images, self._request)).float().numpy())
 
 
-class _Cuda:
-    """One captured graph: what is timed is the GPU's work, not Python's launching of it."""
+class CudaSession(Session):
+    """A captured CUDA graph, so that the time of the GPU is measured and not the time Python takes to launch it."""
 
     @torch.inference_mode()
     def __init__(self, request: Request) -> None:
@@ -68,6 +73,7 @@ class _Cuda:
 
     @torch.inference_mode()
     def sample(self) -> tuple[float, float | None]:
+        """See `Session.sample`."""
         self._start.record()
         self._graph.replay()
         self._end.record()
@@ -81,18 +87,24 @@ class _Cuda:
 
     @torch.inference_mode()
     def logits(self, images: Images) -> np.ndarray:
+        """See `Session.logits`."""
         self._input.copy_(_tensor(images, self._request))
         self._graph.replay()
         found = np.asarray(self._output.float().cpu().numpy())
         self._input.copy_(self._host)
         return found
 
+    def device_bytes(self) -> int:
+        """Largest memory that tensors have used on the GPU, in bytes."""
+        return torch.cuda.max_memory_allocated()
 
-def open_torch(request: Request) -> Session:
+
+def open_session(request: Request) -> Session:
     """A session of `load_model(bundle, rate)`, or of a square matrix product where there is no bundle."""
-    return _Cuda(request) if request.device == "cuda" else _Cpu(request)
+    return CudaSession(request) if request.device == "cuda" else CpuSession(request)
 
 
-def memory_in_use() -> int:
-    """Most bytes that tensors have held on the GPU."""
-    return torch.cuda.max_memory_allocated()
+def check_device(device: Device) -> None:
+    """Raise ProfilingError if the device is a GPU and torch sees none."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ProfilingError("no CUDA device is visible.", "Check nvidia-smi and the driver, or use --device cpu.")
