@@ -30,7 +30,8 @@ from profiling.measuring.quantize import quantize
 from profiling.measuring.worker import warm_up
 from profiling.profile.entries import Precision, RuntimeName
 from profiling.profile.profile import Profile
-from profiling.runtimes.registry import Request, Session, open_session
+from profiling.runtimes.registry import open_session
+from profiling.runtimes.session import Request, Session
 from pruning.bundle import read_manifest
 from pruning.export import to_onnx
 from pruning.filters import keep_by_layer, linear_masks, zero_filters
@@ -161,7 +162,7 @@ def speed(size: int, repeats: int, console: Console) -> list[dict[str, Any]]:
     return results
 
 
-class _Torch:
+class _Torch(Session):
     """The torch runtime on a model in memory."""
 
     def __init__(self, model: torch.nn.Module, batch: int, size: int) -> None:

@@ -4,13 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from data.common.options import comma_separated
+from data.common.device import usable_cores
+from data.common.options import comma_separated, one_of
 from profiling.errors import ProfilingError
-from profiling.measuring.device import usable_cores
 from profiling.profile.entries import Precision
+from profiling.runtimes.registry import RUNTIMES, runtime_of
 
+AUTO = "auto"  # the runtime is chosen by a race
 LARGEST_BATCH = 65_536
-GRADES = {"quick": (30, 1.0), "reference": (1024, 60.0)}  # runs and seconds a cell, at least
+GRADES = {"quick": (30, 1.0), "reference": (1024, 60.0)}  # least runs and least seconds per cell
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,8 @@ class RunConfig:
     """Bundle: the folder that `python -m pruning.run` wrote."""
     device: Literal["cpu", "cuda"] = "cpu"
     """What to measure. cuda: the first visible GPU."""
-    runtime: Literal["auto", "onnxruntime", "openvino", "torch"] = "auto"
-    """What executes the models. auto: the fastest of those installed, by a short race."""
+    runtime: Annotated[str, one_of((AUTO, *RUNTIMES))] = AUTO
+    """Runtime that executes the models. auto: the fastest of those installed, found by a short race."""
     threads: Annotated[tuple[int, ...], comma_separated(int, "threads", "T")] = (0,)
     """CPU threads, separated by commas; the first is the profile's default. 0: all cores."""
     batches: Annotated[tuple[int, ...], comma_separated(int, "batches", "B")] = (1, 2, 4, 8, 16, 32)
@@ -68,6 +70,8 @@ class RunConfig:
             )
         if not 1 <= self.degree <= 6:
             raise ProfilingError(f"--degree must lie in 1 to 6; got {self.degree}.")
+        if self.runtime != AUTO:
+            runtime_of(self.runtime)
         self._check_threads()
 
     def _check_threads(self) -> None:
@@ -87,6 +91,11 @@ class RunConfig:
     def resolved_threads(self) -> tuple[int, ...]:
         """Threads with 0 replaced by all usable cores."""
         return tuple(t or usable_cores() for t in self.threads)
+
+    @property
+    def least(self) -> tuple[int, float]:
+        """Least number of runs and least seconds per cell, by the grade."""
+        return GRADES[self.grade]
 
     @property
     def folder(self) -> Path:

@@ -1,7 +1,9 @@
-"""What this machine offers: installed libraries, a GPU, fast bfloat16."""
+"""What this machine offers: installed libraries, cores, a GPU, fast bfloat16."""
 
+import os
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.common.errors import UserError
@@ -24,6 +26,25 @@ def library_version(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
+
+
+def core_numbers() -> list[int]:
+    """Numbers of the cores that this process may run on."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+
+
+def usable_cores() -> int:
+    """Number of cores that this process may use, also where a container allows fewer than the machine has."""
+    return max(1, min(len(core_numbers()), _quota() or 10**6))
+
+
+def _quota() -> int | None:
+    """Whole cores that a container's CPU quota allows (cgroup v2)."""
+    try:
+        quota, _, period = Path("/sys/fs/cgroup/cpu.max").read_text().strip().partition(" ")
+    except OSError:
+        return None
+    return max(1, round(int(quota) / int(period))) if quota.isdigit() and period.isdigit() else None
 
 
 def has_gpu() -> bool:

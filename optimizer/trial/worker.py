@@ -13,7 +13,8 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from profiling.profile.entries import Precision, RuntimeName
-from profiling.runtimes.registry import Request, Session, open_session
+from profiling.runtimes.registry import open_session
+from profiling.runtimes.session import Request, Session
 
 WARM_RUNS = 5
 

@@ -8,10 +8,11 @@ import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
-from data.common.device import library_version
+from data.common.device import core_numbers, library_version, usable_cores
 from profiling.profile.entries import Accelerator, Environment, Processor
+from profiling.runtimes.registry import RUNTIMES
 
-LIBRARIES = ("jopa", "onnxruntime", "openvino", "torch", "onnx", "numpy")
+LIBRARIES = ("jopa", "onnx", "numpy")  # beside the runtimes
 VECTOR_FLAGS = frozenset({"avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx_vnni", "amx_bf16", "amx_int8"})
 TELLING_FLAGS = VECTOR_FLAGS | {"asimd", "bf16", "i8mm"}
 CPU = Path("/sys/devices/system/cpu")
@@ -50,26 +51,11 @@ def _caches() -> dict[str, int]:
 
 def frequency_hz() -> float | None:
     """The present clock of the usable cores, mean, as the operating system says it."""
-    found = [t for c in _usable() if (t := _text(CPU / f"cpu{c}/cpufreq/scaling_cur_freq"))]
+    found = [t for c in core_numbers() if (t := _text(CPU / f"cpu{c}/cpufreq/scaling_cur_freq"))]
     if found:
         return 1e3 * sum(map(float, found)) / len(found)
     megahertz = _cpuinfo().get("cpu MHz")
     return 1e6 * float(megahertz) if megahertz else None
-
-
-def _usable() -> list[int]:
-    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
-
-
-def usable_cores() -> int:
-    """Cores that this process may run on, also where a container allows fewer than the machine has."""
-    return max(1, min(len(_usable()), _quota() or 10**6))
-
-
-def _quota() -> int | None:
-    """Whole cores that a container's CPU quota allows (cgroup v2)."""
-    quota, _, period = (_text(Path("/sys/fs/cgroup/cpu.max")) or "max").partition(" ")
-    return max(1, round(int(quota) / int(period))) if quota.isdigit() and period.isdigit() else None
 
 
 def memory_bytes(field: str = "MemTotal") -> int:
@@ -132,7 +118,8 @@ def describe(started: datetime, duration_s: float, load_before: tuple[float, ...
         load_before: `load()` at its beginning.
         gpu: Whether a GPU took part.
     """
-    versions = {name: v for name in LIBRARIES if (v := library_version(name))}
+    versions = {name: library_version(name) for name in LIBRARIES}
+    versions |= {runtime.name: runtime.version() for runtime in RUNTIMES.values()}
     return Environment(
         processor=_processor(),
         accelerator=accelerator() if gpu else None,
@@ -140,7 +127,7 @@ def describe(started: datetime, duration_s: float, load_before: tuple[float, ...
         virtual_machine=_hypervisor(),
         system=_system(),
         python=platform.python_version(),
-        libraries=versions,
+        libraries={name: version for name, version in versions.items() if version},
         load_before=list(load_before),
         load_after=list(load()),
         started=started.astimezone(UTC).isoformat(timespec="seconds"),

@@ -10,8 +10,9 @@ import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
 from data.common.files import write_whole
-from profiling.profile.entries import Precision, RuntimeName
-from profiling.runtimes.registry import Device
+from profiling.profile.entries import Precision
+from profiling.runtimes.registry import Runtime
+from profiling.runtimes.session import Device
 
 SIDE: dict[Device, int] = {"cpu": 1024, "cuda": 8192}
 PEAK = "peak"
@@ -37,18 +38,18 @@ def write_peak(path: Path, side: int) -> None:
     write_whole(path, model.SerializeToString())
 
 
-def peak_cell(runtime: RuntimeName, device: Device, precision: Precision, threads: int, folder: Path) -> dict[str, Any]:
+def peak_cell(runtime: Runtime, device: Device, precision: Precision, threads: int, folder: Path) -> dict[str, Any]:
     """The product as a cell for the worker; its file is written where it is needed."""
     side = SIDE[device]
     path = folder / PEAK_FILE
-    if runtime != "torch" and not path.exists():
+    if runtime.needs_onnx and not path.exists():
         write_peak(path, side)
     return {
         "key": f"{PEAK}/{precision}/{side}/{threads}",
         "precision": precision,
         "batch": side,
         "shape": [side],
-        "onnx": None if runtime == "torch" else str(path),
+        "onnx": str(path) if runtime.needs_onnx else None,
         "bundle": None,
         "needs_bytes": 12 * side * side,
     }

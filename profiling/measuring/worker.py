@@ -22,7 +22,8 @@ from data.common.errors import UserError
 from profiling.measuring.device import memory_bytes
 from profiling.measuring.interference import disturbances, look
 from profiling.profile.entries import Precision, RuntimeName
-from profiling.runtimes.registry import Device, Request, Session, open_session
+from profiling.runtimes.registry import opener
+from profiling.runtimes.session import Device, Request, Session
 
 STEADY = 0.02  # the median of the last ten runs moves by less
 WARM_RUNS, WARM_S = 50, 1.0
@@ -36,8 +37,9 @@ class Job:
     """What the parent sends.
 
     Attributes:
-        runtime: For all cells.
-        device: For all cells.
+        runtime: Name of the runtime that executes all cells.
+        session: Function that opens its sessions, as "module:function".
+        device: Device that executes all cells.
         threads: CPU threads; the process is pinned to so many cores.
         cells: A dictionary each with `key`, `precision`, `batch`, `shape`, `onnx`, `bundle`, `needs_bytes`.
         visits: (key, round) in the order to measure; round -1 asks for predictions instead.
@@ -47,6 +49,7 @@ class Job:
     """
 
     runtime: RuntimeName
+    session: str
     device: Device
     threads: int
     cells: list[dict[str, Any]]
@@ -97,6 +100,7 @@ class Worker:
 
     def __init__(self, job: Job, out: TextIOBase) -> None:
         self._job, self._out = job, out
+        self._open_session = opener(job.session)
         self._cells = {c["key"]: c for c in job.cells}
         self._open: dict[str, Session] = {}
         self._memory: dict[str, int] = {}
@@ -137,7 +141,7 @@ class Worker:
             self._room(cell["needs_bytes"])
             self.tell("open", key=key)
             before = resident_bytes()
-            session = open_session(self._request(cell))
+            session = self._open_session(self._request(cell))
             self._warm[key] = warm_up(session)
             self._memory[key] = max(0, resident_bytes() - before)
             self._open[key] = session
@@ -167,17 +171,10 @@ class Worker:
             samples=samples,
             host=host,
             disturbed=disturbances(before, look(), os.cpu_count() or 1),
-            memory=self._gpu_memory() if self._job.device == "cuda" else self._memory[key],
+            memory=session.device_bytes() if self._job.device == "cuda" else self._memory[key],
             warm_runs=runs,
             steady=steady,
         )
-
-    def _gpu_memory(self) -> int:
-        if self._job.runtime != "torch":
-            return 0
-        from profiling.runtimes.torch_session import memory_in_use  # torch is loaded already
-
-        return memory_in_use()
 
     def predict(self, key: str) -> None:
         """Tell the classes that a cell's model calls for all test windows."""
@@ -209,11 +206,6 @@ class Worker:
             except (MemoryError, RuntimeError, ValueError, OSError) as error:  # what runtimes raise
                 failed.add(key)
                 self._open.pop(key, None)
-                self.tell("failed", key=key, reason=_reason(error))
-            except Exception as error:
-                if type(error).__module__.split(".")[0] != "onnxruntime":  # its errors derive from Exception alone
-                    raise
-                failed.add(key)
                 self.tell("failed", key=key, reason=_reason(error))
         self.tell("done")
 

@@ -69,12 +69,10 @@ def open_session(request: Request) -> Session:
 
 
 def check_device(device: Device) -> None:
-    """Raise ProfilingError if this installation cannot use the device."""
-    if device == "cpu":
-        return
+    """Raise ProfilingError if this installation has no support for a GPU."""
     import onnxruntime
 
-    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+    if device == "cuda" and "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         raise ProfilingError(
             "this onnxruntime has no CUDA provider.",
             "Install onnxruntime-gpu in its place, or use --runtime torch.",

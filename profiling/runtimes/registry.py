@@ -28,7 +28,8 @@ class Runtime:
         library: Python module whose presence means that the runtime is installed; by default `name`.
         distributions: Distributions that may provide the library, for its version; by default the library.
         needs_onnx: Whether the runtime reads ONNX files; otherwise it builds models from the bundle's weights.
-        check: Function that raises ProfilingError if a device cannot be used, as "module:function"; optional.
+        check: Function that raises ProfilingError if a device other than the CPU cannot be used, as "module:function";
+            optional.
     """
 
     name: RuntimeName
@@ -128,5 +129,5 @@ def check(name: RuntimeName, device: Device, precision: Precision) -> None:
         known = dict.fromkeys(p for r in RUNTIMES.values() for p in r.precisions.get(device, ()))
         remedy = f"Use --runtime {' or '.join(able)}." if able else f"{device} takes {' or '.join(known)} here."
         raise ProfilingError(f"{name} has no {precision} on {device} here.", remedy)
-    if runtime.check:
+    if runtime.check and device != "cpu":
         _named(runtime.check)(device)

@@ -21,9 +21,12 @@ from profiling import config as configs
 from profiling.config import RunConfig
 from profiling.figures import draw_all
 from profiling.measuring.measure import Journal, measure
+from profiling.measuring.plan import Plan
+from profiling.measuring.race import choose_runtime
 from profiling.measuring.worker import Job, Worker
-from profiling.profiler import choose_runtime, run_profile
-from profiling.runtimes.registry import Request, check, open_session
+from profiling.profiler import run_profile
+from profiling.runtimes.registry import RUNTIMES, check, open_session
+from profiling.runtimes.session import Request
 from profiling.table import print_profile
 from pruning import read_manifest
 
@@ -34,7 +37,6 @@ SILENT = Console(quiet=True)
 def _short(monkeypatch):
     """Short visits: these tests are about what is kept, not about time."""
     monkeypatch.setattr(configs, "GRADES", {"quick": (4, 0.02), "reference": (4, 0.02)})
-    monkeypatch.setattr("profiling.profiler.GRADES", configs.GRADES)
 
 
 def settings(bundle, out, **changes) -> RunConfig:
@@ -47,7 +49,7 @@ def measured(bundle, tmp_path_factory):
     """One real profile: both precisions that onnxruntime has."""
     folder = tmp_path_factory.mktemp("measured")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("profiling.profiler.GRADES", {"quick": (4, 0.02)})
+        patch.setattr(configs, "GRADES", {"quick": (4, 0.02)})
         run_profile(settings(bundle, folder / "p.json", precision=("fp32", "int8")), SILENT)
     return folder / "p.json"
 
@@ -194,7 +196,7 @@ class TestTrouble:
         return {**base, "needs_bytes": needs, **changes}
 
     def job(self, cells, visits):
-        return Job("onnxruntime", "cpu", 1, cells, visits, 2, 0.0, None)
+        return Job("onnxruntime", RUNTIMES["onnxruntime"].session, "cpu", 1, cells, visits, 2, 0.0, None)
 
     def events(self, job):
         out = io.StringIO()
@@ -245,15 +247,13 @@ class TestTrouble:
             measure(self.job([], [("a", 0)]), lambda event: None, command)
 
     def test_a_failed_cell_is_in_the_profile_with_its_reason(self, bundle, tmp_path, monkeypatch):
-        from profiling import profiler
-
-        wire = profiler.Profiler._wire
+        wire = Plan.wire
 
         def huge(self, runtime, subject, cell):
             made = wire(self, runtime, subject, cell)
             return made | {"needs_bytes": 2**60} if (cell.rate, cell.batch) == (0.5, 4) else made
 
-        monkeypatch.setattr(profiler.Profiler, "_wire", huge)
+        monkeypatch.setattr(Plan, "wire", huge)
         profile = run_profile(settings(bundle, tmp_path / "p.json"), SILENT)
         (failed,) = profile.failed
         assert (failed.rate, failed.batch) == (0.5, 4)
