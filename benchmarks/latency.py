@@ -25,7 +25,7 @@ from rich.table import Table
 from torch.utils.benchmark import Timer
 
 from benchmarks.machine import write
-from profiling.compare import compare, verdict_line
+from profiling.comparison import compare_profiles, verdict_line
 from profiling.measuring.quantize import quantize
 from profiling.measuring.worker import warm_up
 from profiling.profile.entries import Precision, RuntimeName
@@ -212,7 +212,7 @@ def repeat(bundle: Path, console: Console) -> dict[str, Any]:
             subprocess.run([*command, "--out", str(out)], check=True, capture_output=True)
             profiles.append((Profile.load(out), time.monotonic() - begun))
     (a, a_s), (b, b_s) = profiles
-    ratios = compare(a, b)
+    ratios = compare_profiles(a, b)
     agree = sum(abs(r.ratio - 1) <= 0.05 for r in ratios) / len(ratios)
     console.print(verdict_line(ratios))
     measured = [p.measurement for p in (a, b) if p.measurement is not None]

@@ -29,7 +29,8 @@ from optimizer.network.slots import draw_states
 from optimizer.schemes.registry import make_scheme
 from optimizer.schemes.summary import summarise
 from profiling import Profile
-from profiling.spec import DEVICES, SpecConfig, datasheet_profile
+from profiling.datasheet import DEVICES, datasheet_profile
+from profiling.spec import SpecConfig
 
 GATEWAY = RESULTS / "profile-cwru-amd-epyc-2-threads.json"
 SCHEMES = ("optimum", "jopav1", "local", "edge")

@@ -1,171 +1,20 @@
 """`python -m profiling.compare A.json B.json`: how much slower or faster B is than A, and whether that is real."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, log, sqrt
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
-from scipy.stats import norm
 
 from data.common.command import run_command
+from data.common.console import WIDTH
 from data.common.files import write_json
 from data.common.options import comma_separated
+from profiling.comparison import compare_profiles, differences, verdict_line
 from profiling.errors import ProfilingError
-from profiling.profile.entries import Latency, Precision
 from profiling.profile.profile import Profile
-from profiling.table import WIDTH, milliseconds
-
-SMALLEST = 0.05  # a ratio nearer to 1 is no difference in practice: fresh runs of one bundle differ by as much
-Z95 = float(norm.ppf(0.975))
-Verdict = Literal["slower", "faster", "same", "unclear"]
-
-
-@dataclass(frozen=True)
-class Ratio:
-    """One cell of two profiles: B's median over A's.
-
-    Attributes:
-        rate: Pruning rate.
-        precision: Of both.
-        batch: Of both.
-        threads: Of A.
-        a_s: A's median, seconds.
-        b_s: B's.
-        ratio: b_s / a_s.
-        low: Lower end of its 95 % interval, for all cells of the table together (Bonferroni).
-        high: Upper end.
-        verdict: "slower" or "faster": the interval holds neither 1 nor anything within 5 % of it on the other side of
-            the ratio, so the difference is real; "same": the whole interval lies within 5 % of 1; else "unclear".
-    """
-
-    rate: float
-    precision: Precision
-    batch: int
-    threads: int
-    a_s: float
-    b_s: float
-    ratio: float
-    low: float
-    high: float
-    verdict: Verdict
-
-
-def _log_error(cell: Latency) -> float:
-    """Standard error of the logarithm of a median, from its bootstrap interval."""
-    return max(log(cell.p50_high_s / cell.p50_low_s) / (2 * Z95), 1e-4)
-
-
-def ratio_of(rate: float, precision: Precision, a: Latency, b: Latency, cells: int) -> Ratio:
-    """Compare one cell; `cells` is how many are looked at together."""
-    value = log(b.p50_s / a.p50_s)
-    half = float(norm.ppf(1 - 0.025 / max(1, cells))) * sqrt(_log_error(a) ** 2 + _log_error(b) ** 2)
-    low, high = exp(value - half), exp(value + half)
-    verdict: Verdict = "unclear"
-    if low > 1 and exp(value) > 1 + SMALLEST:
-        verdict = "slower"
-    elif high < 1 and exp(value) < 1 / (1 + SMALLEST):
-        verdict = "faster"
-    elif low > 1 / (1 + SMALLEST) and high < 1 + SMALLEST:
-        verdict = "same"
-    return Ratio(rate, precision, a.batch, a.threads, a.p50_s, b.p50_s, exp(value), low, high, verdict)
-
-
-def compare(a: Profile, b: Profile, allow: Sequence[str] = ()) -> list[Ratio]:
-    """All cells that two profiles share, by rate, precision, batch and place of their threads in the list.
-
-    Args:
-        a: The reference.
-        b: What is compared with it.
-        allow: "bundle" to compare profiles of different bundles (other weights, other structures).
-
-    Raises:
-        ProfilingError: Different bundles, a datasheet, or nothing in common.
-    """
-    for profile in (a, b):
-        if profile.measurement is None:
-            raise ProfilingError(f"{profile.name}: a datasheet's figures were not measured.", "Compare measured ones.")
-    if a.bundle != b.bundle and "bundle" not in allow:
-        raise ProfilingError(
-            "the profiles are of different bundles: "
-            + " and ".join(f"{x.data} {x.size} px, SHA-256 {x.sha256[:12]}..." for p in (a, b) if (x := p.bundle)),
-            "Profile the same bundle on both, or say --allow bundle if you mean it.",
-        )
-    assert a.measurement is not None
-    assert b.measurement is not None
-    pairs: list[tuple[float, Precision, Latency, Latency]] = []
-    partner = dict(zip(a.measurement.threads, b.measurement.threads, strict=False))
-    for one in a.models:
-        for other in b.models:
-            if (one.rate, one.precision) != (other.rate, other.precision):
-                continue
-            cells = {(x.batch, x.threads): x for x in other.latency}
-            pairs += [
-                (one.rate, one.precision, x, cells[x.batch, partner[x.threads]])
-                for x in one.latency
-                if x.threads in partner and (x.batch, partner[x.threads]) in cells
-            ]
-    if not pairs:
-        raise ProfilingError("the profiles share no rate, precision and batch size.", "Profile with equal options.")
-    return [ratio_of(rate, precision, x, y, len(pairs)) for rate, precision, x, y in pairs]
-
-
-def differences(a: Profile, b: Profile) -> list[str]:
-    """What else differs between two measured profiles: device, runtime, threads, versions."""
-    found = []
-    one, two = a.measurement, b.measurement
-    if a.environment and b.environment:
-        pairs = {
-            "processor": (a.environment.processor.name, b.environment.processor.name),
-            "accelerator": (a.environment.accelerator, b.environment.accelerator),
-            **{n: (v, b.environment.libraries.get(n)) for n, v in a.environment.libraries.items()},
-        }
-        found += [f"{name}: {x} and {y}" for name, (x, y) in pairs.items() if x != y]
-    if one and two:
-        for name in ("runtime", "device", "threads"):
-            x, y = getattr(one, name), getattr(two, name)
-            if x != y:
-                found.append(f"{name}: {x} and {y}")
-        noisy = [p.name for p, m in ((a, one), (b, two)) if m.grade == "noisy"]
-        if noisy:
-            found.append(f"noisy run: {', '.join(noisy)}")
-    return found
-
-
-def ratio_table(ratios: Sequence[Ratio]) -> Table:
-    """A row a cell."""
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for heading in ("rate", "", "batch", "threads", "A, ms", "B, ms", "B / A", "95 % together", "B is"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for r in ratios:
-        table.add_row(
-            "dense" if r.rate == 0 else f"{r.rate:g}",
-            r.precision,
-            str(r.batch),
-            str(r.threads),
-            milliseconds(r.a_s),
-            milliseconds(r.b_s),
-            f"{r.ratio:.3f}",
-            f"{r.low:.3f}-{r.high:.3f}",
-            r.verdict,
-        )
-    return table
-
-
-def verdict_line(ratios: Sequence[Ratio]) -> str:
-    """The whole comparison in a sentence."""
-    counts = {v: sum(r.verdict == v for r in ratios) for v in ("faster", "same", "slower", "unclear")}
-    typical = exp(sum(log(r.ratio) for r in ratios) / len(ratios))
-    near = sum(abs(r.ratio - 1) <= SMALLEST for r in ratios) / len(ratios)
-    words = ", ".join(f"{n} {v}" for v, n in counts.items() if n)
-    return (
-        f"B takes {typical:.3f} times A's time (geometric mean of {len(ratios)} cells): {words}; "
-        f"{near:.0%} of the medians agree within 5 %."
-    )
+from profiling.table import ratio_table
 
 
 @dataclass(frozen=True)
@@ -189,7 +38,7 @@ class CompareConfig:
 
 def _run(config: CompareConfig) -> None:
     a, b = Profile.load(config.a), Profile.load(config.b)
-    ratios = compare(a, b, config.allow)
+    ratios = compare_profiles(a, b, config.allow)
     console = Console(width=WIDTH)
     console.print(f"A: {config.a} ({a.name})\nB: {config.b} ({b.name})", highlight=False, markup=False)
     for line in differences(a, b):

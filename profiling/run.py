@@ -1,10 +1,7 @@
 """`python -m profiling.run`: measure a bundle's models on this device and write a profile."""
 
-import sys
-
-from rich.console import Console
-
 from data.common.command import run_command
+from data.common.console import make_console, say
 from data.common.device import is_installed
 from profiling.config import RunConfig
 from profiling.profiler import run_profile
@@ -13,18 +10,18 @@ from profiling.table import print_profile
 
 def run(config: RunConfig) -> None:
     """Measure, write, draw, print."""
-    console = Console() if sys.stdout.isatty() else Console(width=100)
+    console = make_console()
     profile = run_profile(config, console)
     print_profile(profile, console)
     drawn = ""
     if config.figures and not is_installed("matplotlib"):
         drawn = "  (no pictures: matplotlib is not installed; python -m profiling.figures draws them elsewhere)"
     elif config.figures:
-        from profiling.figures import draw_all  # a gateway may hold no matplotlib
+        from profiling.drawing import draw_all  # needs matplotlib, which a gateway may not have
 
         draw_all(profile, config.folder)
         drawn = f"  figures: {config.folder}"
-    console.print(f"profile: {config.out}{drawn}", highlight=False, markup=False)
+    say(console, f"profile: {config.out}{drawn}")
 
 
 def main() -> None:

@@ -1,192 +1,32 @@
-"""`python -m profiling.spec`: the profile of a device that is known by its datasheet alone, and marked as such.
+"""`python -m profiling.spec`: write the profile of a device that is known by its datasheet alone."""
 
-Latencies are batch * FLOP / C, the paper's eq. (2) and (3): no overhead, no memory, full efficiency. Real devices are
-slower; measure where you can.
-"""
-
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
-
-from rich.console import Console
 
 from data.common.command import run_command
-from data.common.device import library_version
-from data.common.options import comma_separated
-from profiling.bundle.subjects import Subject, read_bundle
-from profiling.errors import ProfilingError
-from profiling.profile.accuracy import fit_accuracy
-from profiling.profile.entries import BundleReference, Interval, Latency, Model
-from profiling.profile.profile import SCHEMA, Profile
+from data.common.console import make_console, say
+from profiling.datasheet import Datasheet, datasheet_profile
 from profiling.table import print_profile
-
-DEVICES = {  # printed FLOP/s and where: the paper's section V-A
-    "i7-12700": ("Intel Core i7-12700", 768e9),
-    "rtx-3070": ("NVIDIA GeForce RTX 3070", 20.31e12),
-}
-PAPER_TASK_FLOPS = 10_000_000_000  # H * I, ERRATA row 3: VGG-16 at 128 x 128, 10 GFLOP
-PAPER_TABLE_II = {0.1: 0.9976, 0.3: 0.9803, 0.5: 0.9752, 0.7: 0.9517, 0.8: 0.9477, 0.9: 0.9221}
 
 
 @dataclass(frozen=True)
-class SpecConfig:
+class SpecConfig(Datasheet):
     """Write the profile of a device from its datasheet: nothing is measured, and the profile says so.
 
-    Without --models it holds the paper's models: 10 GFLOP a task, (1 - p) of it at rate p, accuracies of Table II(a).
+    Without --models the profile holds the paper's models: 10 GFLOP per task, (1 - p) of it at rate p, and the
+    accuracies of Table II(a).
     """
 
-    device: Literal["i7-12700", "rtx-3070", "other"] = "rtx-3070"
-    """The paper's gateway (768 GFLOP/s) or edge server (20.31 TFLOP/s), or another: then give --flop-per-s, --name."""
-    flop_per_s: float | None = None
-    """Capacity, FLOP/s (a multiply-accumulate is 2), for "other"; or to use another figure than the paper's."""
-    efficiency: float = 1.0
-    """Share of the printed capacity that a network reaches, in (0, 1]."""
-    name: str = ""
-    """Of the device, for "other"."""
-    models: Path | None = None
-    """Bundle whose models to list, with their executed FLOPs and their test accuracies."""
-    batches: Annotated[tuple[int, ...], comma_separated(int, "batches", "B")] = (1, 2, 4, 8, 16, 32)
-    """Batch sizes to list."""
     out: Path = Path("runs/datasheet.json")
-    """The profile."""
-
-    def __post_init__(self) -> None:
-        if self.device == "other" and (self.flop_per_s is None or not self.name):
-            raise ProfilingError("--device other needs --flop-per-s and --name.", "E.g. --flop-per-s 1e12 --name NPU")
-        if self.flop_per_s is not None and not 1e3 <= self.flop_per_s <= 1e21:
-            raise ProfilingError(f"--flop-per-s must lie in 1e3 to 1e21; got {self.flop_per_s:g}.")
-        if not 0 < self.efficiency <= 1:
-            raise ProfilingError(f"--efficiency must lie in (0, 1]; got {self.efficiency:g}.")
-        if not self.batches or min(self.batches) < 1:
-            raise ProfilingError("--batches holds sizes of at least 1.")
-
-    @property
-    def capacity(self) -> float:
-        """FLOP/s after efficiency."""
-        printed = DEVICES[self.device][1] if self.device != "other" else 0.0
-        return (self.flop_per_s or printed) * self.efficiency
-
-    @property
-    def title(self) -> str:
-        """Name of the device."""
-        return self.name or DEVICES[self.device][0]
-
-
-def _latency(batch: int, flops: int, capacity: float) -> Latency:
-    seconds = batch * flops / capacity
-    return Latency(
-        batch=batch,
-        threads=0,
-        p50_s=seconds,
-        p90_s=seconds,
-        p99_s=seconds,
-        mean_s=seconds,
-        p50_low_s=seconds,
-        p50_high_s=seconds,
-        intervals={},
-        count=0,
-        outliers=0,
-        round_p50_s=[],
-        host_p50_s=None,
-        memory_bytes=None,
-        noisy=False,
-        notes=["from a datasheet, not measured"],
-    )
-
-
-def _paper_model(rate: float, accuracy: float, config: SpecConfig) -> Model:
-    flops = round((1 - rate) * PAPER_TASK_FLOPS)
-    return Model(
-        rate=rate,
-        method="dense" if rate == 0 else "mask",
-        precision="fp32",
-        flops=flops,
-        flops_nominal=flops,
-        flops_elementwise=0,
-        parameters=0,
-        activation_bytes=0,
-        weight_bytes=0,
-        accuracy=accuracy,
-        accuracy_interval=Interval(low=accuracy, high=accuracy),
-        accuracy_windows=0,
-        accuracy_bundle=accuracy,
-        accuracy_change=None,
-        relative_accuracy=accuracy,
-        file=None,
-        file_sha256=None,
-        layers=[],
-        latency=[_latency(b, flops, config.capacity) for b in sorted(config.batches)],
-    )
-
-
-def _bundle_model(subject: Subject, dense: Subject, config: SpecConfig) -> Model:
-    entry, cost = subject.entry, subject.cost
-    low, high = entry.accuracy_interval
-    return Model(
-        rate=entry.rate,
-        method=entry.method,
-        precision="fp32",
-        flops=cost.flops,
-        flops_nominal=entry.flops_nominal,
-        flops_elementwise=cost.elementwise,
-        parameters=entry.parameters,
-        activation_bytes=cost.activation_bytes,
-        weight_bytes=cost.weight_bytes,
-        accuracy=entry.accuracy,
-        accuracy_interval=Interval(low=low, high=high),
-        accuracy_windows=entry.after["clean"].accuracy.count,
-        accuracy_bundle=entry.accuracy,
-        accuracy_change=None,
-        relative_accuracy=entry.accuracy / max(dense.entry.accuracy, 1e-12),
-        file=entry.onnx,
-        file_sha256=None,
-        layers=cost.layers,
-        latency=[_latency(b, cost.flops, config.capacity) for b in sorted(config.batches)],
-    )
-
-
-def datasheet_profile(config: SpecConfig) -> Profile:
-    """The profile of a datasheet: `kind` is "datasheet", counts are 0, nothing was measured.
-
-    Raises:
-        ProfilingError, PruningError: A bundle that cannot be used.
-    """
-    reference: BundleReference | None = None
-    if config.models is None:
-        models = [_paper_model(r, a, config) for r, a in {0.0: 1.0, **PAPER_TABLE_II}.items()]
-        source = "models of the paper: 10 GFLOP a task, (1 - p) of it at rate p, accuracies of Table II(a)"
-    else:
-        bundle = read_bundle(config.models, need_onnx=False)
-        reference = bundle.reference
-        models = [_bundle_model(s, bundle.subjects[0], config) for s in bundle.subjects]
-        source = "models of a bundle: executed FLOPs and test accuracies, mean over seeds"
-    return Profile(
-        schema_version=SCHEMA,
-        kind="datasheet",
-        name=config.title,
-        library=library_version("jopa") or "unknown",
-        bundle=reference,
-        environment=None,
-        measurement=None,
-        models=models,
-        failed=[],
-        capacity_flop_per_s=config.capacity,
-        capacities=[],
-        accuracy_curve=fit_accuracy([m.rate for m in models], [m.accuracy for m in models]),
-        notes=[
-            f"From a datasheet ({config.capacity / 1e9:,.1f} GFLOP/s), NOT measured: no overhead, full efficiency.",
-            source,
-        ],
-    )
+    """File to write the profile to."""
 
 
 def _run(config: SpecConfig) -> None:
     profile = datasheet_profile(config)
     profile.save(config.out)
-    console = Console() if sys.stdout.isatty() else Console(width=100)
+    console = make_console()
     print_profile(profile, console)
-    console.print(f"profile: {config.out}", highlight=False, markup=False)
+    say(console, f"profile: {config.out}")
 
 
 def main() -> None:

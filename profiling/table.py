@@ -1,20 +1,26 @@
 """A profile as tables on the terminal, at most 100 columns wide."""
 
+from collections.abc import Sequence
+
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from data.common.console import WIDTH
+from profiling.comparison import Ratio
 from profiling.profile.entries import Capacity, Latency, Model, RuntimeTrial
 from profiling.profile.profile import Profile
 
-WIDTH = 100
 SHOWN = 6  # batch sizes in a row of the table
 MEASURED = (
     "Median ms a batch; * noisy cell. MFLOP: of one input, executed, a multiply-accumulate is 2. acc.: on the bundle's "
     "test windows, measured here. eff.: FLOP/s at the largest batch over a matrix product's."
 )
 DATASHEET = "From a datasheet, NOT measured: ms = batch * FLOP / C. MFLOP: of one input, a multiply-accumulate is 2."
-LAWS = "Errors are relative: mean and worst of the cells; median where the cell's batch size was left out of the fit."
+LAWS = (
+    'Errors are relative: mean and worst over all cells; "left out" is the median error for cells whose batch size was '
+    "left out of the fit. * This law predicts left-out batch sizes best."
+)
 
 
 def milliseconds(seconds: float) -> str:
@@ -100,7 +106,7 @@ def law_table(capacity: Capacity, title: str) -> Table:
         table.add_column(heading, justify="left" if heading == "law" else "right", no_wrap=True)
     for fit in capacity.laws:
         table.add_row(
-            fit.law + (" <- used" if fit.law == capacity.chosen else ""),
+            fit.law + (" *" if fit.law == capacity.chosen and fit.left_out_median_error is not None else ""),
             _percent(fit.mean_error),
             _percent(fit.worst_error),
             _percent(fit.left_out_median_error),
@@ -176,3 +182,23 @@ def print_profile(profile: Profile, console: Console) -> None:
             f"capacity: {profile.capacity / 1e9:,.1f} GFLOP/s; grade: {measured.grade} "
             f"({measured.noisy_cells} of {measured.cells} cells noisy; speed drifted by {measured.drift:.0%})"
         )
+
+
+def ratio_table(ratios: Sequence[Ratio]) -> Table:
+    """A row a cell."""
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in ("rate", "", "batch", "threads", "A, ms", "B, ms", "B / A", "95 % together", "B is"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for r in ratios:
+        table.add_row(
+            "dense" if r.rate == 0 else f"{r.rate:g}",
+            r.precision,
+            str(r.batch),
+            str(r.threads),
+            milliseconds(r.a_s),
+            milliseconds(r.b_s),
+            f"{r.ratio:.3f}",
+            f"{r.low:.3f}-{r.high:.3f}",
+            r.verdict,
+        )
+    return table

@@ -14,10 +14,10 @@ import matplotlib.pyplot as plt
 
 from data import Dataset
 from data.common.files import write_whole
+from data.common.paper import PAPER_ACCURACY
 from pruning.bundle import Manifest, ModelEntry
 
 DPI = 120
-PAPER_TABLE_II = ((0.1, 99.76), (0.3, 98.03), (0.5, 97.52), (0.7, 95.17), (0.8, 94.77), (0.9, 92.21))
 NOISE_STYLES = {
     "clean": ("tab:blue", "o"),
     "10dB": ("tab:green", "s"),
@@ -72,7 +72,13 @@ def draw_accuracy(manifest: Manifest, path: Path) -> None:
     if fit is not None:
         fine = np.linspace(0, max(rates), 200)
         axis.plot(fine, np.clip(np.polyval(fit, fine), 0, 100), color="tab:blue", label="cubic fit, clipped to 100 %")
-    axis.plot(*zip(*PAPER_TABLE_II, strict=True), "k+", markersize=9, label="paper, Table II(a) (its own data)")
+    axis.plot(
+        list(PAPER_ACCURACY),
+        [100 * a for a in PAPER_ACCURACY.values()],
+        "k+",
+        markersize=9,
+        label="paper, Table II(a) (its own data)",
+    )
     if manifest.control is not None:
         value = 100 * manifest.control.accuracy
         axis.axhline(value, color="0.7", linewidth=0.8, label=f"control: dense, trained on ({value:.1f} %)")

@@ -4,7 +4,8 @@ import copy
 from typing import Any
 
 from profiling import Profile
-from profiling.spec import SpecConfig, datasheet_profile
+from profiling.datasheet import datasheet_profile
+from profiling.spec import SpecConfig
 
 BASE = datasheet_profile(SpecConfig()).model_dump(mode="json", by_alias=True)
 MEASURED = {

@@ -15,7 +15,8 @@ from optimizer.network.from_profiles import load_link, measured_scenario
 from optimizer.network.options import NetworkConfig, build_scenario
 from optimizer.network.scenario import FOLDER, SHIPPED, split_sensors
 from profiling import Profile, ProfilingError
-from profiling.spec import SpecConfig, datasheet_profile
+from profiling.datasheet import datasheet_profile
+from profiling.spec import SpecConfig
 
 PAPER = Scenario.load("paper")
 

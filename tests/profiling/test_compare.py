@@ -6,29 +6,30 @@ import pytest
 from profiles import content, profile
 
 from profiling import Profile, ProfilingError
-from profiling.compare import compare, differences, verdict_line
-from profiling.spec import SpecConfig, datasheet_profile
+from profiling.comparison import compare_profiles, differences, verdict_line
+from profiling.datasheet import datasheet_profile
+from profiling.spec import SpecConfig
 
 
 class TestCompare:
     def test_a_profile_is_the_same_as_itself(self):
-        ratios = compare(profile(), profile())
+        ratios = compare_profiles(profile(), profile())
         assert len(ratios) == 21
         assert all(r.ratio == 1 and r.verdict == "same" for r in ratios)
         assert "100% of the medians agree within 5 %" in verdict_line(ratios)
 
     @pytest.mark.parametrize(("factor", "verdict"), [(2.0, "slower"), (0.5, "faster"), (1.1, "slower"), (1.02, "same")])
     def test_differences_that_are_real_are_called_so(self, factor, verdict):
-        ratios = compare(profile(), profile(factor))
+        ratios = compare_profiles(profile(), profile(factor))
         assert all(r.verdict == verdict for r in ratios)
         assert all(r.low <= factor <= r.high for r in ratios)
 
     def test_a_difference_that_noise_explains_is_unclear(self):
-        assert all(r.verdict == "unclear" for r in compare(profile(spread=0.1), profile(1.1, spread=0.1)))
+        assert all(r.verdict == "unclear" for r in compare_profiles(profile(spread=0.1), profile(1.1, spread=0.1)))
 
     def test_intervals_are_wider_for_a_table_than_for_one_cell(self):
         """Of 21 intervals at 95 % one would miss by chance."""
-        r = compare(profile(), profile())[0]
+        r = compare_profiles(profile(), profile())[0]
         assert r.high - 1 > 1.4 * (1.002 - 1)
 
     def test_another_bundle_is_refused_unless_allowed(self):
@@ -36,19 +37,19 @@ class TestCompare:
         other = content()
         other["bundle"]["sha256"] = "1" * 64
         with pytest.raises(ProfilingError, match="different bundles"):
-            compare(profile(), Profile.parse(other, "other"))
-        assert len(compare(profile(), Profile.parse(other, "other"), ("bundle",))) == 21
+            compare_profiles(profile(), Profile.parse(other, "other"))
+        assert len(compare_profiles(profile(), Profile.parse(other, "other"), ("bundle",))) == 21
 
     def test_a_datasheet_is_refused(self):
         with pytest.raises(ProfilingError, match="not measured"):
-            compare(profile(), datasheet_profile(SpecConfig()))
+            compare_profiles(profile(), datasheet_profile(SpecConfig()))
 
     def test_nothing_in_common_is_told(self):
         other = content()
         for model in other["models"]:
             model["precision"] = "int8"
         with pytest.raises(ProfilingError, match="share no"):
-            compare(profile(), Profile.parse(other, "other"))
+            compare_profiles(profile(), Profile.parse(other, "other"))
 
     def test_other_runtimes_and_noisy_runs_are_mentioned(self):
         other = content()

@@ -19,7 +19,7 @@ from data.common.errors import UserError
 from profiling import Profile, ProfilingError
 from profiling import config as configs
 from profiling.config import RunConfig
-from profiling.figures import draw_all
+from profiling.drawing import draw_all
 from profiling.measuring.measure import Journal, measure
 from profiling.measuring.plan import Plan
 from profiling.measuring.race import choose_runtime
