@@ -1,14 +1,51 @@
-"""What a device does with a bundle's models: FLOPs, latency, accuracy, and the *profile* that keeps it.
+"""What a device does with a bundle's models: FLOPs, latency and accuracy, kept in a *profile*.
 
-In: a bundle that `pruning.run` wrote, read by its format; on a gateway no torch is needed. Out: `profile.json`, data
-that validates when it is read. `python -m profiling.run` measures; `compare`, `spec` (a device known by its datasheet),
-`figures` and `schema` stand beside it. Start reading at `profile.Profile` (what is kept), `worker` (how it is measured)
-and `capacity` (the laws of latency).
+In: a bundle that `pruning.run` wrote. Out: `profile.json`, read back with `Profile.load`. Start reading at
+`profile.Profile` (what is kept), then `profiler.run_profile` (how it is measured), `runtimes.registry` (what can
+execute a model) and `comparison`. `python -m profiling.run` measures; `compare`, `spec`, `figures` and `schema` are
+the other commands. May import `data.common` and the bundle's format; on a gateway it needs no torch.
 """
 
-from profiling.errors import ProfilingError
-from profiling.profile.accuracy import fit_accuracy
-from profiling.profile.laws import fit_capacity
-from profiling.profile.profile import Profile
+from typing import TYPE_CHECKING
 
-__all__ = ["Profile", "ProfilingError", "fit_accuracy", "fit_capacity"]
+from data.common.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from profiling.bundle.subjects import read_bundle
+    from profiling.comparison import compare_profiles
+    from profiling.config import RunConfig
+    from profiling.datasheet import Datasheet, datasheet_profile
+    from profiling.errors import ProfilingError
+    from profiling.profile.accuracy import fit_accuracy
+    from profiling.profile.laws import fit_capacity
+    from profiling.profile.profile import Profile
+    from profiling.profiler import run_profile
+
+__all__ = [
+    "Datasheet",
+    "Profile",
+    "ProfilingError",
+    "RunConfig",
+    "compare_profiles",
+    "datasheet_profile",
+    "fit_accuracy",
+    "fit_capacity",
+    "read_bundle",
+    "run_profile",
+]
+
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "Datasheet": "profiling.datasheet",
+        "Profile": "profiling.profile.profile",
+        "ProfilingError": "profiling.errors",
+        "RunConfig": "profiling.config",
+        "compare_profiles": "profiling.comparison",
+        "datasheet_profile": "profiling.datasheet",
+        "fit_accuracy": "profiling.profile.accuracy",
+        "fit_capacity": "profiling.profile.laws",
+        "read_bundle": "profiling.bundle.subjects",
+        "run_profile": "profiling.profiler",
+    },
+)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
+from data.common.interpolation import piecewise_linear
 from optimizer.network.parts import Edge, Gateway, Level, Link, LocalModel, Task
 
 
@@ -83,11 +84,7 @@ def batch_seconds(
         assert capacity is not None
         return sizes * (model_flops(model, task_flops) / capacity)
     points = np.array(model.latency_s, dtype=np.float64)
-    seconds = np.interp(sizes, points[:, 0], points[:, 1])
-    if sizes[-1] > points[-1, 0]:
-        slope = (points[-1, 1] - points[-2, 1]) / (points[-1, 0] - points[-2, 0])
-        seconds = np.where(sizes > points[-1, 0], points[-1, 1] + slope * (sizes - points[-1, 0]), seconds)
-    return np.where(sizes == 0, 0.0, seconds)
+    return np.where(sizes == 0, 0.0, piecewise_linear(sizes, points[:, 0], points[:, 1]))
 
 
 def model_flops(model: LocalModel, task_flops: float) -> float:

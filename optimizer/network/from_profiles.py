@@ -132,16 +132,18 @@ def _points(
     """(batch, seconds) of a model at the measured batch sizes; None for a datasheet, whose capacity says it all."""
     if profile.kind == "datasheet":
         return None
-    sizes = [x.batch for x in profile.cells(rate, precision)]
-    if sizes[0] != 1:
+    cells = profile.cells(rate, precision)
+    if cells[0].batch != 1:
         raise OptimizerError(
-            f"--gateway: rate {rate:g} was not measured at batch 1 but from {sizes[0]} on.",
+            f"--gateway: rate {rate:g} was not measured at batch 1 but from {cells[0].batch} on.",
             "Profile with --batches 1,...",
         )
     if how == "measured":
-        return tuple((n, profile.latency(rate, n, precision=precision, percentile=percentile)) for n in sizes)
+        return tuple((x.batch, float(getattr(x, f"{percentile}_s"))) for x in cells)
     law = _law(profile, precision)
-    return tuple((n, profile.latency(rate, n, precision=precision, percentile=percentile, law=law)) for n in sizes)
+    return tuple(
+        (x.batch, profile.latency(rate, x.batch, precision=precision, percentile=percentile, law=law)) for x in cells
+    )
 
 
 def _one_task(edge: Profile, how: Latency, percentile: Percentile) -> float:

@@ -171,9 +171,11 @@ def read_graph(path: Path, allowed: frozenset[Path] = frozenset()) -> onnx.Model
         raise ProfilingError(f"{path}: no such file.") from None
     except (DecodeError, onnx.checker.ValidationError, OSError, ValueError) as error:
         reason = (str(error).splitlines() or ["cannot be decoded"])[0][:160]
-        raise ProfilingError(f"{path}: no valid ONNX model ({reason}).", "Restore it, or export it again.") from None
+        raise ProfilingError(f"{path}: not a valid ONNX model ({reason}).", "Restore it, or export it again.") from None
     if not model.graph.node:
-        raise ProfilingError(f"{path}: no valid ONNX model (it has no operators).", "Restore it, or export it again.")
+        raise ProfilingError(
+            f"{path}: not a valid ONNX model (it has no operators).", "Restore it, or export it again."
+        )
     return model
 
 
@@ -261,7 +263,7 @@ def count(model: onnx.ModelProto, name: str) -> Count:
         if node.op_type not in OPERATORS:
             raise ProfilingError(
                 f"{name}: the operator {node.op_type} ({node.name or i}) is not in the table of operators.",
-                "Add it to profiling.graph.OPERATORS.",
+                "Add it to profiling.bundle.flops.OPERATORS.",
             )
         if OPERATORS[node.op_type] is _free:
             continue
@@ -298,8 +300,3 @@ def count(model: onnx.ModelProto, name: str) -> Count:
 
 def _item_bytes(tensor: onnx.TensorProto) -> int:
     return int(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
-
-
-def nonzero_parameters(model: onnx.ModelProto) -> int:
-    """Weights that are not zero, of a model without external data."""
-    return sum(int((numpy_helper.to_array(t) != 0).sum()) for t in model.graph.initializer if t.data_type in _NUMBERS)

@@ -72,7 +72,7 @@ def _tensors(path: Path) -> dict[str, np.ndarray]:
     try:
         return dict(load_file(path))
     except (OSError, SafetensorError) as error:
-        raise ProfilingError(f"{path}: no readable safetensors file ({error}).", "Restore it.") from None
+        raise ProfilingError(f"{path}: not a readable safetensors file ({error}).", "Restore it.") from None
 
 
 def _without_graph(entry: ModelEntry) -> Count:
@@ -80,7 +80,7 @@ def _without_graph(entry: ModelEntry) -> Count:
     return Count(entry.flops, 0, entry.parameters, 4 * entry.parameters, 0, 0, [])
 
 
-def read_bundle(folder: Path, need_onnx: bool) -> Bundle:
+def read_bundle(folder: Path | str, need_onnx: bool = False) -> Bundle:
     """Read a bundle and check every file that will be used.
 
     Args:
@@ -91,6 +91,7 @@ def read_bundle(folder: Path, need_onnx: bool) -> Bundle:
         ProfilingError: No ONNX model where one is needed, or one that is damaged or not what the manifest says.
         PruningError: Missing, incomplete, altered, or of a newer schema.
     """
+    folder = Path(folder)
     manifest = read_manifest(folder)
     subjects = []
     for entry in sorted(manifest.models, key=lambda m: m.rate):

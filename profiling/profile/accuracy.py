@@ -21,7 +21,7 @@ def fit_degree(rates: Sequence[float], accuracies: Sequence[float], degree: int)
     Args:
         rates: Pruning rates, fractions; at least degree + 1 different ones.
         accuracies: Accuracies, fractions.
-        degree: Of the polynomial.
+        degree: Degree of the polynomial.
 
     Returns:
         Coefficients by ascending power. Intervals (Student's t), left-out error (root mean square of leave-one-out
@@ -101,7 +101,7 @@ def fit_accuracy(rates: Sequence[float], accuracies: Sequence[float], degree: in
     Args:
         rates: Different pruning rates, fractions in [0, 1).
         accuracies: Their accuracies, fractions.
-        degree: Wanted.
+        degree: Degree of the polynomial that is asked for.
 
     Raises:
         ProfilingError: No points, unequal lengths, a rate twice, or values outside [0, 1].
@@ -113,7 +113,7 @@ def fit_accuracy(rates: Sequence[float], accuracies: Sequence[float], degree: in
     if not (np.all((x >= 0) & (x < 1)) and np.all((y >= 0) & (y <= 1))):
         raise ProfilingError("rates lie in [0, 1) and accuracies in [0, 1], as fractions.", "Divide percent by 100.")
     if len(np.unique(x)) < len(x):
-        raise ProfilingError("a rate stands there twice.", "Give each rate once.")
+        raise ProfilingError("duplicate rate.", "Give each rate once.")
     highest = max(0, min(HIGHEST, len(x) - 1))
     chosen = max(0, min(degree, len(x) - 2))
     fits = [fit_degree(x.tolist(), y.tolist(), d) for d in range(min(1, chosen), highest + 1)]

@@ -2,23 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Rate = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0)]
+from data.common.schema import Count, Finite, Fraction, NonNegative, Positive, Rate, Strict
+
 Precision = Literal["fp32", "bf16", "int8"]
 RuntimeName = str  # a name in `profiling.runtimes.registry.RUNTIMES` of the jopa that measured
 Law = Literal["proportional", "affine", "affine_bytes", "per_model", "measured"]
-
-
-class Strict(BaseModel):
-    """Unknown fields are refused, never ignored."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Interval(Strict):
@@ -226,7 +216,11 @@ class LawFit(Strict):
 
 
 class Capacity(Strict):
-    """All laws of one precision and number of threads, the one to use, and the matrix-product peak beside them."""
+    """All laws of one precision and number of threads, with the peak of a matrix product to compare with.
+
+    `chosen`: the law that predicts left-out batch sizes best ("measured" if no size can be left out). It is a finding
+    and decides nothing: `Profile.latency` and the scenarios of `optimizer` use the law that they are asked for.
+    """
 
     precision: Precision
     threads: Count

@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 from scipy.optimize import nnls
 
+from data.common.interpolation import piecewise_linear
 from profiling.profile.entries import Capacity, Law, LawFit, Precision, Residual
 
 FORMULAS: dict[Law, str] = {
@@ -72,15 +73,9 @@ def _predict_measured(train: Cells, test: Cells) -> list[float] | None:
     found = []
     for cell in test:
         own = sorted((c for c in train if c.rate == cell.rate), key=lambda c: c.batch)
-        if len(own) == 1 and own[0].batch == cell.batch:
-            found.append(own[0].seconds)
-            continue
-        if len(own) < 2:
+        if not own or (len(own) == 1 and own[0].batch != cell.batch):
             return None
-        sizes = [c.batch for c in own]
-        i = min(max(int(np.searchsorted(sizes, cell.batch)), 1), len(own) - 1)
-        a, b = own[i - 1], own[i]
-        found.append(a.seconds + (cell.batch - a.batch) * (b.seconds - a.seconds) / (b.batch - a.batch))
+        found.append(float(piecewise_linear(cell.batch, [c.batch for c in own], [c.seconds for c in own])))
     return found
 
 
@@ -169,15 +164,15 @@ def fit_law(cells: Cells, law: Law) -> LawFit | None:
 
 
 def fit_capacity(cells: Cells, precision: Precision, threads: int, peak_flop_per_s: float | None) -> Capacity:
-    """All laws, and the one that the environment should use: that which predicts a left-out batch size best.
+    """All laws of latency, and which of them predicts a left-out batch size best.
 
-    Where no batch size can be left out (there is one only), the measured points are used as they are.
+    If there is only one batch size, none can be left out, and "measured" is named as the best.
 
     Args:
         cells: The measured medians of one precision and number of threads; at least one.
-        precision: Theirs.
-        threads: Theirs.
-        peak_flop_per_s: Measured with a matrix product on the same runtime, to see the efficiency by.
+        precision: Precision of the cells.
+        threads: CPU threads of the cells.
+        peak_flop_per_s: FLOP/s of a matrix product on the same runtime, for comparison; None if it was not measured.
     """
     laws: list[LawFit] = []
     skipped: dict[str, str] = {}

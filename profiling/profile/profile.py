@@ -1,6 +1,5 @@
 """A profile: what a device does with a bundle's models, in one JSON file that validates when it is read."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -9,6 +8,8 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 from scipy.interpolate import PchipInterpolator
 
 from data.common.files import write_json
+from data.common.interpolation import piecewise_linear
+from data.common.schema import Positive, Strict, check_schema, first_problem, read_json
 from profiling.errors import ProfilingError
 from profiling.profile.entries import (
     AccuracyCurve,
@@ -20,9 +21,7 @@ from profiling.profile.entries import (
     Law,
     Measurement,
     Model,
-    Positive,
     Precision,
-    Strict,
 )
 
 SCHEMA = 1
@@ -55,11 +54,11 @@ class Profile(Strict):
     def _no_doubles(self) -> "Profile":
         keys = [(m.rate, m.precision) for m in self.models]
         if len(set(keys)) < len(keys):
-            raise ValueError("models: a rate and precision stands there twice")
+            raise ValueError("models: duplicate rate and precision")
         for model in self.models:
             cells = [(x.batch, x.threads) for x in model.latency]
             if len(set(cells)) < len(cells):
-                raise ValueError(f"models: rate {model.rate:g}: a batch size stands there twice")
+                raise ValueError(f"models: rate {model.rate:g}: duplicate batch size and number of threads")
         return self
 
     @classmethod
@@ -69,42 +68,28 @@ class Profile(Strict):
         Raises:
             ProfilingError: Missing, damaged, of a newer schema, or with a wrong field (its path is named).
         """
-        path = Path(path)
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise ProfilingError(f"{path}: no such file.", "Expected what `python -m profiling.run` wrote.") from None
-        except (OSError, ValueError) as error:
-            raise ProfilingError(f"{path}: cannot be read ({error}).", "Restore it, or profile again.") from None
+        content = read_json(
+            Path(path),
+            ProfilingError,
+            missing="Expected what `python -m profiling.run` wrote.",
+            remedy="Restore it, or profile again.",
+        )
         return cls.parse(content, str(path))
 
     @classmethod
     def parse(cls, content: Any, name: str) -> "Profile":
         """A profile from parsed JSON; `name` is for messages. Raises as `load` does."""
-        schema = content.get("schema") if isinstance(content, dict) else None
-        if not isinstance(schema, int) or isinstance(schema, bool):
-            raise ProfilingError(f"{name}: no schema version in it.", "Is this a profile?")
-        if schema > SCHEMA:
-            raise ProfilingError(
-                f"{name}: schema {schema} is newer than the {SCHEMA} this version reads.", "Update jopa."
-            )
-        if schema < 1:
-            raise ProfilingError(f"{name}: unknown schema {schema}; expected 1 to {SCHEMA}.")
+        check_schema(content, SCHEMA, name, ProfilingError, "a profile")
         try:
             return cls.model_validate(content)
         except ValidationError as error:
-            detail = error.errors()[0]
-            where = ".".join(map(str, detail["loc"]))
-            got = detail["input"]
-            shown = f"; got {got!r}" if isinstance(got, int | float | str | None) else ""
             raise ProfilingError(
-                f"{name}: {where + ': ' if where else ''}{detail['msg']}{shown}.",
-                "The file was changed or is damaged; restore it, or profile again.",
+                f"{name}: {first_problem(error)}.", "The file was changed or is damaged; restore it, or profile again."
             ) from None
 
-    def save(self, path: Path) -> None:
-        """Write it, whole or not at all."""
-        write_json(path, self.model_dump(mode="json", by_alias=True))
+    def save(self, path: Path | str) -> None:
+        """Write the profile, whole or not at all."""
+        write_json(Path(path), self.model_dump(mode="json", by_alias=True))
 
     @property
     def precision(self) -> Precision:
@@ -197,7 +182,7 @@ class Profile(Strict):
                 f"a batch of {batch:g} is outside the measured {sizes[0]} to {sizes[-1]} of rate {rate:g}.",
                 f"Profile again with --batches up to {batch:g}, or ask for a fitted law.",
             )
-        return float(np.interp(batch, sizes, [getattr(x, f"{percentile}_s") for x in cells]))
+        return float(piecewise_linear(batch, sizes, [getattr(x, f"{percentile}_s") for x in cells]))
 
     def _fitted(
         self,

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 from torch.utils.flop_counter import FlopCounterMode
 
 from profiling import ProfilingError
-from profiling.bundle.flops import count, input_shape, nonzero_parameters, read_graph
+from profiling.bundle.flops import count, input_shape, read_graph
 from profiling.measuring.quantize import quantize
 from pruning import load_model, read_manifest
 from pruning.export import to_onnx
@@ -63,7 +63,6 @@ class TestCount:
         assert found.elementwise == 5 * 8 * 8 + 5 * 8 * 8  # bias, activation
         assert found.parameters == 5 * 27 + 5
         assert found.activation_bytes == 4 * (3 * 64 + 5 * 64 + 5 * 64 + 5 * 64)
-        assert nonzero_parameters(model) == 5 * 27 + 5
 
     def test_grouped_convolutions_and_matrix_products_by_hand(self):
         conv = helper.make_node("Conv", ["x", "w"], ["y"], kernel_shape=[1, 1], group=3)
@@ -106,7 +105,7 @@ class TestDamage:
     @pytest.mark.parametrize("content", [b"", b"no model", b"\x80\x04\x95 a pickle", bytes(100)])
     def test_what_is_no_onnx_model_is_refused(self, tmp_path, content):
         (tmp_path / "m.onnx").write_bytes(content)
-        with pytest.raises(ProfilingError, match="no valid ONNX model"):
+        with pytest.raises(ProfilingError, match="not a valid ONNX model"):
             read_graph(tmp_path / "m.onnx")
 
     def test_a_truncated_model_is_refused_or_counted_as_it_is(self, bundle, tmp_path):
