@@ -1,4 +1,4 @@
-"""What was measured -> the profile: entries, accuracies, fits, and the notes that a reader should not miss."""
+"""Puts a profile together from what was measured: entries, accuracies, fits and notes."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -33,11 +33,11 @@ from profiling.profile.laws import Cell as Point
 from profiling.profile.laws import capacity_flop_per_s, fit_capacity
 from profiling.profile.profile import SCHEMA, Profile
 
-NOISY_SHARE = 0.1  # of the cells; above it the whole run is marked noisy
+NOISY_SHARE = 0.1  # if more of the cells are noisy, the whole run is graded noisy
 PROTOCOL = (
-    "Fixed seeded input; monotonic clock, one time stamp a run (CUDA: events around a captured graph). Warm-up until "
-    "the median of the last ten runs moves by less than 2 %, at least 50 runs or 1 s. Cells are visited in a drawn "
-    "order, once a round; each visit begins with at least 3 unrecorded runs and 0.03 s. Fresh processes share the "
+    "Fixed seeded input; monotonic clock, one time stamp per run (CUDA: events around a captured graph). Warm-up until "
+    "the median of the last ten runs moves by less than 2 %, at least 50 runs or 1 s. Cells are visited in a random "
+    "order, once per round; each visit begins with at least 3 unrecorded runs and 0.03 s. Fresh processes share the "
     "rounds. Noisy cells (the median's interval wider than 5 %, or a third of the visits disturbed) are visited as "
     "often again unless they are over a third of all; all runs count."
 )
@@ -48,14 +48,14 @@ class Findings:
     """Everything that was measured.
 
     Attributes:
-        runtime: What executed the models.
-        trials: The race that chose it; empty where the user did.
-        visits: By cell key.
-        called: Classes called for the test windows, by predictions key.
-        failed: Reasons by key.
-        int8: Quantised files by rate.
-        samples: The file with all runs.
-        environment: Where it was.
+        runtime: Name of the runtime that executed the models.
+        trials: Trials of the race that chose the runtime; empty if the user named it.
+        visits: Visits to each cell, by the cell's key.
+        called: Predicted classes of the test windows, by predictions key.
+        failed: Why a cell could not be measured, by its key.
+        int8: Quantised ONNX file of each rate.
+        samples: File that holds all runs.
+        environment: Machine and software.
     """
 
     runtime: RuntimeName
@@ -89,13 +89,13 @@ def _failures(config: RunConfig, bundle: Bundle, found: Findings) -> list[Failed
 
 
 class _Accuracies:
-    """Accuracy of every (rate, precision), from predictions where there are any, else from the bundle."""
+    """Accuracy of every (rate, precision): from the predictions made here, or else from the bundle."""
 
     def __init__(self, bundle: Bundle, found: Findings) -> None:
         self._bundle, self._found = bundle, found
 
     def right(self, rate: float, precision: Precision) -> np.ndarray | None:
-        """Which test windows are called rightly."""
+        """Which test windows are classified correctly; None without predictions."""
         called = self._found.called.get(predictions_key(rate, precision))
         return None if called is None else np.asarray(called) == self._bundle.labels
 
@@ -104,7 +104,7 @@ class _Accuracies:
         return exported_accuracy(subject) if right is None else float(right.mean())
 
     def interval(self, value: float) -> tuple[Interval, int]:
-        """95 % Wilson interval on the independent windows; the others repeat them."""
+        """95 % Wilson interval, and the number of independent windows it rests on."""
         count = int(self._bundle.independent.sum())
         if count == 0:
             return Interval(low=0.0, high=1.0), 0
@@ -113,7 +113,7 @@ class _Accuracies:
 
 
 def exported_accuracy(subject: Subject) -> float:
-    """Test accuracy, by the bundle, of the seed whose weights the bundle holds."""
+    """Test accuracy, as the bundle states it, of the seed whose weights the bundle holds."""
     entry = subject.entry
     return next((s.accuracy for s in entry.seeds if s.seed == entry.exported_seed), entry.accuracy)
 
@@ -190,10 +190,10 @@ def _accuracy_notes(bundle: Bundle, found: Findings, accuracies: _Accuracies, fi
 
 
 def assemble(config: RunConfig, bundle: Bundle, found: Findings) -> Profile:
-    """The profile of a finished measurement.
+    """Build the profile of a finished measurement.
 
     Raises:
-        ProfilingError: Not one cell of the default precision and threads could be measured.
+        ProfilingError: No cell of the first precision and number of threads could be measured.
     """
     first, threads = config.precisions[0], config.resolved_threads[0]
     accuracies = _Accuracies(bundle, found)

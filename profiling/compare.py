@@ -19,16 +19,16 @@ from profiling.table import ratio_table
 
 @dataclass(frozen=True)
 class CompareConfig:
-    """Compare two profiles cell by cell: ratios of medians with intervals, and whether a difference is real."""
+    """Compare two profiles cell by cell: ratios of medians with their intervals, and whether a difference is real."""
 
     a: tyro.conf.Positional[Path]
-    """The reference profile."""
+    """Reference profile."""
     b: tyro.conf.Positional[Path]
-    """The other one."""
+    """Profile to compare with the reference."""
     allow: Annotated[tuple[str, ...], comma_separated(str, "allow", "WHAT")] = ()
-    """"bundle": compare although the bundles differ."""
+    """What may differ. bundle: compare profiles of different bundles."""
     json: Path | None = None
-    """Also write the ratios here."""
+    """File to write the ratios to, as JSON."""
 
     def __post_init__(self) -> None:
         unknown = set(self.allow) - {"bundle"}

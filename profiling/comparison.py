@@ -12,7 +12,7 @@ from profiling.errors import ProfilingError
 from profiling.profile.entries import Latency, Precision
 from profiling.profile.profile import Profile
 
-SMALLEST = 0.05  # a ratio nearer to 1 is no difference in practice: fresh runs of one bundle differ by as much
+SMALLEST = 0.05  # ratios nearer to 1 do not count as a difference: fresh runs of one bundle differ by as much
 Verdict = Literal["slower", "faster", "same", "unclear"]
 
 
@@ -22,16 +22,16 @@ class Ratio:
 
     Attributes:
         rate: Pruning rate.
-        precision: Of both.
-        batch: Of both.
-        threads: Of A.
-        a_s: A's median, seconds.
-        b_s: B's.
+        precision: Precision of both models.
+        batch: Batch size of both cells.
+        threads: CPU threads of A.
+        a_s: Median seconds of A.
+        b_s: Median seconds of B.
         ratio: b_s / a_s.
-        low: Lower end of its 95 % interval, for all cells of the table together (Bonferroni).
+        low: Lower end of the ratio's 95 % interval, simultaneous for all cells of the table (Bonferroni).
         high: Upper end.
-        verdict: "slower" or "faster": the interval holds neither 1 nor anything within 5 % of it on the other side of
-            the ratio, so the difference is real; "same": the whole interval lies within 5 % of 1; else "unclear".
+        verdict: "slower" or "faster": the interval excludes 1 and the ratio differs from 1 by more than 5 %; "same":
+            the whole interval lies within 5 % of 1; otherwise "unclear".
     """
 
     rate: float
@@ -52,7 +52,7 @@ def _log_error(cell: Latency) -> float:
 
 
 def ratio_of(rate: float, precision: Precision, a: Latency, b: Latency, cells: int) -> Ratio:
-    """Compare one cell; `cells` is how many are looked at together."""
+    """Compare one cell; `cells` is the number of cells whose intervals hold simultaneously."""
     value = log(b.p50_s / a.p50_s)
     half = float(norm.ppf(1 - 0.025 / max(1, cells))) * sqrt(_log_error(a) ** 2 + _log_error(b) ** 2)
     low, high = exp(value - half), exp(value + half)
@@ -67,15 +67,15 @@ def ratio_of(rate: float, precision: Precision, a: Latency, b: Latency, cells: i
 
 
 def compare_profiles(a: Profile, b: Profile, allow: Sequence[str] = ()) -> list[Ratio]:
-    """All cells that two profiles share, by rate, precision, batch and place of their threads in the list.
+    """Compare all cells that two profiles share, matched by rate, precision, batch size and position of their threads.
 
     Args:
-        a: The reference.
-        b: What is compared with it.
+        a: Reference profile.
+        b: Profile that is compared with the reference.
         allow: "bundle" to compare profiles of different bundles (other weights, other structures).
 
     Raises:
-        ProfilingError: Different bundles, a datasheet, or nothing in common.
+        ProfilingError: The profiles are of different bundles, one is a datasheet's, or they share no cell.
     """
     for profile in (a, b):
         if profile.measurement is None:
@@ -84,7 +84,7 @@ def compare_profiles(a: Profile, b: Profile, allow: Sequence[str] = ()) -> list[
         raise ProfilingError(
             "the profiles are of different bundles: "
             + " and ".join(f"{x.data} {x.size} px, SHA-256 {x.sha256[:12]}..." for p in (a, b) if (x := p.bundle)),
-            "Profile the same bundle on both, or say --allow bundle if you mean it.",
+            "Profile the same bundle on both, or add --allow bundle to compare them all the same.",
         )
     assert a.measurement is not None
     assert b.measurement is not None
@@ -106,7 +106,7 @@ def compare_profiles(a: Profile, b: Profile, allow: Sequence[str] = ()) -> list[
 
 
 def differences(a: Profile, b: Profile) -> list[str]:
-    """What else differs between two measured profiles: device, runtime, threads, versions."""
+    """Other differences between two measured profiles, one line each: device, runtime, threads, versions."""
     found = []
     one, two = a.measurement, b.measurement
     if a.environment and b.environment:
@@ -128,7 +128,7 @@ def differences(a: Profile, b: Profile) -> list[str]:
 
 
 def verdict_line(ratios: Sequence[Ratio]) -> str:
-    """The whole comparison in a sentence."""
+    """The whole comparison in one sentence."""
     counts = {v: sum(r.verdict == v for r in ratios) for v in ("faster", "same", "slower", "unclear")}
     typical = exp(sum(log(r.ratio) for r in ratios) / len(ratios))
     near = sum(abs(r.ratio - 1) <= SMALLEST for r in ratios) / len(ratios)

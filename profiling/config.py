@@ -1,4 +1,4 @@
-"""The settings of one profile, from which the command line is made."""
+"""Settings of a measurement, from which the options of `python -m profiling.run` are made."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,37 +17,38 @@ GRADES = {"quick": (30, 1.0), "reference": (1024, 60.0)}  # least runs and least
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Measure a bundle's models on this device: FLOPs, latency by batch size, accuracy, capacity; write a profile.
+    """Measure a bundle's models on this device (FLOPs, latency by batch size, accuracy, capacity) and write a profile.
 
-    Needs no torch where the bundle holds ONNX models. Stop it at any moment (Ctrl-C): the same command goes on.
+    No torch is needed if the bundle holds ONNX models. You can stop it at any moment (Ctrl-C); the same command goes
+    on from there.
     """
 
     models: Path
-    """Bundle: the folder that `python -m pruning.run` wrote."""
+    """Model bundle: the folder that `python -m pruning.run` wrote."""
     device: Literal["cpu", "cuda"] = "cpu"
-    """What to measure. cuda: the first visible GPU."""
+    """Device to measure. cuda: the first visible GPU."""
     runtime: Annotated[str, one_of((AUTO, *RUNTIMES))] = AUTO
     """Runtime that executes the models. auto: the fastest of those installed, found by a short race."""
     threads: Annotated[tuple[int, ...], comma_separated(int, "threads", "T")] = (0,)
-    """CPU threads, separated by commas; the first is the profile's default. 0: all cores."""
+    """Numbers of CPU threads, separated by commas; the first is the profile's default. 0: all cores."""
     batches: Annotated[tuple[int, ...], comma_separated(int, "batches", "B")] = (1, 2, 4, 8, 16, 32)
     """Batch sizes, separated by commas."""
     precision: Annotated[tuple[str, ...], comma_separated(str, "precision", "P")] = ("fp32",)
-    """fp32, bf16, int8, separated by commas; each (rate, precision) becomes a model of the profile."""
+    """Precisions (fp32, bf16, int8), separated by commas; each (rate, precision) becomes a model of the profile."""
     grade: Literal["quick", "reference"] = "quick"
-    """quick: at least 30 runs and 1 s a cell. reference: 1,024 runs and 60 s."""
+    """How long to measure. quick: at least 30 runs and 1 s per cell. reference: 1,024 runs and 60 s."""
     rounds: int = 8
-    """Visits to each cell, spread over the whole run so that drift hits all alike."""
+    """Visits to each cell, spread over the whole run so that a change of the device's speed affects all cells alike."""
     processes: int = 2
-    """Fresh processes that share the rounds."""
+    """Number of fresh processes that share the rounds."""
     degree: int = 3
-    """Degree of the accuracy curve; the paper's is 3."""
+    """Degree of the accuracy curve; the paper uses 3."""
     name: str = ""
-    """Of the device, for tables. By default what the system calls it."""
+    """Name of the device in tables. By default the name that the system reports."""
     figures: bool = True
-    """Draw the pictures (needs matplotlib)."""
+    """Draw figures (needs matplotlib)."""
     out: Path = Path("runs/profile.json")
-    """The profile. Samples, pictures and int8 models go to a folder of the same name without .json."""
+    """File to write the profile to. Samples, figures and int8 models go to a folder of the same name without .json."""
 
     def __post_init__(self) -> None:
         if self.out.suffix != ".json":
@@ -89,7 +90,7 @@ class RunConfig:
 
     @property
     def resolved_threads(self) -> tuple[int, ...]:
-        """Threads with 0 replaced by all usable cores."""
+        """Numbers of threads, with 0 replaced by all usable cores."""
         return tuple(t or usable_cores() for t in self.threads)
 
     @property
@@ -99,16 +100,16 @@ class RunConfig:
 
     @property
     def folder(self) -> Path:
-        """Where the profile's other files go."""
+        """Folder of the profile's other files."""
         return self.out.with_suffix("")
 
     @property
     def precisions(self) -> tuple[Precision, ...]:
-        """The precisions, typed."""
+        """The precisions, as their type."""
         return tuple(p for wanted in self.precision for p in get_args(Precision) if p == wanted)
 
     def identity(self) -> dict[str, Any]:
-        """Every setting that the measured runs depend on; another one begins anew."""
+        """Every setting that the measured runs depend on; a change of any of them starts a new measurement."""
         return {
             "device": self.device,
             "runtime": self.runtime,

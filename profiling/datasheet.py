@@ -1,7 +1,7 @@
 """The profile of a device that is known by its datasheet alone, marked as such.
 
 Latencies are batch * FLOP / C, the paper's eq. (2) and (3): no overhead, no memory, full efficiency. Real devices are
-slower; measure where you can.
+slower, so measure where you can.
 """
 
 from dataclasses import dataclass
@@ -26,23 +26,24 @@ PAPER_TASK_FLOPS = 10_000_000_000  # H * I, ERRATA row 3: VGG-16 at 128 x 128, 1
 
 @dataclass(frozen=True)
 class Datasheet:
-    """Write the profile of a device from its datasheet: nothing is measured, and the profile says so.
+    """A device known by its datasheet, and the models to list for it.
 
-    Without --models it holds the paper's models: 10 GFLOP a task, (1 - p) of it at rate p, accuracies of Table II(a).
+    Without `models`, these are the paper's: 10 GFLOP per task, (1 - p) of it at rate p, accuracies of Table II(a).
     """
 
     device: Literal["i7-12700", "rtx-3070", "other"] = "rtx-3070"
-    """The paper's gateway (768 GFLOP/s) or edge server (20.31 TFLOP/s), or another: then give --flop-per-s, --name."""
+    """The paper's gateway (768 GFLOP/s), its edge server (20.31 TFLOP/s), or another device, which needs --flop-per-s
+    and --name."""
     flop_per_s: float | None = None
-    """Capacity, FLOP/s (a multiply-accumulate is 2), for "other"; or to use another figure than the paper's."""
+    """Capacity in FLOP/s (a multiply-accumulate is 2) of another device, or in place of the paper's figure."""
     efficiency: float = 1.0
     """Share of the printed capacity that a network reaches, in (0, 1]."""
     name: str = ""
-    """Of the device, for "other"."""
+    """Name of the device."""
     models: Path | None = None
-    """Bundle whose models to list, with their executed FLOPs and their test accuracies."""
+    """Bundle whose models are listed, with their executed FLOPs and test accuracies."""
     batches: Annotated[tuple[int, ...], comma_separated(int, "batches", "B")] = (1, 2, 4, 8, 16, 32)
-    """Batch sizes to list."""
+    """Batch sizes to list, separated by commas."""
 
     def __post_init__(self) -> None:
         if self.device == "other" and (self.flop_per_s is None or not self.name):
@@ -56,7 +57,7 @@ class Datasheet:
 
     @property
     def capacity(self) -> float:
-        """FLOP/s after efficiency."""
+        """Capacity in FLOP/s, efficiency included."""
         printed = DEVICES[self.device][1] if self.device != "other" else 0.0
         return (self.flop_per_s or printed) * self.efficiency
 
@@ -148,7 +149,7 @@ def datasheet_profile(sheet: Datasheet) -> Profile:
     reference: BundleReference | None = None
     if sheet.models is None:
         models = [_paper_model(r, a, sheet) for r, a in {0.0: 1.0, **PAPER_ACCURACY}.items()]
-        source = "models of the paper: 10 GFLOP a task, (1 - p) of it at rate p, accuracies of Table II(a)"
+        source = "models of the paper: 10 GFLOP per task, (1 - p) of it at rate p, accuracies of Table II(a)"
     else:
         bundle = read_bundle(sheet.models, need_onnx=False)
         reference = bundle.reference

@@ -52,7 +52,7 @@ def _precisions(profile: Profile) -> list[str]:
 
 
 def draw_latency(profile: Profile, path: Path) -> None:
-    """Latency against batch size, a line a model (median) with its band from p50 to p99, a panel a precision."""
+    """Latency against batch size: one line per model (median, with a band up to p99), one panel per precision."""
     names = _precisions(profile)
     figure, axes = plt.subplots(
         1, len(names), figsize=(7.5 * max(1, 0.7 * len(names)), 5.2), layout="constrained", sharey=True, squeeze=False
@@ -80,7 +80,7 @@ def draw_latency(profile: Profile, path: Path) -> None:
 
 
 def draw_capacity(profile: Profile, path: Path) -> None:
-    """Latency against FLOPs of the batch with the fitted laws, and the relative error of every law at every cell."""
+    """Latency against FLOPs of the batch with the fitted laws, and the relative error of each law at each cell."""
     fit = profile.capacities[0]
     laws = {f.law: f for f in fit.laws}
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5.2), layout="constrained")
@@ -164,7 +164,7 @@ def draw_accuracy(profile: Profile, path: Path) -> None:
     names = _precisions(profile)
     for k, precision in enumerate(names):
         models = _of(profile, precision)
-        aside = 0.012 * (k - (len(names) - 1) / 2)  # so that equal accuracies do not hide one another
+        aside = 0.012 * (k - (len(names) - 1) / 2)  # so that equal accuracies do not hide each other
         values = np.array([100 * m.accuracy for m in models])
         low = values - [100 * m.accuracy_interval.low for m in models]
         high = np.array([100 * m.accuracy_interval.high for m in models]) - values
@@ -201,7 +201,7 @@ def draw_accuracy(profile: Profile, path: Path) -> None:
 
 
 def draw_throughput(profile: Profile, path: Path) -> None:
-    """Inputs a second and efficiency (FLOP/s over the matrix product's) at the largest batch, a bar a model."""
+    """Inputs per second, and FLOP/s relative to a matrix product's, at the largest batch: one bar per model."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.6), layout="constrained")
     names = _precisions(profile)
     peaks: dict[str, float | None] = {
@@ -227,7 +227,7 @@ def draw_throughput(profile: Profile, path: Path) -> None:
         axis.set_xticks(range(len(ticks)), ["dense" if r == 0 else f"{r:g}" for r in ticks])
         axis.set_xlabel("pruning rate p")
         axis.grid(alpha=0.3, axis="y")
-    left.set(ylabel="inputs a second", title=f"throughput, batch {batch}")
+    left.set(ylabel="inputs per second", title=f"throughput, batch {batch}")
     right.set(ylabel="%", title="FLOP/s over a matrix product's at the same precision")
     right.axhline(100, color="k", linewidth=0.8)
     left.legend(fontsize=8)
@@ -236,7 +236,7 @@ def draw_throughput(profile: Profile, path: Path) -> None:
 
 
 def draw_all(profile: Profile, folder: Path) -> None:
-    """All pictures of a profile: accuracy.png, and for a measured one latency.png, capacity.png, throughput.png."""
+    """Draw all figures of a profile: accuracy.png, and for a measured one latency.png, capacity.png, throughput.png."""
     draw_accuracy(profile, folder / "accuracy.png")
     if profile.kind == "measured":
         draw_latency(profile, folder / "latency.png")

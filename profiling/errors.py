@@ -1,4 +1,4 @@
-"""The exception of `profiling`."""
+"""The error that `profiling` raises."""
 
 from data.common.errors import UserError
 

@@ -1,4 +1,4 @@
-"""`python -m profiling.figures`: draw the pictures of a profile."""
+"""`python -m profiling.figures`: draw the figures of a profile."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +11,12 @@ from profiling.profile.profile import Profile
 
 @dataclass(frozen=True)
 class FiguresConfig:
-    """Draw the pictures of a profile, e.g. of one measured on a gateway without matplotlib."""
+    """Draw the figures of a profile, e.g. of one that was measured on a gateway without matplotlib."""
 
     profile: tyro.conf.Positional[Path]
-    """The profile."""
+    """Profile to draw."""
     out: Path | None = None
-    """Folder for the pictures. By default the profile's name without .json."""
+    """Folder for the figures. By default the profile's name without .json."""
 
 
 def _run(config: FiguresConfig) -> None:

@@ -15,7 +15,7 @@ def run(config: RunConfig) -> None:
     print_profile(profile, console)
     drawn = ""
     if config.figures and not is_installed("matplotlib"):
-        drawn = "  (no pictures: matplotlib is not installed; python -m profiling.figures draws them elsewhere)"
+        drawn = "  (no figures: matplotlib is not installed; python -m profiling.figures draws them on another machine)"
     elif config.figures:
         from profiling.drawing import draw_all  # needs matplotlib, which a gateway may not have
 

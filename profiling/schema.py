@@ -20,7 +20,7 @@ class SchemaConfig:
     """Print the JSON Schema of `profile.json`, for programs that read profiles without this package."""
 
     out: Path | None = None
-    """Write it here instead."""
+    """File to write the schema to, instead of printing it."""
 
 
 def _run(config: SchemaConfig) -> None:

@@ -11,12 +11,12 @@ from profiling.comparison import Ratio
 from profiling.profile.entries import Capacity, Latency, Model, RuntimeTrial
 from profiling.profile.profile import Profile
 
-SHOWN = 6  # batch sizes in a row of the table
+SHOWN = 6  # most batch sizes in one row of the table
 MEASURED = (
-    "Median ms a batch; * noisy cell. MFLOP: of one input, executed, a multiply-accumulate is 2. acc.: on the bundle's "
-    "test windows, measured here. eff.: FLOP/s at the largest batch over a matrix product's."
+    "Median ms per batch; * noisy cell. MFLOP: executed for one input, a multiply-accumulate is 2. acc.: on the "
+    "bundle's test windows, measured here. eff.: FLOP/s at the largest batch, relative to a matrix product's."
 )
-DATASHEET = "From a datasheet, NOT measured: ms = batch * FLOP / C. MFLOP: of one input, a multiply-accumulate is 2."
+DATASHEET = "From a datasheet, NOT measured: ms = batch * FLOP / C. MFLOP: for one input, a multiply-accumulate is 2."
 LAWS = (
     'Errors are relative: mean and worst over all cells; "left out" is the median error for cells whose batch size was '
     "left out of the fit. * This law predicts left-out batch sizes best."
@@ -24,7 +24,7 @@ LAWS = (
 
 
 def milliseconds(seconds: float) -> str:
-    """Three significant digits, in ms."""
+    """Milliseconds with three significant digits."""
     value = 1e3 * seconds
     return (
         f"{value:.3f}"
@@ -53,7 +53,7 @@ def shown_batches(profile: Profile) -> list[int]:
 
 
 def efficiency(profile: Profile, model: Model, threads: int) -> float | None:
-    """FLOP/s at the largest batch relative to the matrix-product peak; None without one."""
+    """FLOP/s at the largest batch relative to the matrix product's; None if that was not measured."""
     fits = [c for c in profile.capacities if (c.precision, c.threads) == (model.precision, threads)]
     cells = [x for x in model.latency if x.threads == threads]
     if not fits or fits[0].peak_flop_per_s is None or not cells:
@@ -63,7 +63,7 @@ def efficiency(profile: Profile, model: Model, threads: int) -> float | None:
 
 
 def latency_table(profile: Profile, threads: int) -> Table:
-    """A row a model: FLOPs, accuracy, median milliseconds by batch size."""
+    """One row per model: FLOPs, accuracy, median milliseconds by batch size."""
     batches = shown_batches(profile)
     table = Table(
         box=SIMPLE_HEAD,
@@ -95,7 +95,7 @@ def _percent(value: float | None) -> str:
 
 
 def law_table(capacity: Capacity, title: str) -> Table:
-    """A row a law: its errors and terms."""
+    """One row per law: its errors and terms."""
     table = Table(
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
@@ -118,7 +118,7 @@ def law_table(capacity: Capacity, title: str) -> Table:
 
 
 def accuracy_table(profile: Profile) -> Table:
-    """A row a degree of the accuracy curve."""
+    """One row per degree of the accuracy curve."""
     curve = profile.accuracy_curve
     table = Table(
         box=SIMPLE_HEAD,
@@ -151,7 +151,7 @@ def _trial_line(trials: list[RuntimeTrial]) -> str:
 
 
 def print_profile(profile: Profile, console: Console) -> None:
-    """Everything that a person should read of a profile."""
+    """Print the tables, notes and grade of a profile."""
     width = min(WIDTH, console.width) if console.is_terminal else WIDTH
 
     def say(text: str) -> None:
@@ -185,7 +185,7 @@ def print_profile(profile: Profile, console: Console) -> None:
 
 
 def ratio_table(ratios: Sequence[Ratio]) -> Table:
-    """A row a cell."""
+    """One row per cell of a comparison."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in ("rate", "", "batch", "threads", "A, ms", "B, ms", "B / A", "95 % together", "B is"):
         table.add_column(heading, justify="right", no_wrap=True)

@@ -1,4 +1,4 @@
-"""What every command of this project does the same way: parse, run, tell errors, end with the right status."""
+"""Runs a command: parse the options, act, report errors, and exit with the right status."""
 
 import os
 import signal
@@ -30,7 +30,7 @@ def called_as(program: str, arguments: Sequence[str]) -> Iterator[None]:
 
 
 class StoppedError(BaseException):
-    """The process was asked to stop; `status` is what it exits with."""
+    """The process was asked to stop; `status` is its exit status."""
 
     def __init__(self, status: int) -> None:
         super().__init__(status)
@@ -55,12 +55,12 @@ def run_command(
 
     Args:
         config_type: Frozen dataclass whose fields are the options and whose docstrings are the help.
-        action: What the command does.
-        module: Its name after `python -m`.
-        resume: What to tell a user who stopped it.
-        arguments: The command line, by default the process's own, or that of `called_as`.
+        action: Function that does the work.
+        module: Name of the command after `python -m`.
+        resume: What a user who stopped the command is told about continuing.
+        arguments: Command-line arguments; by default those of the process, or those of `called_as`.
 
-    Exits with 0; 2 after an error that the user can mend; 130 or 143 after Ctrl-C or SIGTERM.
+    Exits with 0; with 2 after an error that the user can correct; with 130 or 143 after Ctrl-C or SIGTERM.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)

@@ -1,4 +1,4 @@
-"""Where commands print: a rich console that is 100 columns wide when its output is not a terminal."""
+"""The console that commands print to; it is 100 columns wide if its output is not a terminal."""
 
 import sys
 
@@ -8,10 +8,10 @@ WIDTH = 100  # columns of tables in files and pipes, so that they look the same 
 
 
 def make_console() -> Console:
-    """A console for a command's tables and messages."""
+    """Make the console for a command's tables and messages."""
     return Console() if sys.stdout.isatty() else Console(width=WIDTH)
 
 
 def say(console: Console, text: str, style: str | None = None) -> None:
-    """Print a line as it is: names of files and classes may hold what rich takes for markup."""
+    """Print a line literally: names of files and classes may contain what rich would take for markup."""
     console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def is_installed(module: str) -> bool:
-    """Whether a module could be imported."""
+    """Whether a module can be imported."""
     try:
         return find_spec(module) is not None
     except (ImportError, ValueError):
@@ -21,7 +21,7 @@ def is_installed(module: str) -> bool:
 
 
 def library_version(name: str) -> str | None:
-    """Installed version of a distribution; None where it is absent."""
+    """Installed version of a distribution; None if it is not installed."""
     try:
         return version(name)
     except PackageNotFoundError:
@@ -61,7 +61,7 @@ def choose_device(name: str, error: type[UserError]) -> "torch.device":
 
     Args:
         name: "auto" (a GPU where there is one), "cpu" or "cuda".
-        error: The package's exception.
+        error: Exception of the calling package.
 
     Raises:
         UserError: As `error`: a GPU is required and there is none.

@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and their hashes."""
+"""Writes files whole or not at all, and computes their hashes."""
 
 import contextlib
 import errno
@@ -13,12 +13,12 @@ from data.common.errors import UserError
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Put `content` at `path` so that a reader sees the old file or the new one, never a part.
+    """Write `content` to `path` so that a reader sees the old file or the new one, never a part of it.
 
-    A temporary file beside it is written, synced and renamed over it, and the folder is synced.
+    A temporary file in the same folder is written, synced and renamed to `path`, and the folder is synced.
 
     Raises:
-        UserError: The disk is full or the folder cannot be written; what stood at `path` is untouched.
+        UserError: The disk is full or the folder cannot be written; an older file at `path` is untouched.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +50,7 @@ def _unwritable(path: Path, needed: int, error: OSError) -> UserError:
         )
     return UserError(
         f"cannot write {path}: {error.strerror or error}.",
-        "Give a folder that you may write to (--out, or JOPA_CACHE for the cache).",
+        "Choose a folder that you can write to (--out, or JOPA_CACHE for the cache).",
     )
 
 

@@ -10,15 +10,15 @@ from data.common.errors import UserError
 
 
 def parse_list(text: str, kind: type, name: str) -> tuple[Any, ...]:
-    """Values separated by commas (or spaces).
+    """Parse values separated by commas (or spaces).
 
     Args:
-        text: What the user gave.
-        kind: `float`, `int` or `str`.
-        name: The option, for error messages.
+        text: Value of the option.
+        kind: Type of the values: `float`, `int` or `str`.
+        name: Name of the option, for error messages.
 
     Raises:
-        UserError: Not such values, none, or one twice.
+        UserError: A value has another type, there is no value, or a value is repeated.
     """
     parts = [p for p in re.split(r"[,\s]+", text.strip()) if p]
     try:
@@ -30,12 +30,18 @@ def parse_list(text: str, kind: type, name: str) -> tuple[Any, ...]:
         raise UserError(f"--{name} is empty.", "Give at least one value.")
     twice = [str(v) for v in dict.fromkeys(values) if values.count(v) > 1]
     if twice:
-        raise UserError(f"--{name} holds {', '.join(twice)} twice.", "Give each once.")
+        raise UserError(f"--{name} holds {', '.join(twice)} twice.", "Give each value once.")
     return values
 
 
 def comma_separated(kind: type, name: str, letter: str) -> Any:
-    """How tyro reads and shows such an option: an annotation for a tuple field."""
+    """Annotation that makes tyro read a tuple field as values separated by commas.
+
+    Args:
+        kind: Type of the values: `float`, `int` or `str`.
+        name: Name of the option, for error messages.
+        letter: Placeholder of one value in the help text.
+    """
     return PrimitiveConstructorSpec(
         nargs=1,
         metavar=f"{letter},{letter},...",
@@ -46,7 +52,7 @@ def comma_separated(kind: type, name: str, letter: str) -> Any:
 
 
 def one_of(choices: Iterable[str]) -> Any:
-    """How tyro reads and shows an option whose choices are the keys of a registry: an annotation for a `str` field."""
+    """Annotation that makes tyro offer the keys of a registry as the choices of a `str` field."""
     names = tuple(choices)
     return PrimitiveConstructorSpec(
         nargs=1,

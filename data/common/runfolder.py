@@ -1,4 +1,4 @@
-"""Run folders: one process at a time, by a lock that dies with its process; another configuration refused."""
+"""Run folders: one process at a time, and one configuration per folder."""
 
 import fcntl
 import json
@@ -12,29 +12,32 @@ from typing import Any
 
 from data.common.errors import UserError
 from data.common.files import remove_leftovers, write_json
+from data.common.schema import read_json
 
 SETTINGS = "run.json"
 
 
 @contextmanager
 def only_process(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock, and clear what a killed process left half-written.
+    """Hold the folder's lock, and remove files that a killed process left half-written.
+
+    The operating system releases the lock when the process ends, however it ends.
 
     Raises:
-        UserError: Another process holds it (it is named), or the folder cannot be written.
+        UserError: Another process holds the lock (the message names it), or the folder cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / ".lock").open("a+")
     except OSError as error:
-        raise UserError(f"{folder}: {error.strerror or error}.", "Give a folder that you may write to.") from None
+        raise UserError(f"{folder}: {error.strerror or error}.", "Choose a folder that you can write to.") from None
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
             holder = file.read().strip() or "another process"
-            raise UserError(f"{folder} is in use by {holder}.", "Wait for it, or give another --out.") from None
+            raise UserError(f"{folder} is in use by {holder}.", "Wait for it to end, or give another --out.") from None
         file.seek(0)
         file.truncate()
         file.write(f"process {os.getpid()} on {platform.node()} since {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
@@ -55,11 +58,12 @@ def claim(folder: Path, identity: dict[str, Any]) -> None:
     """Write the settings of a run into its folder, or compare them with those that are there.
 
     Args:
-        folder: The run's.
-        identity: What makes it this run and no other, as JSON can hold it.
+        folder: Folder of the run.
+        identity: Settings that distinguish this run from others, as JSON values.
 
     Raises:
-        UserError: The folder belongs to another configuration (the differences are named), or is damaged.
+        UserError: The folder belongs to another configuration (the message names the differences), holds other files,
+            or its settings cannot be read.
     """
     path = folder / SETTINGS
     identity = json.loads(json.dumps(identity, default=str))
@@ -72,10 +76,7 @@ def claim(folder: Path, identity: dict[str, Any]) -> None:
             )
         write_json(path, identity)
         return
-    try:
-        there = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as problem:
-        raise UserError(f"{path}: cannot be read ({problem}).", "Give another --out.") from None
+    there = read_json(path, UserError, remedy="Give another --out.")
     differences = _differences(there, identity)
     if differences:
         raise UserError(

@@ -1,4 +1,4 @@
-"""Files with a schema: strict pydantic models, and one way to read JSON that says what is wrong and where."""
+"""Reads files with a schema: JSON, its schema version, and strict pydantic models whose errors name the field."""
 
 import json
 from pathlib import Path
@@ -18,19 +18,19 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class Strict(BaseModel):
-    """A part of a file. Unknown fields are refused, never ignored."""
+    """Base class for the parts of a file. Unknown fields are refused, never ignored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def read_json(path: Path, error: type[UserError], *, missing: str = "", remedy: str = "") -> Any:
-    """Parsed JSON.
+    """Read and parse a JSON file.
 
     Args:
-        path: The file.
-        error: The package's exception.
-        missing: What to do if there is no such file; by default as `remedy`.
-        remedy: What to do if it cannot be read.
+        path: File to read.
+        error: Exception of the calling package.
+        missing: What the user should do if the file does not exist; by default the same as `remedy`.
+        remedy: What the user should do if the file cannot be read.
 
     Raises:
         UserError: As `error`: no such file, not readable, or not JSON.
@@ -50,9 +50,9 @@ def check_schema(content: Any, newest: int, name: str, error: type[UserError], w
 
     Args:
         content: Parsed JSON.
-        newest: Newest schema version that this version reads; older ones, from 1, are accepted.
-        name: File name for messages.
-        error: The package's exception.
+        newest: Newest schema version that this version of jopa reads; older ones, from 1, are accepted.
+        name: File name in messages.
+        error: Exception of the calling package.
         what: What the file should be, e.g. "a profile".
 
     Raises:
@@ -68,7 +68,7 @@ def check_schema(content: Any, newest: int, name: str, error: type[UserError], w
 
 
 def first_problem(error: ValidationError) -> str:
-    """The first wrong field of a validation: its path, what is wrong, and what was got."""
+    """Describe the first wrong field of a failed validation: its path, what is wrong, and the value."""
     detail = error.errors()[0]
     where = ".".join(str(x) for x in detail["loc"] if not str(x).startswith(("tuple", "constrained")))
     message = {"extra_forbidden": "unknown key", "missing": "missing"}.get(detail["type"], detail["msg"])

@@ -1,4 +1,4 @@
-"""Intervals of proportions and means, in one place."""
+"""Confidence intervals of proportions and means."""
 
 from math import sqrt
 
@@ -12,11 +12,11 @@ def wilson(share: float, count: int) -> tuple[float, float]:
     """Wilson's 95 % score interval of a proportion.
 
     Args:
-        share: The proportion that was seen, 0 to 1; it need not be a whole number of `count`.
-        count: Number of independent trials it rests on.
+        share: Observed proportion, 0 to 1; `share * count` need not be a whole number.
+        count: Number of independent trials.
 
     Returns:
-        Lower and upper end; (0, 1) without trials. The interval always holds `share`.
+        Lower and upper end; (0, 1) without trials. The interval always contains `share`.
     """
     if count == 0:
         return 0.0, 1.0

@@ -1,10 +1,8 @@
 """FLOPs of an ONNX model from its graph, without running it.
 
-We count a multiply-accumulate as 2 FLOP, of convolutions and matrix products, for one input: the numbers of
-`torch.utils.flop_counter.FlopCounterMode`. fvcore and THOP count the same
-multiply-accumulates once and call them FLOPs.
-Element-wise work (bias, activation, pooling, normalisation, addition) is counted apart, one for each number made,
-except where the table says otherwise.
+A multiply-accumulate of a convolution or matrix product counts as 2 FLOP, as in `torch.utils.flop_counter`; fvcore and
+THOP count it once. All figures are for one input. Element-wise work (bias, activation, pooling, normalisation,
+addition) is counted separately, one operation for each number produced unless the table of operators says otherwise.
 """
 
 from collections.abc import Callable
@@ -23,12 +21,12 @@ from profiling.profile.entries import Layer
 
 Shape = tuple[int, ...]
 _NUMBERS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE)
-SMALL = 65_536  # numbers in a tensor that may take part in arithmetic on shapes
+SMALL = 65_536  # largest tensor that may take part in arithmetic on shapes, in numbers
 
 
 @dataclass(frozen=True)
 class Work:
-    """What the table's functions look at: shapes of one node's inputs and of its first output, and its attributes."""
+    """One node as the table's functions see it: shapes of its inputs and of its first output, and its attributes."""
 
     inputs: list[Shape]
     output: Shape
@@ -131,16 +129,16 @@ OPERATORS: dict[str, Callable[[Work], tuple[int, int]]] = {
 
 @dataclass(frozen=True)
 class Count:
-    """What one input costs.
+    """The cost of one input.
 
     Attributes:
-        flops: FLOP in multiply-accumulates.
-        elementwise: Other arithmetic.
-        parameters: Numbers in the weights.
-        weight_bytes: Their bytes.
+        flops: FLOP of multiply-accumulates.
+        elementwise: Element-wise operations.
+        parameters: Number of weights.
+        weight_bytes: Bytes of the weights.
         activation_bytes: Bytes of all tensors that operators with arithmetic read and write, weights aside.
         largest_bytes: Bytes of the largest input and output that one operator holds at a time, weights aside.
-        layers: A row an operator that does arithmetic.
+        layers: One entry per operator that does arithmetic.
     """
 
     flops: int
@@ -153,14 +151,14 @@ class Count:
 
 
 def read_graph(path: Path, allowed: frozenset[Path] = frozenset()) -> onnx.ModelProto:
-    """An ONNX model, checked, with its external data only where it may be.
+    """Read and check an ONNX model; external data is accepted in verified files only.
 
     Args:
-        path: The file.
-        allowed: Resolved paths of external data files that have been verified; none else is read.
+        path: ONNX file.
+        allowed: Resolved paths of the external data files that have been verified; no other file is read.
 
     Raises:
-        ProfilingError: Damaged, not ONNX, or pointing at data outside its folder or at a file that is not verified.
+        ProfilingError: The file is damaged or not ONNX, or refers to a file outside its folder or not verified.
     """
     try:
         model = onnx.load(path, load_external_data=False)
@@ -193,7 +191,7 @@ def _check_location(path: Path, tensor: onnx.TensorProto, allowed: frozenset[Pat
 
 
 def _with_batch_of_one(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model for one input with all shapes: arithmetic on shapes is worked out and replaced by its values."""
+    """The model for one input, with all shapes inferred; arithmetic on shapes is replaced by its result."""
     fixed = onnx.ModelProto()
     fixed.CopyFrom(model)
     for value in (*fixed.graph.input, *fixed.graph.output):
@@ -215,7 +213,7 @@ def _with_batch_of_one(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _fold(node: onnx.NodeProto, shapes: dict[str, Shape | None], values: dict[str, np.ndarray]) -> bool:
-    """Work out an integer node whose inputs are known, into `values`."""
+    """Compute an integer node whose inputs are known and store the result in `values`; whether it could be."""
     shape = shapes.get(node.input[0]) if node.op_type == "Shape" else None
     if shape is not None:
         ends = {a.name: int(onnx.helper.get_attribute_value(a)) for a in node.attribute}
@@ -247,11 +245,11 @@ def count(model: onnx.ModelProto, name: str) -> Count:
     """Count the work of one input.
 
     Args:
-        model: From `read_graph`.
-        name: For messages.
+        model: Model from `read_graph`.
+        name: Name of the model in messages.
 
     Raises:
-        ProfilingError: An operator that is not in the table, or whose shapes cannot be inferred.
+        ProfilingError: An operator is missing from the table, or its shapes cannot be inferred.
     """
     graph = _with_batch_of_one(model).graph
     weights = {t.name: t for t in graph.initializer}

@@ -1,4 +1,4 @@
-"""A bundle as the list of what is to be measured, every file checked before it is used."""
+"""A bundle as a list of models to measure; every file is checked before it is used."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from pruning.bundle import MANIFEST, Manifest, ModelEntry, read_manifest, verifi
 
 @dataclass(frozen=True)
 class Subject:
-    """One model of a bundle: its entry, its ONNX file (None where there is none) and what one input costs."""
+    """One model of a bundle: its entry, its ONNX file (None if the bundle has none) and the cost of one input."""
 
     entry: ModelEntry
     onnx: Path | None
@@ -34,13 +34,13 @@ class Bundle:
     """A verified bundle.
 
     Attributes:
-        folder: Where it is.
-        manifest: Its `models.json`.
-        reference: What the profile keeps of it.
-        subjects: By ascending rate.
-        shape: Of one input.
-        labels: Classes of the test windows.
-        independent: Test windows that share no sample.
+        folder: Folder of the bundle.
+        manifest: Content of `models.json`.
+        reference: Summary of the bundle that the profile keeps.
+        subjects: Models by ascending rate.
+        shape: Shape of one input, without the batch.
+        labels: True classes of the test windows.
+        independent: Which test windows overlap no other chosen window.
     """
 
     folder: Path
@@ -53,11 +53,11 @@ class Bundle:
 
     @property
     def test(self) -> Path:
-        """The test part."""
+        """Safetensors file of the test part."""
         return self.folder / self.manifest.test
 
     def calibration(self) -> tuple[Float32[np.ndarray, "n ..."], str]:
-        """Images to calibrate int8 on, and what they are."""
+        """Images for calibrating int8 models, and a description of them."""
         if self.manifest.calibration is not None:
             path = verified(self.folder, self.manifest, self.manifest.calibration)
             images = _tensors(path)["images"]
@@ -76,7 +76,7 @@ def _tensors(path: Path) -> dict[str, np.ndarray]:
 
 
 def _without_graph(entry: ModelEntry) -> Count:
-    """What is known without an ONNX file."""
+    """The cost as far as the manifest states it."""
     return Count(entry.flops, 0, entry.parameters, 4 * entry.parameters, 0, 0, [])
 
 
@@ -84,12 +84,12 @@ def read_bundle(folder: Path | str, need_onnx: bool = False) -> Bundle:
     """Read a bundle and check every file that will be used.
 
     Args:
-        folder: Written by `python -m pruning.run`.
-        need_onnx: Refuse a bundle without ONNX files.
+        folder: Bundle that `python -m pruning.run` wrote.
+        need_onnx: Whether to refuse a bundle without ONNX files.
 
     Raises:
-        ProfilingError: No ONNX model where one is needed, or one that is damaged or not what the manifest says.
-        PruningError: Missing, incomplete, altered, or of a newer schema.
+        ProfilingError: An ONNX model that is needed is missing, damaged, or differs from the manifest.
+        PruningError: The bundle is missing, incomplete, altered, or of a newer schema.
     """
     folder = Path(folder)
     manifest = read_manifest(folder)
@@ -117,7 +117,7 @@ def read_bundle(folder: Path | str, need_onnx: bool = False) -> Bundle:
     test = _tensors(verified(folder, manifest, manifest.test))
     missing = {"images.clean", "labels", "independent"} - set(test)
     if missing:
-        raise ProfilingError(f"{folder / manifest.test}: lacks {', '.join(sorted(missing))}.", "Restore it.")
+        raise ProfilingError(f"{folder / manifest.test}: {', '.join(sorted(missing))} missing.", "Restore it.")
     size = manifest.preprocessing.size
     methods = sorted({m.method for m in manifest.models if m.rate > 0}) or ["dense"]
     reference = BundleReference(

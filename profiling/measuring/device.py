@@ -1,4 +1,4 @@
-"""What a profile was measured on: read from the operating system, None or empty where it does not tell."""
+"""The machine that a profile is measured on, as the operating system describes it (None or empty if it does not)."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ from data.common.device import core_numbers, library_version, usable_cores
 from profiling.profile.entries import Accelerator, Environment, Processor
 from profiling.runtimes.registry import RUNTIMES
 
-LIBRARIES = ("jopa", "onnx", "numpy")  # beside the runtimes
+LIBRARIES = ("jopa", "onnx", "numpy")  # in addition to the runtimes
 VECTOR_FLAGS = frozenset({"avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx_vnni", "amx_bf16", "amx_int8"})
 TELLING_FLAGS = VECTOR_FLAGS | {"asimd", "bf16", "i8mm"}
 CPU = Path("/sys/devices/system/cpu")
@@ -50,7 +50,7 @@ def _caches() -> dict[str, int]:
 
 
 def frequency_hz() -> float | None:
-    """The present clock of the usable cores, mean, as the operating system says it."""
+    """Mean present clock frequency of the usable cores in Hz."""
     found = [t for c in core_numbers() if (t := _text(CPU / f"cpu{c}/cpufreq/scaling_cur_freq"))]
     if found:
         return 1e3 * sum(map(float, found)) / len(found)
@@ -113,10 +113,10 @@ def describe(started: datetime, duration_s: float, load_before: tuple[float, ...
     """The environment of a finished measurement.
 
     Args:
-        started: When it began.
-        duration_s: How long it took, on the monotonic clock.
-        load_before: `load()` at its beginning.
-        gpu: Whether a GPU took part.
+        started: Time of the beginning.
+        duration_s: Duration in seconds, on the monotonic clock.
+        load_before: `load()` at the beginning.
+        gpu: Whether to describe the GPU.
     """
     versions = {name: library_version(name) for name in LIBRARIES}
     versions |= {runtime.name: runtime.version() for runtime in RUNTIMES.values()}

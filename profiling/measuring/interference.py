@@ -1,6 +1,6 @@
-"""What disturbed a stretch of measuring: other processes, stolen time, context switches, a moving clock.
+"""Detects what disturbed a measurement: other processes, stolen time, context switches, a changing clock.
 
-Each reading is a difference between two looks at /proc; where the operating system does not tell, nothing is claimed.
+Each finding is a difference between two readings of /proc; what the operating system does not report is not judged.
 """
 
 import os
@@ -12,13 +12,13 @@ from pathlib import Path
 from profiling.measuring.device import frequency_hz
 
 OTHERS, STEAL, CLOCK = 0.05, 0.01, 0.05  # shares of the cores' time, and of the clock, above which a stretch is noisy
-SWITCHES = 100.0  # involuntary context switches a second
+SWITCHES = 100.0  # involuntary context switches per second above which a stretch is noisy
 SHORT_S = 0.02  # /proc counts in hundredths of a second: shorter stretches cannot be judged by it
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One look at the clocks: all in seconds but the two counts."""
+    """One reading of the clocks, in seconds, with a count of context switches and the clock frequency in Hz."""
 
     wall: float
     own: float
@@ -49,12 +49,12 @@ def look() -> Reading:
 
 
 def disturbances(before: Reading, after: Reading, cores: int) -> list[str]:
-    """What disturbed the stretch between two looks, in words with figures; empty if nothing was seen.
+    """Describe what disturbed the time between two readings; empty if nothing did.
 
     Args:
-        before: At its beginning.
-        after: At its end.
-        cores: Cores of the whole machine.
+        before: Reading at the beginning.
+        after: Reading at the end.
+        cores: Number of cores of the whole machine.
     """
     wall = after.wall - before.wall
     if wall < SHORT_S:
@@ -71,7 +71,7 @@ def disturbances(before: Reading, after: Reading, cores: int) -> list[str]:
             found.append(f"the hypervisor kept back {stolen / (wall * cores):.0%} of the cores' time")
     switches = (after.switches - before.switches) / wall
     if switches > SWITCHES:
-        found.append(f"{switches:.0f} involuntary context switches a second")
+        found.append(f"{switches:.0f} involuntary context switches per second")
     if before.clock_hz and after.clock_hz and abs(after.clock_hz / before.clock_hz - 1) > CLOCK:
         found.append(f"the clock moved from {before.clock_hz / 1e9:.2f} to {after.clock_hz / 1e9:.2f} GHz")
     return found

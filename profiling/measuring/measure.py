@@ -1,4 +1,4 @@
-"""The measuring side of the parent: what is still to do, the worker that does it, the journal that keeps it."""
+"""Runs jobs in worker processes and keeps their events in a journal."""
 
 import json
 import os
@@ -19,9 +19,9 @@ WORKER = (sys.executable, "-m", "profiling.measuring.worker")
 
 
 class Journal:
-    """Every event of a measurement, a JSON line each, kept until the profile is written.
+    """Every event of a measurement, one JSON line each, kept until the profile is written.
 
-    A line that was cut by a kill is left out when it is read back, and written over.
+    A last line that a killed process left incomplete is dropped and overwritten.
     """
 
     def __init__(self, path: Path) -> None:
@@ -47,7 +47,7 @@ class Journal:
             raise _unwritable(path, error) from None
 
     def add(self, event: Event) -> None:
-        """Keep an event; it is on the disk when this returns."""
+        """Write an event; it is on the disk when this returns."""
         try:
             self._file.write(json.dumps(event).encode() + b"\n")
             self._file.flush()
@@ -61,7 +61,7 @@ class Journal:
         return [e for e in self.events if e["event"] == kind]
 
     def close(self) -> None:
-        """Close the file; it stays."""
+        """Close the file without deleting it."""
         self._file.close()
 
 
@@ -79,7 +79,7 @@ class _Ended:
 
 
 def _converse(job: Job, hear: Callable[[Event], None], command: Sequence[str]) -> _Ended:
-    """Run one worker to its end and pass on what it tells."""
+    """Run one worker to its end and pass its events on."""
     root = str(Path(__file__).parents[2])
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])]),
@@ -112,12 +112,12 @@ def _converse(job: Job, hear: Callable[[Event], None], command: Sequence[str]) -
 
 
 def measure(job: Job, hear: Callable[[Event], None], command: Sequence[str] = WORKER) -> None:
-    """Do a job in a worker process; where it dies, the cell under way has failed and the rest goes on in a new one.
+    """Run a job in a worker process. If it dies, record the current cell as failed and continue in a new worker.
 
     Args:
-        job: All visits that are still to do.
-        hear: Gets every event but "done".
-        command: Starts a worker.
+        job: Visits that are still to be made.
+        hear: Called with every event except "done".
+        command: Command that starts a worker.
 
     Raises:
         ProfilingError: The worker ended before it could begin.

@@ -1,4 +1,4 @@
-"""The peak that a device reaches: one square matrix product on the same runtime, as a yardstick for the models.
+"""The FLOP/s of one square matrix product on the same runtime, to compare the models with.
 
 A convolution may exceed it: Winograd's algorithm executes fewer multiply-accumulates than are counted.
 """
@@ -39,7 +39,7 @@ def write_peak(path: Path, side: int) -> None:
 
 
 def peak_cell(runtime: Runtime, device: Device, precision: Precision, threads: int, folder: Path) -> dict[str, Any]:
-    """The product as a cell for the worker; its file is written where it is needed."""
+    """The matrix product as a cell for the worker; its ONNX file is written if the runtime needs one."""
     side = SIDE[device]
     path = folder / PEAK_FILE
     if runtime.needs_onnx and not path.exists():

@@ -1,4 +1,4 @@
-"""int8 models: weights by channel, activations by their range on calibration windows (static quantisation, QDQ)."""
+"""Static int8 quantisation (QDQ): weights per channel, activations by their range on calibration windows."""
 
 import logging
 import tempfile
@@ -32,9 +32,9 @@ def quantize(source: Path, target: Path, images: Float32[np.ndarray, "n ..."]) -
     """Write an int8 copy of an ONNX model.
 
     Args:
-        source: The fp32 model.
-        target: Where to; whole or not at all.
-        images: Calibration windows, as the model takes them.
+        source: fp32 ONNX model.
+        target: File to write, whole or not at all.
+        images: Calibration windows, standardised as the model takes them.
 
     Raises:
         ProfilingError: The model cannot be quantised.

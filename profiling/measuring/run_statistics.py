@@ -1,4 +1,4 @@
-"""Runs of one cell -> percentiles, intervals and warnings. Nothing is dropped."""
+"""Percentiles, intervals and warnings from the runs of one cell; no run is dropped."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,17 +12,17 @@ from profiling.profile.entries import Interval, Latency
 
 PERCENTILES: dict[Literal["p50", "p90", "p99"], float] = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 OUTLIER_MAD = 5.0
-DRIFT = 0.05  # between rounds, over all cells; above it the run is noisy
+DRIFT = 0.05  # change of speed between rounds, over all cells, above which the run is noisy
 WIDE = 0.05  # a median whose 95 % interval is wider than this, relative to it, makes a cell noisy
 DISTURBED = 1 / 3  # share of visits with a disturbance from which a cell is noisy
 RESAMPLES = 500
-THINNED = 200  # runs of a round that take part in the bootstrap, evenly chosen
+THINNED = 200  # most runs per round that take part in the bootstrap, evenly spaced
 Samples = Float64[np.ndarray, "_"]
 
 
 @dataclass
 class Visits:
-    """What the worker told of one cell, a list entry a visit."""
+    """All visits to one cell, with one list entry per visit."""
 
     samples: list[Samples] = field(default_factory=list)
     host: list[Samples] = field(default_factory=list)
@@ -31,7 +31,7 @@ class Visits:
     steady: list[bool] = field(default_factory=list)
 
     def add(self, event: dict[str, Any]) -> None:
-        """Take in one visit as the worker tells it."""
+        """Add one visit, as the worker reports it."""
         self.samples.append(np.asarray(event["samples"], float))
         self.host.append(np.asarray(event["host"], float))
         self.disturbed.append(list(event["disturbed"]))
@@ -67,7 +67,7 @@ def order_interval(ordered: Samples, share: float) -> Interval | None:
 def bootstrap_median(rounds: Sequence[Samples], seed: int) -> tuple[float, float]:
     """95 % bootstrap interval of the median: rounds are drawn first, then runs within them.
 
-    Runs of one visit resemble one another, so drawing single runs would promise too much.
+    Runs of one visit resemble each other, so drawing single runs would give too narrow an interval.
     """
     rng = np.random.default_rng(seed)
     thinned = [r[np.linspace(0, len(r) - 1, min(len(r), THINNED)).astype(int)] for r in rounds]
@@ -80,10 +80,10 @@ def bootstrap_median(rounds: Sequence[Samples], seed: int) -> tuple[float, float
 
 
 def drift(cells: Sequence[Visits], rounds: int) -> float:
-    """How much the whole device changed speed over a run: slowest over fastest round, less 1.
+    """By how much the whole device changed speed during a run: slowest over fastest round, minus 1.
 
     A round's slowness is the geometric mean, over cells, of its median relative to the cell's. Single cells may be
-    steady within themselves while a host throttles all of them together; this sees it.
+    steady within themselves while a host slows all of them down together; this figure shows it.
     """
     whole = [v.medians[:rounds] for v in cells if len(v.samples) >= rounds]
     if not whole or rounds < 2:
@@ -101,20 +101,20 @@ def _disturbances(visits: Visits) -> list[str]:
 
 
 def is_noisy(visits: Visits, seed: int = 0) -> bool:
-    """A median that is not known within 5 % (the width of its interval), or a third of the visits disturbed."""
+    """Whether the median's interval is wider than 5 %, or more than a third of the visits were disturbed."""
     low, high = bootstrap_median(visits.samples, seed)
     hit = sum(bool(r) for r in visits.disturbed)
     return high - low > WIDE * visits.median or hit > DISTURBED * len(visits.disturbed)
 
 
 def summarise(visits: Visits, batch: int, threads: int, seed: int = 0) -> Latency:
-    """All runs of a cell as its entry in the profile.
+    """Summarise all runs of a cell as an entry of the profile.
 
     Args:
-        visits: At least one, of at least one run each.
-        batch: Inputs a run.
-        threads: CPU threads.
-        seed: Of the bootstrap.
+        visits: At least one visit, with at least one run each.
+        batch: Number of inputs in each run.
+        threads: Number of CPU threads.
+        seed: Random seed of the bootstrap.
     """
     runs = np.concatenate(visits.samples)
     ordered = np.sort(runs)

@@ -1,8 +1,7 @@
-"""The process that measures: opens sessions, runs them in turn, and tells its parent as JSON lines.
+"""The process that measures: it opens sessions, runs them in turn, and reports to its parent in JSON lines.
 
-It is a process of its own so that a model too large for memory, or a runtime that crashes, costs one cell and not the
-run, and so that every process that shares a profile begins anew. Started by `profiling.measure`; its job is one JSON
-object on standard input.
+It is a separate process so that a model too large for memory, or a runtime that crashes, costs one cell and not the
+whole run. `profiling.measuring.measure` starts it; its job is one JSON object on standard input.
 """
 
 import json
@@ -25,26 +24,26 @@ from profiling.profile.entries import Precision, RuntimeName
 from profiling.runtimes.registry import opener
 from profiling.runtimes.session import Device, Request, Session
 
-STEADY = 0.02  # the median of the last ten runs moves by less
+STEADY = 0.02  # warm when the median of the last ten runs moves by less than this share
 WARM_RUNS, WARM_S = 50, 1.0
 NEVER_STEADY_S = 6.0
-AGAIN_RUNS, AGAIN_S = 3, 0.03  # before each later visit: caches hold another model by then
-KEEP_FREE = 0.2  # of the memory: below it, sessions that were opened first are closed
+AGAIN_RUNS, AGAIN_S = 3, 0.03  # unrecorded runs before each visit: the caches hold another model by then
+KEEP_FREE = 0.2  # share of the memory to keep free by closing the sessions that were opened first
 
 
 @dataclass(frozen=True)
 class Job:
-    """What the parent sends.
+    """Work for one measuring process.
 
     Attributes:
         runtime: Name of the runtime that executes all cells.
         session: Function that opens its sessions, as "module:function".
         device: Device that executes all cells.
-        threads: CPU threads; the process is pinned to so many cores.
-        cells: A dictionary each with `key`, `precision`, `batch`, `shape`, `onnx`, `bundle`, `needs_bytes`.
+        threads: Number of CPU threads; the process is pinned to as many cores.
+        cells: One dictionary per cell with `key`, `precision`, `batch`, `shape`, `onnx`, `bundle`, `needs_bytes`.
         visits: (key, round) in the order to measure; round -1 asks for predictions instead.
-        least_runs: Runs a visit, at least.
-        least_s: Seconds a visit, at least.
+        least_runs: Least number of runs per visit.
+        least_s: Least seconds per visit.
         test: Safetensors file with the windows to predict.
     """
 
@@ -79,7 +78,7 @@ def warm_up(session: Session) -> tuple[int, bool]:
 
 
 def pin(threads: int) -> list[int]:
-    """Keep this process to its first cores, one a thread; returns them (empty where the system cannot)."""
+    """Pin this process to its first cores, one per thread; returns them (empty if the system cannot)."""
     if not hasattr(os, "sched_setaffinity"):
         return []
     cores = sorted(os.sched_getaffinity(0))[:threads]
@@ -88,7 +87,7 @@ def pin(threads: int) -> list[int]:
 
 
 def resident_bytes() -> int:
-    """Memory that this process holds now."""
+    """Resident memory of this process in bytes."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
@@ -96,7 +95,7 @@ def resident_bytes() -> int:
 
 
 class Worker:
-    """Open sessions by cell, and how to measure them."""
+    """Keeps sessions open by cell and measures them."""
 
     def __init__(self, job: Job, out: TextIOBase) -> None:
         self._job, self._out = job, out
@@ -107,7 +106,7 @@ class Worker:
         self._warm: dict[str, tuple[int, bool]] = {}
 
     def tell(self, event: str, **fields: Any) -> None:
-        """One line to the parent."""
+        """Send one event to the parent."""
         self._out.write(json.dumps({"event": event, **fields}) + "\n")
         self._out.flush()
 
@@ -125,7 +124,7 @@ class Worker:
         )
 
     def _room(self, needs: int) -> None:
-        """Close the oldest sessions where memory runs short; raise where even that is not enough."""
+        """Close the oldest sessions if memory is short; raise MemoryError if that is not enough."""
         if self._job.device == "cuda":
             return
         while self._open and memory_bytes("MemAvailable") - needs < KEEP_FREE * memory_bytes():
@@ -135,7 +134,7 @@ class Worker:
             raise MemoryError(f"it needs about {needs / 2**30:.1f} GiB, {available / 2**30:.1f} GiB are free")
 
     def session(self, key: str) -> Session:
-        """The session of a cell, opened and warm."""
+        """The session of a cell, opened and warmed up."""
         if key not in self._open:
             cell = self._cells[key]
             self._room(cell["needs_bytes"])
@@ -148,7 +147,7 @@ class Worker:
         return self._open[key]
 
     def visit(self, key: str, number: int) -> None:
-        """Measure a cell once and tell its samples."""
+        """Measure a cell once and report its samples."""
         session = self.session(key)
         begun = time.monotonic()
         for i in range(10_000):
@@ -177,7 +176,7 @@ class Worker:
         )
 
     def predict(self, key: str) -> None:
-        """Tell the classes that a cell's model calls for all test windows."""
+        """Report the classes that a cell's model predicts for all test windows."""
         assert self._job.test is not None
         images = load_file(self._job.test)["images.clean"]
         cell, session = self._cells[key], self.session(key)
@@ -190,7 +189,7 @@ class Worker:
         self.tell("predictions", key=key, called=called)
 
     def run(self) -> None:
-        """Do all visits; a cell that fails is told and left."""
+        """Make all visits; a cell that fails is reported and skipped from then on."""
         failed: set[str] = set()
         for key, number in self._job.visits:
             if key in failed:
@@ -217,10 +216,10 @@ def _reason(error: Exception) -> str:
 
 
 def main() -> None:
-    """Read a job from standard input, do it."""
+    """Read a job from standard input and do it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what libraries print must not mix with what is told
+    os.dup2(2, 1)  # what libraries print must not mix with the events
     job = Job(**json.loads(sys.stdin.read()))
     worker = Worker(job, out)
     try:

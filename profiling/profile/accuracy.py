@@ -25,8 +25,8 @@ def fit_degree(rates: Sequence[float], accuracies: Sequence[float], degree: int)
 
     Returns:
         Coefficients by ascending power. Intervals (Student's t), left-out error (root mean square of leave-one-out
-        residuals) and AIC are None where every point is needed to fix the polynomial: it then passes through all of
-        them and nothing is left to judge it by. AICc needs two points more.
+        residuals) and AIC are None if the polynomial passes through all points, so that none is left to judge it by.
+        AICc needs two points more.
     """
     x, y = np.asarray(rates, float), np.asarray(accuracies, float)
     n, k = len(x), degree + 1
@@ -93,7 +93,7 @@ def _verdict(fits: Sequence[DegreeFit], chosen: int, asked: int, points: int) ->
 
 
 def fit_accuracy(rates: Sequence[float], accuracies: Sequence[float], degree: int = PAPER_DEGREE) -> AccuracyCurve:
-    """The curve of eq. (1), by default the paper's cubic, with the table of degrees that speaks for or against it.
+    """The curve of eq. (1), by default the paper's cubic, with a table of other degrees to judge it by.
 
     With fewer than degree + 2 rates the degree is lowered, so that one point is always left to judge the fit by (with
     one or two rates: a constant). The monotone curve is the isotonic regression (never rising with the rate).

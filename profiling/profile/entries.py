@@ -1,4 +1,4 @@
-"""The parts of a profile as they stand in `profile.json`. Times in seconds; a multiply-accumulate is 2 FLOP."""
+"""The parts of `profile.json`. Times are in seconds; a multiply-accumulate is 2 FLOP."""
 
 from typing import Annotated, Literal
 
@@ -68,7 +68,7 @@ class BundleReference(Strict):
 
 
 class RuntimeTrial(Strict):
-    """A runtime's short race on the dense and the most pruned model; None in `batch_s` and an error where it failed."""
+    """A runtime's times on the dense and on the most pruned model; None and an error if it failed."""
 
     runtime: RuntimeName
     version: str
@@ -81,7 +81,7 @@ class RuntimeTrial(Strict):
 class Measurement(Strict):
     """How the latencies were measured.
 
-    `grade`: "reference" (1,024 runs and 60 s a cell), "quick" (30 runs and 1 s), or "noisy" where over a tenth of the
+    `grade`: "reference" (1,024 runs and 60 s per cell), "quick" (30 runs and 1 s), or "noisy" where over a tenth of the
     cells were noisy or the device's speed drifted by over 5 % (`drift`), whatever was asked for.
     """
 
@@ -185,7 +185,10 @@ class Failed(Strict):
 
 
 class Residual(Strict):
-    """One measured point beside what a law says of it; `left_out`: with this batch size left out of the fit."""
+    """One measured point and what a law predicts for it.
+
+    `left_out`: the relative error if the point's batch size is left out of the fit.
+    """
 
     rate: Rate
     batch: int
@@ -199,7 +202,7 @@ class LawFit(Strict):
     """One law of latency, fitted to relative error.
 
     `errors` are of |fitted / measured - 1|: mean, worst, and the median with the cell's batch size left out.
-    `parameters` per model are keyed by rate. R^2 stands beside the errors only to show how little it says.
+    `parameters` per model are keyed by rate. R^2 is listed only to show how little it says.
     """
 
     law: Law
@@ -247,7 +250,7 @@ class AccuracyCurve(Strict):
     """Accuracy against pruning rate, eq. (1): ascending powers of the rate as a fraction, clipped to [0, 1].
 
     `rises`: the curve goes up somewhere between the rates; then `monotone` (isotonic values at `rates`, joined by
-    PCHIP) is the safer one. `verdict` says in words what the table of degrees shows.
+    PCHIP) is the safer one. `verdict` puts the table of degrees into words.
     """
 
     degree: int

@@ -1,4 +1,4 @@
-"""Laws of latency: what a device's measured times say of its capacity, eq. (2) and (3).
+"""Laws of latency: a device's capacity from its measured times, eq. (2) and (3).
 
 All are fitted to *relative* error, sum of (fitted / measured - 1)^2 with non-negative terms, because absolute least
 squares gives its attention to the largest batches and is wrong many times over on the small models, at an R^2 of 0.99.
@@ -45,7 +45,7 @@ _TERMS: dict[str, Terms] = {
 
 
 def _relative_least_squares(cells: Cells, terms: Terms) -> np.ndarray | None:
-    """Non-negative factors of the terms; None where the cells do not fix them."""
+    """Non-negative factors of the terms; None if the cells do not determine them."""
     rows = np.array([terms(c) for c in cells]) / np.array([[c.seconds] for c in cells])
     scale = np.linalg.norm(rows, axis=0)
     if not np.all(scale > 0) or np.linalg.matrix_rank(rows / scale) < rows.shape[1]:
@@ -89,7 +89,7 @@ _PREDICT: dict[Law, Callable[[Cells, Cells], list[float] | None]] = {
 
 
 def _left_out(cells: Cells, law: Law) -> dict[tuple[float, int], float]:
-    """Seconds that the law says of each cell when all cells of its batch size are left out of the fit."""
+    """Seconds that the law predicts for each cell when all cells of its batch size are left out of the fit."""
     found: dict[tuple[float, int], float] = {}
     for batch in sorted({c.batch for c in cells}):
         test = [c for c in cells if c.batch == batch]
@@ -107,7 +107,7 @@ def _inverse(value: float) -> float | None:
 def _parameters(
     cells: Cells, law: Law
 ) -> tuple[float | None, float | None, float | None, dict[str, tuple[float, float]]]:
-    """Overhead, capacity, bandwidth and the pairs by rate, as far as a law has them."""
+    """Overhead, capacity, bandwidth and the pair of each rate; None or empty if the law has none."""
     if law == "measured":
         return None, None, None, {}
     if law == "per_model":
@@ -126,7 +126,7 @@ def _parameters(
 
 
 def fit_law(cells: Cells, law: Law) -> LawFit | None:
-    """One law fitted to cells, with its errors and the residual of every cell; None where they cannot fix it."""
+    """One law fitted to cells, with its errors and residuals; None if the cells do not determine it."""
     fitted = _PREDICT[law](cells, cells)
     if fitted is None:
         return None
@@ -179,7 +179,7 @@ def fit_capacity(cells: Cells, precision: Precision, threads: int, peak_flop_per
     for law in FORMULAS:
         fit = fit_law(cells, law)
         if fit is None:
-            skipped[law] = "too few models or batch sizes to fix its terms"
+            skipped[law] = "too few models or batch sizes to determine its terms"
         else:
             laws.append(fit)
     judged = [f for f in laws if f.left_out_median_error is not None]
@@ -195,7 +195,7 @@ def fit_capacity(cells: Cells, precision: Precision, threads: int, peak_flop_per
 
 
 def capacity_flop_per_s(capacity: Capacity) -> float:
-    """The one number C: of the affine law, else of the proportional one, which any single cell fixes."""
+    """The capacity C in FLOP/s: that of the affine law, or else of the proportional law, which one cell determines."""
     for name in ("affine", "proportional"):
         for fit in capacity.laws:
             if fit.law == name and fit.capacity_flop_per_s is not None:

@@ -1,11 +1,10 @@
-"""A profile: what a device does with a bundle's models, in one JSON file that validates when it is read."""
+"""The profile: what a device does with a bundle's models, in one JSON file that is validated when it is read."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import ConfigDict, Field, ValidationError, model_validator
-from scipy.interpolate import PchipInterpolator
 
 from data.common.files import write_json
 from data.common.interpolation import piecewise_linear
@@ -31,7 +30,7 @@ Percentile = Literal["p50", "p90", "p99"]
 class Profile(Strict):
     """`profile.json`. Models are keyed by (rate, precision); the first precision and threads are the defaults.
 
-    `kind` is "datasheet" where nothing was measured: then latencies are FLOPs over a printed capacity.
+    `kind` is "datasheet" if nothing was measured; latencies are then FLOPs over a printed capacity.
     """
 
     schema_version: Annotated[int, Field(alias="schema")]
@@ -115,7 +114,7 @@ class Profile(Strict):
         """The model of a rate and precision.
 
         Raises:
-            ProfilingError: There is none.
+            ProfilingError: The profile has no such model.
         """
         wanted = precision or self.precision
         for model in self.models:
@@ -142,7 +141,7 @@ class Profile(Strict):
         """The latency laws of a precision and number of threads.
 
         Raises:
-            ProfilingError: Not in this profile.
+            ProfilingError: The profile has no fit for them.
         """
         wanted = (precision or self.precision, self.threads if threads is None else threads)
         for fit in self.capacities:
@@ -165,9 +164,9 @@ class Profile(Strict):
         Args:
             rate: One of the profile's rates.
             batch: Inputs in the batch, within the measured range for `law="measured"`.
-            precision: By default the profile's first.
-            threads: By default the profile's first.
-            percentile: Of the measured runs; the fitted laws know only the median.
+            precision: Precision of the model; by default the profile's first.
+            threads: Number of CPU threads; by default the profile's first.
+            percentile: Percentile of the measured runs; the fitted laws know only the median.
             law: "measured" interpolates linearly between the measured batch sizes; the others evaluate a fit.
 
         Raises:
@@ -219,9 +218,9 @@ class Profile(Strict):
 
         Args:
             rate: Within the measured rates for the curves; one of them for "measured".
-            how: "cubic", eq. (1) with the fitted coefficients, clipped to [0, 1]; "monotone", the isotonic fit joined
-                by PCHIP; "measured", the model's own.
-            precision: Only for "measured"; the curves are those of the first precision.
+            how: "cubic": eq. (1) with the fitted coefficients, clipped to [0, 1]; "monotone": the isotonic fit joined
+                by PCHIP; "measured": the accuracy of the model itself.
+            precision: Precision of the model, for "measured"; the curves are those of the first precision.
 
         Raises:
             ProfilingError: A rate out of the measured range, no such model, or a curve of another precision.
@@ -236,12 +235,14 @@ class Profile(Strict):
         low, high = min(curve.rates), max(curve.rates)
         if not low - 1e-9 <= rate <= high + 1e-9:
             raise ProfilingError(
-                f"rate {rate:g} is outside the measured {low:g} to {high:g}; the curve says nothing there.",
+                f"rate {rate:g} is outside the measured {low:g} to {high:g}; the curve does not cover it.",
                 "Prune and profile a model at that rate.",
             )
         if how == "monotone":
             if len(curve.rates) == 1:
                 return curve.monotone[0]
+            from scipy.interpolate import PchipInterpolator  # takes as long to import as all the rest
+
             value = float(PchipInterpolator(curve.rates, curve.monotone)(rate))
         else:
             value = float(np.polynomial.polynomial.polyval(rate, curve.coefficients))

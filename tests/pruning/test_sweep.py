@@ -14,8 +14,6 @@ from sweeps import QUICK, snapshot, sweep
 
 import data.common.files
 from data.common.errors import UserError
-from data.common.options import parse_list
-from data.common.runfolder import only_process
 from pruning import PruningError, load_model, read_manifest
 from pruning.config import SweepConfig
 from pruning.jobs import plan_jobs
@@ -129,21 +127,6 @@ class TestInterruption:
         with pytest.raises(UserError, match=r"holds thesis\.docx"):
             sweep(tmp_path)
 
-    def test_two_processes_in_one_folder_are_refused_and_a_dead_ones_lock_is_not(self, tmp_path):
-        """F11, F12."""
-        code = (
-            "import sys,time,pathlib; from data.common.runfolder import only_process\n"
-            "with only_process(pathlib.Path(sys.argv[1])):\n print('held', flush=True); time.sleep(60)"
-        )
-        holder = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE)
-        assert holder.stdout.readline() == b"held\n"
-        with pytest.raises(UserError, match=f"in use by process {holder.pid}"), only_process(tmp_path):
-            pass
-        holder.kill()
-        holder.communicate()
-        with only_process(tmp_path):
-            pass
-
 
 class TestVariants:
     def test_steps_prune_a_little_at_a_time(self, tmp_path):
@@ -189,14 +172,6 @@ class TestVariants:
 def test_a_sweep_that_cannot_be_is_refused_when_its_config_is_built(settings, message):
     with pytest.raises(PruningError, match=message):
         SweepConfig(**settings)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"), [("0.1;0.2", "separated by commas"), ("", "empty"), ("0.1,0.10", "twice")]
-)
-def test_rates_that_are_no_list_are_refused(text, message):
-    with pytest.raises(UserError, match=message):
-        parse_list(text, float, "rates")
 
 
 def test_a_gpu_that_is_required_and_absent_is_refused(tmp_path):

@@ -94,7 +94,7 @@ def test_the_monotone_curve_never_rises_and_keeps_the_mean(accuracies):
     [
         ([], [], "as many"),
         ([0.1, 0.2], [0.9], "as many"),
-        ([0.1, 0.1], [0.9, 0.8], "twice"),
+        ([0.1, 0.1], [0.9, 0.8], "duplicate"),
         ([10.0, 30.0], [0.9, 0.8], "fractions"),
         ([0.1, 0.3], [99.0, 98.0], "fractions"),
         ([0.1, 0.3], [float("nan"), 0.9], "fractions"),
