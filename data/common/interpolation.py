@@ -1,10 +1,13 @@
 """Straight lines between measured points, e.g. latency between measured batch sizes."""
 
+from collections.abc import Sequence
+
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+
+Numbers = Sequence[float] | np.ndarray
 
 
-def piecewise_linear(x: ArrayLike, knots: ArrayLike, values: ArrayLike) -> NDArray[np.float64]:
+def piecewise_linear(x: Numbers | float, knots: Numbers, values: Numbers) -> np.ndarray:
     """The value at each `x` of the lines that join the points (knots, values).
 
     Args:
