@@ -29,7 +29,7 @@ def finished(bundle, tmp_path_factory):
     out = tmp_path_factory.mktemp("run")
     shutil.copytree(bundle, out / "bundle")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("profiling.profiler.GRADES", {"quick": (4, 0.02)})
+        patch.setattr("profiling.config.GRADES", {"quick": (4, 0.02)})
         made = ProfileConfig(
             models=out / "bundle", runtime="onnxruntime", threads=(1,), batches=(1, 2, 4), rounds=2, processes=1,
             out=tmp_path_factory.mktemp("device") / "gateway.json",

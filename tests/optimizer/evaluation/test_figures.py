@@ -128,5 +128,5 @@ def test_results_that_are_none_are_refused_with_the_field(results, tmp_path):
         read_results(path)
     content["sizes"][0]["schemes"]["agdm"]["means"]["delay_s"]["mean"] = "soon"
     path.write_text(json.dumps(content))
-    with pytest.raises(OptimizerError, match=r"sizes\.0\.schemes\.agdm\.means\.delay\.mean: .*got 'soon'"):
+    with pytest.raises(OptimizerError, match=r"sizes\.0\.schemes\.agdm\.means\.delay_s\.mean: .*got 'soon'"):
         read_results(path)
