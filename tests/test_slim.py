@@ -25,8 +25,9 @@ BLOCK = (
 NEED_TORCH = re.compile(  # training and drawing; everything else must do without
     r"pruning\.(assemble|augment|config|criteria|export|figures|filters|jobs|load|run|jobfolder|sweep|train|vgg)"
     r"|profiling\.(drawing|runtimes\.torch_session)"
-    r"|optimizer\.(evaluate|train|experiment|figures|pipeline.*|trial.figure|environment.picture|evaluation.drawing|evaluation.canvas)"
-    r"|optimizer\.learning\.(critic|onnx_export|policy|learner|paper_sac|run|options|job|presets|checkpoint|laws|schedule)"
+    r"|optimizer\.(evaluate|train|experiment|figures|pipeline.*|trial.figure|environment.picture)"
+    r"|optimizer\.evaluation\.(drawing|canvas)"
+    r"|optimizer\.learning\.(?!(deployed|manifest|gateway_types|units)$).*"  # what decides needs no torch
 )
 
 
