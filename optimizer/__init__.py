@@ -9,10 +9,10 @@ are loaded when they are first used, so that `import optimizer` costs little.
 from typing import TYPE_CHECKING
 
 from data.common.lazy import lazy_exports
-from optimizer.errors import OptimizerError
 
 if TYPE_CHECKING:
     from optimizer.environment.picture import draw_slot
+    from optimizer.errors import OptimizerError
     from optimizer.learning.deployed import LearnedPolicy
     from optimizer.network.from_profiles import measured_scenario
     from optimizer.network.outcome import Outcome, evaluate
@@ -54,6 +54,7 @@ __getattr__, __dir__ = lazy_exports(
         "Action": "optimizer.network.slots",
         "LearnedPolicy": "optimizer.learning.deployed",
         "Optimum": "optimizer.solver.exact",
+        "OptimizerError": "optimizer.errors",
         "Outcome": "optimizer.network.outcome",
         "Policy": "optimizer.schemes.base",
         "REWARDS": "optimizer.network.rewards",

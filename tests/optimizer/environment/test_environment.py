@@ -10,9 +10,9 @@ from optimizer.environment.env import OffloadingEnv, OffloadingVectorEnv
 from optimizer.environment.spaces import Simplex
 from optimizer.network.codec import Codec, box_parts
 from optimizer.network.outcome import evaluate
-from optimizer.network.slots import StateSource
 
 IDS = ["jopa/Offloading-v0", "jopa/OffloadingBox-v0"]
+LEVELS = [0.5, 0.2, 0.1, 0.1, 0.05, 0.05]  # probabilities of the criticality levels
 SMALL = {"sensors": 10, "episode_length": 5}
 
 
@@ -98,9 +98,28 @@ def test_batched_and_single_steps_earn_the_same(name):
 def test_one_batched_network_draws_the_same_slots_as_the_single_one():
     single, batched = OffloadingEnv(sensors=10), OffloadingVectorEnv(1, sensors=10)
     assert np.array_equal(single.reset(seed=5)[0], batched.reset(seed=5)[0][0])
-    expected = draw_states(single.scenario, 1, seed=5)
-    source = StateSource(single.scenario, 1, np.random.default_rng(5))
-    assert np.array_equal(source.draw().level, expected.level)
+    for _ in range(5):
+        action = single.action_space.sample()
+        seen = single.step(action)[0]
+        together = batched.step({name: part[None] for name, part in action.items()})[0]
+        assert np.array_equal(seen, together[0])
+
+
+def test_a_drawn_slot_follows_the_scenarios_probabilities():
+    """Levels by their probabilities and channels by eq. (4), over many slots of many networks."""
+    scenario = Scenario.load("paper").change(groups=(3, 3))
+    qos = [level.model_copy(update={"probability": p}) for level, p in zip(scenario.qos, LEVELS, strict=True)]
+    env = OffloadingVectorEnv(400, scenario.change(qos=tuple(qos)))
+    env.reset(seed=0)
+    levels, moves = np.zeros(6), np.zeros((3, 3))
+    for _ in range(30):
+        before = env.state.channel
+        levels += np.bincount(env.state.level.ravel(), minlength=6)
+        env.step(env.action_space.sample())
+        np.add.at(moves, (before, env.state.channel), 1)
+    assert levels / levels.sum() == pytest.approx(LEVELS, abs=0.01)
+    expected = np.array([[0.3, 0.7, 0.0], [0.25, 0.5, 0.25], [0.0, 0.7, 0.3]])
+    assert moves / moves.sum(axis=1, keepdims=True) == pytest.approx(expected, abs=0.02)
 
 
 def test_episodes_are_truncated_and_the_next_step_resets():
