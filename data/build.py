@@ -1,4 +1,4 @@
-"""From a configuration to images and labels in three parts, cached on disk by what they were made from."""
+"""From a configuration to a `Dataset`: images and labels in three parts, cached on disk."""
 
 import hashlib
 import json
@@ -45,7 +45,7 @@ def _prepared(recording: Recording, rate_hz: float) -> tuple[np.ndarray, np.ndar
 
 
 def _cut(gathered: Gathered, plan: SplitPlan) -> dict[Part, tuple[list[np.ndarray], list[int], list[int], list[float]]]:
-    """Windows of every part with label, recording and start."""
+    """The windows of each part, with the label, recording and start of each."""
     config = gathered.config
     samples = round(config.window_s * config.rate_hz)
     classes = sorted(set(gathered.labels), key=_class_order)
@@ -81,7 +81,7 @@ def _class_order(name: str) -> tuple[int, str]:
 
 
 def _with_noise(windows: np.ndarray, part: Part, config: DataConfig) -> np.ndarray:
-    """Windows for learning, a share of them noisy; those of the test part as they are."""
+    """Windows with noise added to a share of them; windows of the test part stay as they are."""
     if part is Part.TEST or config.train_noise == 0:
         return windows
     rng = np.random.default_rng([config.data_seed, list(Part).index(part)])
@@ -152,15 +152,15 @@ def _make(gathered: Gathered, fingerprint: str) -> Dataset:
 
 
 def build_dataset(config: DataConfig, cache: Cache | None = None) -> Dataset:
-    """Read, check, window, split, transform and standardise; or load what an equal call made before.
+    """Build a data set (read, check, split, cut, transform, standardise), or load what an equal call built before.
 
     Args:
-        config: What to build.
-        cache: Where images are kept; by default `$JOPA_CACHE`, else `~/.cache/jopa`. A cache that cannot be written
-            costs time, nothing else.
+        config: Settings of the data set.
+        cache: Where images are kept; by default `$JOPA_CACHE` or `~/.cache/jopa`. If it cannot be written, the next
+            call takes longer, and nothing else happens.
 
     Raises:
-        DataError: Anything about the recordings or settings that would give a wrong data set.
+        DataError: The recordings or settings would give a wrong data set.
     """
     gathered = gather(config)
     fingerprint = _fingerprint(gathered)

@@ -24,7 +24,7 @@ class Cache:
     """A folder of data sets, one safetensors file each, named by fingerprint.
 
     Args:
-        folder: Made on first use. Where it cannot be written or a file in it is damaged, nothing is cached.
+        folder: Made on first use. If it cannot be written or a file in it is damaged, nothing is cached.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -33,14 +33,14 @@ class Cache:
 
     @classmethod
     def default(cls) -> "Cache":
-        """`$JOPA_CACHE`, else `~/.cache/jopa`."""
+        """The cache in `$JOPA_CACHE`, or in `~/.cache/jopa` if that is not set."""
         return cls(Path(os.environ.get("JOPA_CACHE") or Path.home() / ".cache" / "jopa"))
 
     def _path(self, fingerprint: str) -> Path:
         return self.folder / f"{fingerprint[:32]}.safetensors"
 
     def save(self, dataset: Dataset) -> None:
-        """Keep a data set; a folder that cannot be written is remembered in `problem`, not raised."""
+        """Keep a data set. If the folder cannot be written, the reason is kept in `problem` and nothing is raised."""
         tensors = {f"{p}.{a}": np.ascontiguousarray(getattr(getattr(dataset, p), a)) for p in PARTS for a in ARRAYS}
         tensors |= {f"noisy.{snr}": np.ascontiguousarray(images) for snr, images in dataset.noisy.items()}
         rest = {f.name: getattr(dataset, f.name) for f in fields(dataset) if f.name not in (*PARTS, "noisy", "config")}

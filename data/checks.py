@@ -1,4 +1,4 @@
-"""What is wrong with a signal before anything is learned from it."""
+"""Checks of signals, before anything is learned from them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Flaw:
         kind: One of `KINDS`.
         channel: Name of the channel.
         start: First flawed sample.
-        stop: One past the last.
+        stop: Index after the last flawed sample.
         samples: Number of flawed samples between them.
     """
 
@@ -42,7 +42,7 @@ def _flaw(kind: str, channel: str, flawed: Bool[np.ndarray, " samples"]) -> list
 
 
 def _repeats(x: Float[np.ndarray, " samples"], at_least: int) -> Bool[np.ndarray, " samples"]:
-    """Samples in a run of at least so many equal values."""
+    """Samples that belong to a run of at least `at_least` equal values."""
     edges = np.flatnonzero(np.concatenate([[True], x[1:] != x[:-1], [True]]))
     lengths = np.diff(edges)
     return np.repeat(lengths >= at_least, lengths)
@@ -51,8 +51,9 @@ def _repeats(x: Float[np.ndarray, " samples"], at_least: int) -> Bool[np.ndarray
 def find_flaws(recording: Recording, channel: str) -> list[Flaw]:
     """NaN, infinite, all-zero, stuck and clipped samples of one channel.
 
-    Clipped means that the largest value stands at least three times in a row, or that the largest and smallest are
-    opposites, as the ends of a converter's range are, and reached at least three times (CWRU's 200, 236 and 237).
+    A signal counts as clipped if its largest value occurs at least three times in a row, or if its largest and smallest
+    values are opposites, as the ends of a converter's range are, and occur at least three times (CWRU's recordings 200,
+    236 and 237).
     """
     x = np.asarray(recording.signal(channel), dtype=np.float64)
     flaws = _flaw("nan", channel, np.isnan(x)) + _flaw("infinite", channel, np.isinf(x))
@@ -70,12 +71,12 @@ def find_flaws(recording: Recording, channel: str) -> list[Flaw]:
 
 
 def check(recordings: Sequence[Recording], channel: str | None, accept: Sequence[str] = ()) -> dict[str, list[Flaw]]:
-    """Flaws of the recordings that the user accepts, by the recording's name.
+    """Look for flaws in all recordings, and return those that the user accepts, by the recording's name.
 
     Args:
-        recordings: What is to be learned from.
-        channel: The channel that is used; None takes a recording's only one.
-        accept: Kinds of flaws to go on with.
+        recordings: The recordings to check.
+        channel: The channel that is used; None takes each recording's only one.
+        accept: Kinds of flaws that do not stop the work.
 
     Raises:
         DataError: A recording has a flaw that is not accepted; all of them are named.
@@ -105,7 +106,7 @@ def sampling_rate_tells(recordings: Sequence[Recording], labels: Sequence[str]) 
     """How far the sampling rate alone tells the classes apart.
 
     Returns:
-        Accuracy over recordings of the best guess that knows only the sampling rate, and of one that knows nothing.
+        Accuracy over recordings of the best guess from the sampling rate alone, and of the best constant guess.
     """
     by_rate: dict[float, list[str]] = {}
     for recording, label in zip(recordings, labels, strict=True):

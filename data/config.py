@@ -20,39 +20,41 @@ class DataConfig:
     data: Annotated[str, one_of(DATASETS)] = "simulated"
     """Data set: the built-in simulation, the CWRU or MFPT recordings, or a folder with one sub-folder per class."""
     root: Path | None = None
-    """Folder of the recordings (not for simulated)."""
+    """Folder of the recordings (not for simulated ones)."""
     split: Literal["load", "severity", "blocked", "random"] | None = None
-    """What is held out for the test: one motor load, one fault size, the end of each recording (in time, with a guard
-    gap), or random windows (leaks). Default: load where the recordings carry loads, else blocked."""
+    """What is held out for testing. load: one motor load; severity: one fault size; blocked: the end of each recording,
+    after a guard gap; random: random windows, which leaks. Default: load if the recordings say their loads, otherwise
+    blocked."""
     held_out: float | None = None
     """Load, or fault size in mm, of the test part; by default the largest."""
     labels: Literal["fault", "location"] | None = None
-    """Classes: location and size, or location alone. Default: fault, but location for the severity split."""
+    """What the classes are. fault: location and size; location: location alone. Default: fault, but location for the
+    severity split."""
     cwru_set: Literal["drive-12k", "drive-48k", "fan-12k"] = "drive-12k"
-    """Which CWRU recordings: damaged bearing and sampling rate of the faulty ones."""
+    """CWRU recordings to use: the damaged bearing and the sampling rate of the faulty recordings."""
     size: Literal[32, 64, 128] = 32
     """Rows and columns of an image."""
     window_s: float = 1.0
     """Length of a window in seconds; one window is one task."""
     rate_hz: float = 4000.0
-    """Samples a second of a window after resampling; the paper's sensors give 4 kHz."""
+    """Sampling rate of windows in Hz, after resampling; the paper's sensors give 4 kHz."""
     hop_s: float = 0.25
     """Step between overlapping windows in seconds."""
     channel: str | None = None
-    """Accelerometer or column to use. Default: for CWRU the one at the damaged bearing, DE or FE;
-    else the only one."""
+    """Accelerometer or column to use. Default: for CWRU the one at the damaged bearing (DE or FE), otherwise the only
+    one."""
     sampling_rate: float | None = None
-    """Samples a second of folder recordings that do not say it themselves."""
+    """Sampling rate in Hz of folder recordings that do not say it themselves."""
     resample: bool = False
-    """Go on when folder recordings differ in sampling rate: all are resampled to --rate-hz."""
+    """Accept folder recordings of different sampling rates; all are resampled to --rate-hz."""
     accept: Annotated[tuple[str, ...], comma_separated(str, "accept", "KIND")] = ()
-    """Kinds of flawed signals to go on with, separated by commas: nan, infinite, zero, constant, clipped."""
+    """Kinds of flawed signals to accept, separated by commas: nan, infinite, zero, constant, clipped."""
     simulated_snr_db: float = 5.0
-    """Noise of the simulated recordings: power of a middle fault over that of the noise."""
+    """Noise of the simulated recordings: power of a middle-sized fault over that of the noise, in dB."""
     train_noise: float = 0.3
-    """Share of the training and validation windows that get white noise, each at its own SNR of 0 to 20 dB."""
+    """Share of the training and validation windows that get white noise, each at a random SNR of 0 to 20 dB."""
     data_seed: int = 0
-    """Seed of the simulation, of a random split and of the noise that is added for the noisy tests."""
+    """Random seed of the simulation, of the random split, and of the noise that is added to windows."""
 
     def __post_init__(self) -> None:
         check_size(self.size)
@@ -71,7 +73,7 @@ class DataConfig:
             raise DataError(f"--train-noise must lie in [0, 1]; got {self.train_noise}.")
         unknown = set(self.accept) - set(KINDS)
         if unknown:
-            raise DataError(f"--accept knows no {', '.join(sorted(unknown))}.", f"Expected of {', '.join(KINDS)}.")
+            raise DataError(f"--accept: unknown kind {', '.join(sorted(unknown))}.", f"Choose from {', '.join(KINDS)}.")
         if self.data not in DATASETS:
             raise DataError(f"--data: unknown data set {self.data!r}.", f"Choose one of {', '.join(DATASETS)}.")
         if DATASETS[self.data].needs_root and self.root is None:

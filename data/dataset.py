@@ -10,12 +10,12 @@ from data.config import DataConfig
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Images of one part with where each came from.
+    """Images of one part, and where each came from.
 
     Attributes:
         images: Standardised log-spectrograms.
-        labels: Index of each one's class.
-        recordings: Index of each one's recording in `Dataset.recordings`.
+        labels: Index of each image's class.
+        recordings: Index of each image's recording in `Dataset.recordings`.
         starts_s: Time of each window's first sample in its recording.
     """
 
@@ -33,15 +33,15 @@ class Dataset:
     """What a model is trained, chosen and tested on.
 
     Attributes:
-        train: The only part that statistics come from.
-        validation: For early stopping; from the training conditions.
-        test: For reports.
+        train: Training part; mean and deviation come from it alone.
+        validation: Validation part, from the training conditions, for early stopping.
+        test: Test part, for reports.
         noisy: The test images again with white noise at a signal-to-noise ratio (dB).
         classes: Names in the order of the labels.
-        normal: Index of the healthy class; None where no class is known to be it.
+        normal: Index of the healthy class; None if no class is known to be healthy.
         recordings: Names in the order of `Examples.recordings`.
         split: Name of the split.
-        held_out: Load or size in the test part alone; None for splits in time.
+        held_out: Load or fault size that only the test part holds; None for splits in time.
         mean: Mean of the training part's log-power, taken off every image.
         deviation: Its standard deviation, by which every image is divided.
         notes: What a reader of the results must know.

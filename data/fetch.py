@@ -26,11 +26,12 @@ FETCHABLE = {name: source.fetch for name, source in DATASETS.items() if source.f
 class FetchConfig:
     """Download bearing recordings, check that each holds what it should, and lock their hashes.
 
-    What is there already is checked, not fetched again; an interrupted download goes on where it stopped.
+    Files that are there already are checked and not downloaded again. An interrupted download continues where it
+    stopped.
     """
 
     dataset: Annotated[str, one_of(FETCHABLE), tyro.conf.Positional]
-    """Which data set."""
+    """Data set to download."""
     root: Path
     """Folder to put the files into."""
     only: Annotated[tuple[int, ...], comma_separated(int, "only", "N")] = ()
@@ -38,13 +39,13 @@ class FetchConfig:
     drive_end: bool = False
     """Only the CWRU recordings of the ten-class task (normal, and 12 kHz drive-end faults)."""
     url: str | None = None
-    """Mirror: for CWRU with {number} in it, for MFPT the archive."""
+    """Address of a mirror; for CWRU with {number} in place of the file number, for MFPT of the archive."""
     retries: int = 4
     """Attempts per file."""
     timeout_s: float = 30.0
-    """Seconds without a byte after which an attempt is given up."""
+    """Seconds without data after which an attempt is given up."""
     wait_s: float = 1.0
-    """Seconds before the second attempt; doubles from then on."""
+    """Seconds before the second attempt; the wait doubles from then on."""
 
     def __post_init__(self) -> None:
         if self.dataset not in FETCHABLE:

@@ -22,7 +22,7 @@ def resample(
     """Polyphase resampling with its anti-aliasing filter (`scipy.signal.resample_poly`).
 
     Raises:
-        DataError: The signal is sampled below the target, so that its band does not hold what the target's would.
+        DataError: The signal is sampled below the target rate, so it lacks part of the target's frequency band.
     """
     if rate_hz < target_hz * (1 - 1e-9):
         raise DataError(
@@ -81,11 +81,11 @@ def log_spectrogram(
     """Decadic logarithm of the short-time power spectrum, low frequencies in the first row, time to the right.
 
     Args:
-        windows: Acceleration, one window a row; at least `size` samples.
+        windows: Acceleration, one window per row, each of at least `size` samples.
         size: Rows and columns: 32, 64 or 128. `size` Hann segments of `segment_length` samples are centred evenly
             over the window. Each row is the mean logarithm of the power in one of `size` equal bands between 0 and half
             the sampling rate; each column then becomes the running mean over three quarters of the window.
-        rate_hz: Samples a second.
+        rate_hz: Sampling rate in Hz.
 
     The logarithm is taken before the mean, on bins of 3.9 Hz: what lies between the shaft's harmonics then counts as
     much as the harmonics. Trained on CWRU loads 1 to 3 and tested on load 0, ten classes, a linear classifier on the

@@ -1,4 +1,4 @@
-"""The lock file beside downloaded recordings: the SHA-256 that each was first seen with."""
+"""The lock file beside downloaded recordings: the SHA-256 of each file when it was first seen."""
 
 import json
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ SCHEMA = 1
 
 
 def read_lock(root: Path) -> dict[str, dict[str, Any]]:
-    """Entries of the lock file of a folder by path below it; empty where there is none.
+    """Entries of a folder's lock file by path below the folder; empty if there is no lock file.
 
     Raises:
         DataError: The file is damaged or written by a newer version.
@@ -43,7 +43,7 @@ def entry(path: Path, url: str) -> dict[str, Any]:
 
 
 def verify(root: Path, paths: Sequence[Path]) -> None:
-    """Compare files with the lock file of their folder, where there is one.
+    """Compare files with the lock file of their folder, if there is one.
 
     Raises:
         DataError: A locked file has changed since it was fetched.

@@ -45,14 +45,14 @@ class Recording:
         name: Unique within its data set ("97", "inner/pump3").
         source: The data set ("cwru", "mfpt", "simulated", "folder").
         channels: Samples of each accelerometer by its name, all of one length, in the file's unit (g where known).
-        sampling_rate_hz: Samples a second.
-        fault: What is wrong with the bearing; None where only a class name is known (`label`).
-        label: Class name given by the user's folder; None where it follows from `fault`.
-        shaft_speed_hz: Shaft revolutions a second; None where unknown.
-        load: Motor or radial load in `load_unit`; None where unknown.
+        sampling_rate_hz: Sampling rate in Hz.
+        fault: What is wrong with the bearing; None if only a class name is known (`label`).
+        label: Class name given by the user's folder; None if it follows from `fault`.
+        shaft_speed_hz: Shaft speed in revolutions per second; None if unknown.
+        load: Motor or radial load in `load_unit`; None if unknown.
         load_unit: "hp" (CWRU, simulated), "lbf" (MFPT).
         path: The file it was read from; None for a simulated one.
-        known_flaws: Flaws that the data set's readers know of and accept ("clipped"), with which it is still used.
+        known_flaws: Kinds of flaws that the data set's reader knows of and accepts, e.g. "clipped".
     """
 
     name: str
@@ -78,14 +78,14 @@ class Recording:
 
     @property
     def where(self) -> str:
-        """The file, or the name where there is none: what an error message points at."""
+        """What an error message points at: the file, or the recording's name if it has no file."""
         return str(self.path) if self.path else f"{self.source} recording {self.name}"
 
     def signal(self, channel: str | None = None) -> Float[np.ndarray, " samples"]:
         """Samples of one channel: the named one, or the only one.
 
         Raises:
-            DataError: No channel of that name, or several and none named.
+            DataError: There is no channel of that name, or there are several and none was named.
         """
         names = ", ".join(self.channels)
         if channel is None:
@@ -111,10 +111,10 @@ def class_name(recording: Recording, labels: str) -> str:
 
     Args:
         recording: The recording.
-        labels: "location" for the damaged part alone, "fault" for part and size ("inner-0.007in").
+        labels: "location" for the damaged part alone, "fault" for the part and the size ("inner-0.007in").
 
     Returns:
-        The user's own label where the recording has one.
+        The user's own label if the recording has one.
     """
     if recording.label is not None or recording.fault is None:
         return recording.label or "unknown"

@@ -1,7 +1,7 @@
-"""Which part of which recording trains, chooses and tests: splits by name.
+"""Which part of which recording is for training, validation and testing: splits by name.
 
-Windows are cut inside a segment alone, so that no test window shares a sample with a training window; only `random`,
-kept to show what it is worth, lets them overlap.
+Windows are cut inside segments, so no test window shares a sample with a training window. Only the split `random`, kept
+to show how much it flatters, lets them overlap.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ SPLITS = ("load", "severity", "blocked", "random")
 
 
 class Part(StrEnum):
-    """What a segment is for."""
+    """What a segment is used for."""
 
     TRAIN = "train"
     VALIDATION = "validation"
@@ -39,12 +39,12 @@ class Segment:
 
 @dataclass(frozen=True)
 class SplitPlan:
-    """Segments of every recording, and what a reader of the results must know.
+    """The segments of all recordings, and what a reader of the results must know.
 
     Attributes:
         name: One of `SPLITS`.
-        held_out: Load or fault size that only the test part holds, None for splits in time.
-        segments: In the order of the recordings.
+        held_out: Load or fault size that only the test part holds; None for splits in time.
+        segments: Segments in the order of the recordings.
         notes: Sentences for the bundle and the screen.
     """
 
@@ -62,7 +62,7 @@ def _too_short(recording: Recording, needed_s: float) -> DataError:
 
 
 def in_time(index: int, recording: Recording, window_s: float, with_test: bool) -> list[Segment]:
-    """One recording's parts one after another with a guard gap: train, validation, and test where asked for."""
+    """Parts of one recording, one after another with guard gaps: training, validation, and test if asked for."""
     duration = recording.duration_s
     test = max(TEST_FRACTION * duration, window_s) if with_test else 0.0
     train_stop = duration - (test + GUARD_S if with_test else 0.0)
@@ -103,10 +103,10 @@ def _condition(recording: Recording, split: str) -> float | None:
 
 
 def default_held_out(recordings: Sequence[Recording], labels: Sequence[str], split: str) -> float:
-    """The load or fault size that the most classes were recorded at; of several, the largest.
+    """The load or fault size at which most classes were recorded; if there are several, the largest.
 
     Raises:
-        DataError: The recordings do not carry it, or all carry the same.
+        DataError: The recordings do not say it, or all have the same.
     """
     seen: dict[float, set[str]] = {}
     for recording, label in zip(recordings, labels, strict=True):
@@ -169,17 +169,17 @@ def plan_split(
     """Divide recordings into training, validation and test segments.
 
     Args:
-        recordings: All of them.
-        labels: Class of each.
-        split: "load" and "severity" hold one motor load or fault size (mm) out; "blocked" cuts each recording in
-            time; "random" deals overlapping windows out at random and leaks.
+        recordings: All recordings.
+        labels: Class of each recording.
+        split: "load" and "severity" hold out one motor load or fault size (mm); "blocked" cuts each recording in time;
+            "random" distributes overlapping windows at random, which leaks.
         window_s: Window length in seconds.
         hop_s: Step between windows of the random split in seconds.
-        held_out: The load or size; by default see `default_held_out`.
-        seed: Of the random split.
+        held_out: The load or size to hold out; by default that of `default_held_out`.
+        seed: Random seed of the random split.
 
     Raises:
-        DataError: A recording too short, nothing to hold out, or an unknown split.
+        DataError: A recording is too short, there is nothing to hold out, or the split is unknown.
     """
     if split == "blocked":
         return SplitPlan(split, None, tuple(_blocked(recordings, window_s)), ())

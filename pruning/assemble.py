@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from safetensors.numpy import save as save_arrays
 
 from data import Dataset
+from data.common.device import library_version
 from data.common.files import sha256, write_json, write_whole
 from data.images import FLOOR, SMOOTHING, segment_length
 from pruning import spec as specs
@@ -31,7 +31,7 @@ LIBRARIES = ("jopa", "torch", "torchvision", "torch-pruning", "numpy", "scipy", 
 
 @dataclass(frozen=True, eq=False)
 class _Model:
-    """The jobs of one model, a seed each."""
+    """The jobs of one model, one per seed."""
 
     rate: float
     method: str
@@ -80,7 +80,7 @@ def _all_scores(model: _Model, prefix: str, dataset: Dataset, apart: np.ndarray)
 
 
 def _exported(model: _Model) -> int:
-    """Index of the seed that the bundle carries: the lowest validation loss, the first where there is none."""
+    """Index of the seed that the bundle carries: that of the lowest validation loss, or the first if there is none."""
     losses = [r.facts["validation_loss"] for r in model.results]
     return int(np.argmin([np.inf if loss is None else loss for loss in losses]))
 
@@ -179,11 +179,11 @@ def assemble(
     """Write the bundle into `config.out` from its finished jobs.
 
     Args:
-        config: The run's settings.
-        dataset: What it was trained and tested on.
-        dense: The dense model's structure.
-        jobs: All jobs of the run, each finished.
-        folder: Where a job's files are.
+        config: Settings of the sweep.
+        dataset: What the models were trained and tested on.
+        dense: Structure of the dense model.
+        jobs: All jobs of the sweep, each finished.
+        folder: Gives the folder of a job by its name.
         tick: Called with the name of what is written next.
     """
     out = config.out
@@ -208,8 +208,26 @@ def assemble(
             files.append(entry["onnx"])
         entries.append(entry)
     manifest = {
+        **_head(config, dataset, dense, apart),
+        "models": entries[:-1],
+        "control": entries[-1],
+        "test": TEST,
+        "calibration": CALIBRATION,
+        "history": HISTORY,
+        "sha256": {name: sha256(out / name) for name in files},
+    }
+    checked = Manifest.model_validate(manifest)
+    tick("figures")
+    draw_all(out, checked, dataset)
+    write_json(out / MANIFEST, manifest)  # last: a bundle that has it is whole
+    return checked
+
+
+def _head(config: SweepConfig, dataset: Dataset, dense: VGGSpec, apart: np.ndarray) -> dict[str, Any]:
+    """What `models.json` says of the whole bundle, before its models."""
+    return {
         "schema": SCHEMA,
-        "library": {name: _version(name) for name in LIBRARIES},
+        "library": {name: library_version(name) or "unknown" for name in LIBRARIES},
         "data": _data_entry(config, dataset, apart),
         "classes": list(dataset.classes),
         "normal_class": dataset.normal,
@@ -236,25 +254,7 @@ def assemble(
         "criterion": config.criterion,
         "seeds": list(config.seeds),
         "training": config.identity(),
-        "models": entries[:-1],
-        "control": entries[-1],
-        "test": TEST,
-        "calibration": CALIBRATION,
-        "history": HISTORY,
-        "sha256": {name: sha256(out / name) for name in files},
     }
-    checked = Manifest.model_validate(manifest)
-    tick("figures")
-    draw_all(out, checked, dataset)
-    write_json(out / MANIFEST, manifest)  # last: a bundle that has it is whole
-    return checked
-
-
-def _version(distribution: str) -> str:
-    try:
-        return version(distribution)
-    except PackageNotFoundError:  # run from a checkout that was never installed
-        return "unknown"
 
 
 def _data_entry(config: SweepConfig, dataset: Dataset, apart: np.ndarray) -> dict[str, Any]:

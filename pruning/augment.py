@@ -12,16 +12,16 @@ from pruning.errors import PruningError
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far training images are varied."""
+    """How much training images are varied."""
 
     roll: bool = True
-    """Shift in time, cyclically, by the same random amount for a batch."""
+    """Shift images in time, cyclically, by one random amount for each batch."""
     jitter: float = 0.1
-    """Standard deviation of independent noise on each pixel, in standard deviations of the training images."""
+    """Standard deviation of the noise added to each pixel, in standard deviations of the training images."""
     warp: float = 0.05
-    """Largest stretch of the frequency axis, either way: a machine that runs a little faster or slower."""
+    """Largest relative stretch of the frequency axis, as if the machine ran a little faster or slower."""
     gain: float = 0.0
-    """Standard deviation of one offset an image (log-power: a gain), in the same unit."""
+    """Standard deviation of one offset for each image, in the same unit; added to log-power, it is a gain."""
 
     def __post_init__(self) -> None:
         for name in ("jitter", "warp", "gain"):
@@ -43,7 +43,7 @@ def stretch(images: Float[Tensor, "batch 1 rows columns"], factors: Float[Tensor
 def augment(
     images: Float[Tensor, "batch 1 size size"], settings: Augmentation, generator: torch.Generator
 ) -> Float[Tensor, "batch 1 size size"]:
-    """A varied copy of a batch; every random number comes from `generator` (on the CPU, so that devices agree)."""
+    """A varied copy of a batch. Random numbers come from `generator`, on the CPU, so that all devices agree."""
     if settings.roll:
         shift = int(torch.randint(0, images.shape[3], (1,), generator=generator))
         images = images.roll(shift, dims=3)

@@ -32,7 +32,7 @@ MANIFEST = "models.json"
 
 
 class RateEntry(Strict):
-    """A proportion, its 95 % Wilson interval and the independent windows that it rests on."""
+    """A proportion, its 95 % Wilson interval, and the number of independent windows that the interval rests on."""
 
     value: Fraction
     low: Fraction
@@ -41,7 +41,7 @@ class RateEntry(Strict):
 
 
 class ScoresEntry(Strict):
-    """A model on one version of the test part; see `pruning.metrics.Scores`."""
+    """Scores of a model on one version of the test part; see `pruning.metrics.Scores`."""
 
     accuracy: RateEntry
     balanced_accuracy: Fraction
@@ -60,7 +60,7 @@ class DifferenceEntry(Strict):
 
 
 class SeedEntry(Strict):
-    """One seed of a model: its own test accuracy, its validation loss, and the epochs it was trained."""
+    """One seed of a model: its own test accuracy, its validation loss, and the number of epochs it was trained."""
 
     seed: int
     accuracy: Fraction
@@ -71,8 +71,9 @@ class SeedEntry(Strict):
 class ModelEntry(Strict):
     """One model of the bundle.
 
-    `weights` and `onnx` hold the seed `exported_seed`, the one with the lowest validation loss; `accuracy` is the mean
-    over seeds, as everything in `before` and `after`, which map "clean", "10dB", "5dB" and "0dB" to scores.
+    The files `weights` and `onnx` hold the seed `exported_seed`, the one with the lowest validation loss. `accuracy` is
+    the mean over seeds. So is everything in `before` and `after` (retraining), which map "clean", "10dB", "5dB" and
+    "0dB" to scores.
     """
 
     rate: Rate
@@ -100,7 +101,7 @@ class ModelEntry(Strict):
     onnx_error: float | None
 
     def spec(self, manifest: "Manifest") -> VGGSpec:
-        """The structure to rebuild it with."""
+        """The structure of the model, to rebuild it with."""
         return VGGSpec(
             len(manifest.classes),
             manifest.preprocessing.size,
@@ -112,7 +113,7 @@ class ModelEntry(Strict):
 
 
 class Architecture(Strict):
-    """What all models of the bundle share."""
+    """The structure that all models of the bundle share."""
 
     name: Literal["vgg16"]
     head: Literal["small", "paper"]
@@ -144,7 +145,7 @@ class Preprocessing(Strict):
 
 
 class DataEntry(Strict):
-    """The data set and split that every figure of the bundle comes from."""
+    """The data set and split on which everything in the bundle was trained and tested."""
 
     name: str
     labels: str
@@ -199,10 +200,10 @@ class Manifest(Strict):
         return float(self.training.get("data", {}).get("hop_s", self.preprocessing.window_s))
 
     def entry(self, rate: float) -> ModelEntry:
-        """The model of a rate.
+        """The entry of the model with a pruning rate.
 
         Raises:
-            PruningError: There is none.
+            PruningError: The bundle has no such model.
         """
         for model in self.models:
             if abs(model.rate - rate) < 1e-9:
@@ -231,10 +232,10 @@ def read_manifest(bundle: Path | str) -> Manifest:
 
 
 def verified(bundle: Path | str, manifest: Manifest, name: str) -> Path:
-    """The path of one of a bundle's files, after comparing its SHA-256.
+    """Path of one of a bundle's files, after its SHA-256 was compared.
 
     Raises:
-        PruningError: Not listed, missing, a link out of the bundle, or changed.
+        PruningError: The file is not listed, is missing, is a link out of the bundle, or was changed.
     """
     bundle = Path(bundle)
     expected = manifest.sha256.get(name)

@@ -19,32 +19,32 @@ from pruning.train import TrainConfig
 class SweepConfig:
     """Prune VGG-16 at several rates, retrain, test, and write a model bundle.
 
-    Stop it at any moment (Ctrl-C): the same command goes on where it was and ends with the same bundle. Without
-    options it runs on the built-in simulated recordings in a few minutes.
+    You may stop it at any moment (Ctrl-C); the same command continues where it stopped and writes the same bundle.
+    Without options it uses the built-in simulated recordings and takes a few minutes.
     """
 
     rates: Annotated[tuple[float, ...], comma_separated(float, "rates", "P")] = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9)
     """Pruning rates as fractions in [0, 1), separated by commas. The dense model (0.0) is always there."""
     method: Literal["structural", "mask"] = "structural"
-    """structural removes filters; mask, the paper's, sets them to zero (and saves no computation)."""
+    """structural: remove filters. mask: set them to zero, as the paper does, which saves no computation."""
     target: Literal["flops", "channels"] | None = None
-    """What the rate is a fraction of: FLOPs (structural's default) or the filters of each layer (mask's)."""
+    """What the rate is a fraction of: FLOPs (the default of structural) or the filters of each layer (of mask)."""
     criterion: Annotated[str, one_of(CRITERIA)] = "l1"
     """What a filter is worth: l1, the paper's sum of absolute weights, or l2, their Euclidean norm."""
     ranking: Literal["layer", "global"] = "layer"
     """Compare the filters' scores within each layer, or, relative to the mean of their layer, across all layers."""
     round_to: int = 1
-    """Widths are multiples of this, e.g. 8 (structural)."""
+    """Keep the number of filters of each layer a multiple of this, e.g. 8 (structural only)."""
     steps: int = 1
-    """Prune in so many steps with retraining after each."""
+    """Number of steps to prune in, with retraining after each."""
     seeds: Annotated[tuple[int, ...], comma_separated(int, "seeds", "S")] = (0,)
-    """Seeds, separated by commas; figures are means over them."""
+    """Random seeds, separated by commas. Each model is trained once per seed; results are means over seeds."""
     data: Annotated[DataConfig, tyro.conf.arg(name="")] = field(default_factory=DataConfig)
     """Recordings, windows, images and split."""
     head: Literal["small", "paper"] = "small"
-    """paper: 7 x 7 pooling and 4096-wide layers; small: global pooling and 512."""
+    """Fully connected layers. paper: 7 x 7 pooling and 4096 neurons; small: global pooling and 512 neurons."""
     batch_norm: bool = True
-    """Batch normalisation after each convolution."""
+    """Use batch normalisation after each convolution."""
     width: float = 1.0
     """Every layer's width relative to VGG-16's."""
     train: Annotated[TrainConfig, tyro.conf.arg(name="")] = field(default_factory=TrainConfig)
@@ -52,9 +52,9 @@ class SweepConfig:
     augmentation: Annotated[Augmentation, tyro.conf.arg(name="")] = field(default_factory=Augmentation)
     """How training images are varied."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to train. auto: a GPU where there is one."""
+    """Where to train. auto: on a GPU if there is one."""
     threads: int = 0
-    """CPU threads; 0 takes all cores. Results on a CPU are the same for the same seed and number of threads."""
+    """Number of CPU threads; 0 uses all cores. The same seed and number of threads give the same results on a CPU."""
     onnx: bool = True
     """Also export each model as ONNX."""
     out: Path = Path("runs/bundle")
@@ -64,7 +64,7 @@ class SweepConfig:
         for rate in self.rates:
             check_rate(rate)
         if not [r for r in self.rates if r > 0]:
-            raise PruningError("--rates holds no rate above 0.", "Give e.g. --rates 0.1,0.3,0.5,0.7,0.8,0.9.")
+            raise PruningError("--rates: no rate is above 0.", "Give e.g. --rates 0.1,0.3,0.5,0.7,0.8,0.9.")
         if self.criterion not in CRITERIA:
             raise PruningError(
                 f"--criterion: unknown criterion {self.criterion!r}.", f"Choose {' or '.join(CRITERIA)}."

@@ -114,7 +114,7 @@ def draw_size(manifest: Manifest, path: Path) -> None:
 
 
 def draw_confusion(manifest: Manifest, path: Path) -> None:
-    """A confusion matrix a model: rows are true classes, in percent of the row."""
+    """One confusion matrix per model: rows are true classes, values are percent of the row."""
     models: list[tuple[str, ModelEntry]] = [
         ("dense" if m.method == "dense" else f"p = {m.rate:g}", m) for m in manifest.models
     ]

@@ -115,7 +115,7 @@ def remove_filters(model: VGG, kept: Kept, size: int) -> VGG:
         size: Rows and columns of the input.
 
     Raises:
-        PruningError: A layer would be empty, or the graph left a layer at another width than asked for.
+        PruningError: A layer would be empty, or a layer has another width than was asked for.
     """
     empty = [name for name, k in zip(layer_names(), kept, strict=True) if len(k) == 0]
     if empty:

@@ -1,4 +1,4 @@
-"""A run folder on disk: finished jobs kept."""
+"""The folder of a job: its results when it is finished, a checkpoint until then."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ CHECKPOINT, RESULT, FAILED = "checkpoint.safetensors", "job.json", "failed.json"
 
 
 class JobResult(NamedTuple):
-    """What a finished job left: its facts and the class it called for each test window, by "before.clean" and so on."""
+    """Results of a finished job: facts, and the predicted class of each test window by "before.clean" and so on."""
 
     facts: dict[str, Any]
     predictions: dict[str, np.ndarray]
@@ -36,7 +36,7 @@ class JobFolder:
         self.path = path
 
     def finish(self, weights: dict[str, Tensor], predictions: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
-        """Write a job's results; `job.json`, written last, is what makes it finished."""
+        """Write a job's results. `job.json` is written last: a job that has it is finished."""
         write_whole(self.path / WEIGHTS, save_tensors({n: t.contiguous() for n, t in weights.items()}))
         write_whole(self.path / PREDICTIONS, save_arrays({n: np.ascontiguousarray(p) for n, p in predictions.items()}))
         hashes = {name: sha256(self.path / name) for name in (WEIGHTS, PREDICTIONS)}
@@ -45,11 +45,11 @@ class JobFolder:
             (self.path / name).unlink(missing_ok=True)
 
     def fail(self, reason: str, seed: int) -> None:
-        """Mark a job that cannot be finished; the mark goes when it is."""
+        """Mark a job as failed; the mark is removed when it is finished after all."""
         write_json(self.path / FAILED, {"reason": reason, "seed": seed})
 
     def result(self, need_weights: bool = True) -> JobResult | None:
-        """The finished job; None where it is not finished or a file of it is damaged (it is then done again)."""
+        """Results of the job; None if it is not finished or one of its files is damaged (it is then done again)."""
         try:
             facts = json.loads((self.path / RESULT).read_text(encoding="utf-8"))
             for name, expected in facts["sha256"].items():
@@ -61,15 +61,15 @@ class JobFolder:
 
     @property
     def weights(self) -> Path:
-        """The trained weights."""
+        """Path of the trained weights."""
         return self.path / WEIGHTS
 
     def save_checkpoint(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
-        """Keep a half-finished training."""
+        """Save the state of an unfinished training."""
         write_whole(self.path / CHECKPOINT, save_tensors(tensors, {"state": json.dumps(state)}))
 
     def load_checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-        """A half-finished training; None where there is none, or only a damaged one."""
+        """The state of an unfinished training; None if there is none or it is damaged."""
         path = self.path / CHECKPOINT
         try:
             with safe_open(path, "pt") as file:

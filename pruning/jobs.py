@@ -1,4 +1,4 @@
-"""One job: train, prune or retrain one model with one seed, and call every test window."""
+"""One job: train, prune or retrain one model with one seed, and classify every test window."""
 
 import time
 from collections.abc import Callable
@@ -40,11 +40,11 @@ class Job:
     """A model to train.
 
     Attributes:
-        kind: "dense", its "control" (trained on for as long as a pruned one is retrained) or "pruned".
-        seed: Of weights, batches and dropout.
+        kind: "dense", "control" (the dense model, trained on for as long as a pruned one is retrained) or "pruned".
+        seed: Random seed of weights, batches and dropout.
         rate: Pruning rate after this job.
-        final_rate: Rate that the last step reaches; equal to `rate` there.
-        step: 1 to `steps`, 0 for the dense model and its control.
+        final_rate: Pruning rate after the last step.
+        step: Pruning step, 1 to `steps`; 0 for the dense model and its control.
         parent: Name of the job whose weights it starts from; "" for the dense model.
     """
 
@@ -57,14 +57,14 @@ class Job:
 
     @property
     def name(self) -> str:
-        """Unique in its run: the name of its folder."""
+        """Name of the job's folder, unique in its run."""
         if self.kind != "pruned":
             return f"seed{self.seed}-{self.kind}"
         return f"seed{self.seed}-p{self.final_rate:g}" + ("" if self.rate == self.final_rate else f"-step{self.step}")
 
 
 def plan_jobs(config: SweepConfig) -> list[Job]:
-    """Every job of a sweep in the order of work: a seed at a time, the dense model first."""
+    """All jobs of a sweep in working order: seed by seed, each beginning with the dense model."""
     jobs = []
     for seed in config.seeds:
         dense = Job("dense", seed)
@@ -80,7 +80,7 @@ def plan_jobs(config: SweepConfig) -> list[Job]:
 
 
 def pruned_spec(config: SweepConfig, dense: VGGSpec, rate: float) -> VGGSpec:
-    """Widths at a rate with per-layer ranking.
+    """Structure of the model pruned at a rate, with ranking within each layer.
 
     Raises:
         PruningError: The rate cannot be reached.
@@ -102,7 +102,7 @@ def _choose(config: SweepConfig, model: VGG, dense: VGGSpec, rate: float) -> Kep
 
 @dataclass(eq=False)
 class _Pruned:
-    """A model ready to be retrained, and how its result becomes the job's model."""
+    """A pruned model to retrain, and the function that makes the job's model of it."""
 
     trainee: VGG
     masks: Masks
@@ -136,7 +136,7 @@ def prune(config: SweepConfig, model: VGG, dense: VGGSpec, rate: float) -> _Prun
 
 
 def call_windows(model: nn.Module, dataset: Dataset, prefix: str) -> dict[str, np.ndarray]:
-    """The class called for each test window, clean and with noise, by "prefix.clean", "prefix.10dB" ..."""
+    """Predicted class of each test window, clean and with noise, by "prefix.clean", "prefix.10dB" and so on."""
     versions = {"clean": dataset.test.images} | {f"{snr}dB": images for snr, images in dataset.noisy.items()}
     return {f"{prefix}.{name}": predict(model, images).argmax(axis=1) for name, images in versions.items()}
 
@@ -161,7 +161,7 @@ def _loss_seed(job: Job) -> int:
 
 
 def run_job(job: Job, context: JobContext) -> None:
-    """Do one job from its start or its last checkpoint, and write its results.
+    """Do a job, from its start or its last checkpoint, and write its results.
 
     Raises:
         PruningError: The rate cannot be reached, the loss is not finite, or memory ran out.
@@ -236,7 +236,7 @@ def _dense_model(job: Job, context: JobContext) -> VGG:
 
 
 def _before(job: Job, context: JobContext) -> dict[str, np.ndarray]:
-    """Test windows as the dense model pruned in one go and not retrained calls them."""
+    """Predicted classes of the dense model pruned in one step and not retrained."""
     pruned = prune(context.config, _dense_model(job, context), context.dense, job.rate)
     return call_windows(pruned.trainee.eval(), context.dataset, "before")
 

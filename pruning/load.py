@@ -1,4 +1,4 @@
-"""Models back from a bundle."""
+"""Load models from a bundle."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def load_weights(path: Path | str, spec: VGGSpec) -> VGG:
     """A model of this structure with the weights of a safetensors file, in evaluation mode.
 
     Raises:
-        PruningError: No safetensors file, or one of another structure.
+        PruningError: The file is not a safetensors file, or has weights of another structure.
     """
     try:
         tensors = load_file(path)
@@ -43,7 +43,7 @@ def load_model(bundle: Path | str, rate: float) -> VGG:
         A torchvision VGG that takes (batch, 1, size, size) standardised images; see the manifest's `preprocessing`.
 
     Raises:
-        PruningError: No bundle, a newer schema, no such rate, or a weights file whose hash differs.
+        PruningError: Not a bundle, a newer schema, no model of this rate, or a weights file that was changed.
     """
     folder = Path(bundle)
     manifest = read_manifest(folder)

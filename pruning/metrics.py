@@ -46,15 +46,15 @@ def independent(
 
 @dataclass(frozen=True)
 class Scores:
-    """What a model gets right on one version of the test part.
+    """How well a model classifies one version of the test part.
 
     Attributes:
-        accuracy: Share of windows called rightly.
+        accuracy: Share of windows that are classified correctly.
         balanced_accuracy: Mean of the classes' recalls.
-        recall: A class at a time.
-        missed_faults: Share of faulty windows called normal; None where no class is known to be normal.
-        false_alarms: Share of normal windows called faulty; None likewise.
-        confusion: Windows by true class (row) and called class (column), mean over seeds.
+        recall: Recall of each class.
+        missed_faults: Share of faulty windows classified as normal; None if no class is known to be normal.
+        false_alarms: Share of normal windows classified as faulty; None if no class is known to be normal.
+        confusion: Number of windows by true class (row) and predicted class (column), mean over seeds.
     """
 
     accuracy: Rate
@@ -75,11 +75,11 @@ def score(
     """Scores of one model over its seeds.
 
     Args:
-        predictions: Class called for each window, a row a seed.
-        labels: True classes.
-        apart: Windows of which no two overlap (`independent`); all windows count for the values, these for intervals.
+        predictions: Predicted class of each window, one row per seed.
+        labels: True class of each window.
+        apart: Windows of which no two overlap (`independent`). Values are over all windows, intervals rest on these.
         classes: Number of classes.
-        normal: The healthy class, None where unknown.
+        normal: Index of the healthy class; None if unknown.
     """
     confusion = np.zeros((classes, classes))
     for row in predictions:
@@ -113,10 +113,10 @@ def difference(
 ) -> tuple[float, float, float]:
     """How much more accurate the first model is than the second, paired, with a 95 % bootstrap interval.
 
-    Whole recordings and seeds are drawn, since windows of one recording stand and fall together.
+    Whole recordings and whole seeds are drawn, because windows of one recording are not independent.
 
     Args:
-        correct: For each of the two models and each seed whether each window is called rightly.
+        correct: For each of the two models and each seed, whether each window is classified correctly.
         recordings: Recording of each window.
         draws: Bootstrap draws (from a fixed seed).
 

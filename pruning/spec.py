@@ -118,7 +118,7 @@ def rounded(width: float, round_to: int, full: int) -> int:
 
 
 def _check_pruned(dense: VGGSpec, pruned: VGGSpec, rate: float) -> VGGSpec:
-    """Refuse a rate > 0 that left every layer as wide as it was (F15)."""
+    """Refuse a rate > 0 that left every layer as wide as it was."""
     if rate > 0 and pruned == dense:
         raise PruningError(
             f"rate {rate:g} prunes nothing: no layer of {', '.join(layer_names())} loses a filter.",
@@ -131,7 +131,7 @@ def channel_target(dense: VGGSpec, rate: float, round_to: int = 1) -> VGGSpec:
     """Every layer without the fraction `rate` of its filters, rounded.
 
     Raises:
-        PruningError: A rate outside [0, 1), a layer that would lose all its filters or none.
+        PruningError: The rate lies outside [0, 1), or a layer would lose all its filters, or no layer any.
     """
     check_rate(rate)
     full = dense.widths + dense.hidden
@@ -185,7 +185,7 @@ def _closest(dense: VGGSpec, wide: Sequence[int], narrow: Sequence[int], goal: f
 
 
 def check_reached(dense: VGGSpec, pruned: VGGSpec, rate: float) -> None:
-    """Raise `PruningError` where the FLOPs removed differ from the rate by over 1 % of the dense model's (F15)."""
+    """Raise `PruningError` where the FLOPs removed differ from the rate by over 1 % of the dense model's."""
     removed = 1 - flops(pruned) / flops(dense)
     if abs(removed - rate) > TOLERANCE:
         narrow = [n for n, w in zip(layer_names(), pruned.widths + pruned.hidden, strict=True) if w <= 8]

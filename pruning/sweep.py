@@ -27,7 +27,7 @@ from pruning.train import EpochLog, choose_precision
 
 
 class _Reporter:
-    """Progress of a sweep: a bar with the time left on a terminal, a line a model elsewhere.
+    """Progress of a sweep: a bar with the remaining time on a terminal, one line per model elsewhere.
 
     Work is counted in FLOP of training updates, so that a small model moves the bar as little as it costs.
     """
@@ -121,7 +121,7 @@ def _threads(count: int) -> Iterator[int]:
 
 
 def _finished_bundle(config: SweepConfig, console: Console) -> Manifest | None:
-    """The bundle of this very run where it is whole."""
+    """The bundle of this run if it is whole, otherwise None."""
     if not (config.out / MANIFEST).exists():
         return None
     try:
@@ -150,11 +150,11 @@ def _say_dataset(dataset: Dataset, cache: Cache, console: Console) -> None:
 def run_sweep(config: SweepConfig, console: Console | None = None) -> Manifest:
     """Train, prune, retrain and test every model of a configuration, and write the bundle into `config.out`.
 
-    Stopped at any moment, an equal call goes on: finished models are kept, the running one goes on from its last
+    If it is stopped, an equal call continues: finished models are kept, the current one continues from its last
     checkpoint, and on a CPU the bundle ends up the same, byte for byte.
 
     Args:
-        config: What to do.
+        config: Settings of the sweep.
         console: Where progress is shown; by default standard output.
 
     Returns:

@@ -29,13 +29,13 @@ def _row(name: str, model: ModelEntry, snrs: list[str]) -> list[str]:
 
 
 def results_table(manifest: Manifest) -> Table:
-    """One row a model, 100 columns wide at most; accuracies are those of the test part in percent."""
+    """One row per model, at most 100 columns wide; accuracies are those of the test part in percent."""
     held = "" if manifest.data.held_out is None else f" {manifest.data.held_out:g} held out"
     caption = (
         f"{manifest.data.name}, split {manifest.data.split}{held}, {manifest.data.windows['test']} test windows "
         f"({manifest.data.test_windows_independent} independent), mean of {len(manifest.seeds)} seed(s). "
         "MFLOP: a multiply-accumulate is 2. Param.: millions that are not zero. Raw: before retraining. "
-        "95 %: Wilson interval. Missed: faults called normal. Worst: lowest recall of a class. "
+        "95 %: Wilson interval. Missed: faults classified as normal. Worst: lowest recall of a class. "
         "Diff.: to the dense model."
     )
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), caption=caption, caption_justify="left")

@@ -28,9 +28,9 @@ class TrainConfig:
     epochs: int = 8
     """Passes over the training windows for the dense model."""
     retrain_epochs: int = 6
-    """Passes after pruning, and of the control. With --steps, after each step."""
+    """Passes after pruning (after each step with --steps), and further passes of the control."""
     batch: int = 32
-    """Images an update."""
+    """Images per update."""
     lr: float = 0.01
     """Highest learning rate (SGD with Nesterov momentum, linear warm-up, cosine to zero)."""
     retrain_lr: float = 0.01
@@ -38,18 +38,18 @@ class TrainConfig:
     weight_decay: float = 1e-3
     """Weight decay of kernels and matrices (not of biases and batch norm)."""
     dropout: float = 0.0
-    """Chance of dropping a hidden neuron of the head."""
+    """Probability of dropping a hidden neuron of the fully connected layers while training."""
     balance: float = 0.0
-    """Class weights: a class's share of the loss goes with its windows to the power of 1 minus this; 0 counts every
-    window the same, 1 every class."""
+    """Balance of the classes in the loss, 0 to 1. 0: every window counts the same; 1: every class counts the same; in
+    general a class weighs its number of windows to the power of 1 minus this."""
     patience: int = 0
-    """Stop after so many epochs without a lower validation loss; 0 trains to the end of the schedule."""
+    """Number of epochs without a lower validation loss after which training stops; 0: never."""
     distill: float = 0.0
-    """Share of the loss that follows the dense model's outputs after pruning (Hinton et al. 2015), 0 to 1."""
+    """Share, 0 to 1, of the loss of a pruned model that compares it with the dense model (Hinton et al. 2015)."""
     temperature: float = 4.0
-    """Softness of those outputs."""
+    """Temperature of that comparison: higher is softer."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Arithmetic of convolutions while training. auto: bfloat16 where the processor has instructions for it."""
+    """Arithmetic of convolutions in training. auto: bfloat16 if the processor has instructions for it."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "retrain_epochs", "batch"):
@@ -77,14 +77,14 @@ class EpochLog(NamedTuple):
 
 @dataclass
 class TrainState:
-    """What a half-finished training needs to go on exactly: everything else follows from the seed and the epoch.
+    """What an unfinished training needs to continue exactly; everything else follows from the seed and the epoch.
 
     Attributes:
-        epoch: Epochs done.
-        logs: One for each.
+        epoch: Number of finished epochs.
+        logs: One entry per epoch.
         best_loss: Lowest validation loss so far.
-        best_epoch: Its epoch.
-        best: Weights at that epoch; empty where there is no validation part or no early stop.
+        best_epoch: Epoch of the lowest validation loss.
+        best: Weights at that epoch; empty if there is no validation part or no early stop.
         optimizer: The optimizer's tensors by "parameter.name".
     """
 
@@ -116,7 +116,7 @@ def learning_rate(step: int, steps: int, highest: float) -> float:
 
 
 def class_weights(labels: Int64[np.ndarray, " n"], classes: int, balance: float) -> Float32[Tensor, " classes"]:
-    """Loss weights that go with a class's number of windows to the power of -balance, with mean 1 over the windows."""
+    """Weights of the classes in the loss: number of windows to the power of -balance, scaled to mean 1 over windows."""
     counts = np.maximum(np.bincount(labels, minlength=classes), 1).astype(float)
     weights = counts**-balance
     return torch.tensor(weights * counts.sum() / (weights * counts).sum(), dtype=torch.float32)
@@ -141,10 +141,10 @@ class Trainer:
         model: Trained in place.
         dataset: Its training and validation parts are used.
         config: Settings; `retrain` chooses between those of the first training and those after pruning.
-        seed: Of batches, augmentation and dropout.
+        seed: Random seed of batches, augmentation and dropout.
         device: Where to compute.
-        retrain: Use the settings after pruning.
-        masks: Weights that stay zero.
+        retrain: Whether to use the settings for training after pruning.
+        masks: Which weights may differ from zero.
         teacher: The dense model, for distillation.
         augmentation: How training images are varied.
     """
@@ -283,7 +283,7 @@ class Trainer:
         return {n: t.contiguous().cpu() for n, t in tensors.items()}
 
     def resume(self, tensors: dict[str, Tensor], state: TrainState) -> None:
-        """Go on from a snapshot, as if never interrupted."""
+        """Continue from a snapshot, as if the training had never been interrupted."""
         self.model.load_state_dict({n[6:]: t for n, t in tensors.items() if n.startswith("model.")})
         state.best = {n[5:]: t for n, t in tensors.items() if n.startswith("best.")}
         for name, parameter in self.model.named_parameters():

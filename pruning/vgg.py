@@ -1,4 +1,4 @@
-"""torchvision's VGG-16 with one input channel, at any widths."""
+"""torchvision's VGG-16 with one input channel and any widths."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ class PrunableLayer:
         name: conv1 to conv13, fc1, fc2.
         path: Name of the module in the model ("features.0").
         module: The convolution or fully connected layer.
-        norm: The batch norm after it, None where there is none.
+        norm: The batch norm after the layer; None if there is none.
     """
 
     name: str
@@ -30,8 +30,8 @@ def build_vgg(spec: VGGSpec, dropout: float = 0.5) -> VGG:
     """A VGG-16 with fresh weights: He initialisation, from torch's global generator.
 
     Args:
-        spec: Its structure.
-        dropout: Chance of dropping a hidden neuron of the head while training.
+        spec: Structure of the model.
+        dropout: Probability of dropping a hidden neuron of the fully connected layers while training.
     """
     plan: list[str | int] = []
     for i, width in enumerate(spec.widths, start=1):

@@ -14,8 +14,8 @@ class BearingGeometry:
 
     Attributes:
         rolling_elements: Number of balls or rollers.
-        ball_diameter_mm: Diameter of one.
-        pitch_diameter_mm: Diameter of the circle that their centres run on.
+        ball_diameter_mm: Diameter of a rolling element.
+        pitch_diameter_mm: Diameter of the circle on which the centres of the rolling elements run.
         contact_angle_deg: Angle of the load from the radial plane.
     """
 
@@ -41,11 +41,11 @@ class BearingGeometry:
         return self.rolling_elements * shaft_hz / 2 * (1 + self._ratio)
 
     def ball_spin(self, shaft_hz: float) -> float:
-        """BSF in Hz: turns of a rolling element about itself; a defect on it strikes twice a turn, once each race."""
+        """BSF in Hz: turns of a rolling element about itself. A defect on it strikes each race once per turn."""
         return shaft_hz * self.pitch_diameter_mm / (2 * self.ball_diameter_mm) * (1 - self._ratio**2)
 
     def strike_frequency(self, location: Location, shaft_hz: float) -> float:
-        """Impulses a second of a fault at `location`: BPFI, BPFO or twice BSF; 0 for a healthy bearing."""
+        """Impulses per second of a fault at `location`: BPFI, BPFO or twice BSF; 0 for a healthy bearing."""
         return {
             Location.NORMAL: 0.0,
             Location.INNER: self.ball_pass_inner(shaft_hz),

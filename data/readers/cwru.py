@@ -35,7 +35,7 @@ OFFICIAL_URL = "https://engineering.case.edu/sites/default/files/{number}.mat"
 
 @dataclass(frozen=True)
 class Entry:
-    """What one original number is.
+    """What one original file number stands for.
 
     Attributes:
         number: The file's original number.
@@ -45,7 +45,7 @@ class Entry:
         size_mil: Fault diameter in thousandths of an inch, None for normal.
         position: Clock position of an outer-race fault, None otherwise.
         load_hp: Motor load, 0 to 3 hp.
-        md5: As published by a third party, None where it is not.
+        md5: Hash that a third party published; None if nobody did.
     """
 
     number: int
@@ -80,8 +80,8 @@ def catalogue() -> dict[int, Entry]:
 def select_channels(arrays: dict[str, np.ndarray], number: int) -> dict[str, Float[np.ndarray, " samples"]]:
     """The accelerometers DE, FE and BA of one recording out of a file's variables.
 
-    A file may hold two recordings (99.mat also X098) or one under another number (174.mat holds X173, 3001.mat X056):
-    the file's own number is taken where it is there, else the only one.
+    A file may hold two recordings (99.mat also holds X098) or one under another number (174.mat holds X173, 3001.mat
+    X056): the file's own number is taken if it is there, otherwise the only one.
     """
     by_number: dict[int, dict[str, np.ndarray]] = {}
     for name, array in arrays.items():
@@ -110,11 +110,11 @@ def read_file(path: Path, number: int) -> Recording:
     """One recording from its file.
 
     Raises:
-        DataError: The number is no official one, or the file does not hold it.
+        DataError: The number is not an official one, or the file does not hold that recording.
     """
     entry = catalogue().get(number)
     if entry is None:
-        raise DataError(f"{path}: {number} is no recording of the CWRU set.", "Keep the original file numbers.")
+        raise DataError(f"{path}: {number} is not the number of a CWRU recording.", "Keep the original file numbers.")
     arrays = read_mat(path)
     try:
         channels = select_channels(arrays, number)
@@ -139,7 +139,7 @@ def find_files(root: Path) -> dict[int, Path]:
     """Every official recording below a folder, however deep, by number.
 
     Raises:
-        DataError: No folder, or no file whose name is an official number, or one number twice.
+        DataError: The folder does not exist, holds no file whose name is an official number, or holds a number twice.
     """
     if not root.is_dir():
         raise DataError(
@@ -152,11 +152,11 @@ def find_files(root: Path) -> dict[int, Path]:
         if number not in catalogue():
             continue
         if number in found:
-            raise DataError(f"{number}.mat is there twice: {found[number]} and {path}.", "Remove one.")
+            raise DataError(f"{number}.mat exists twice: {found[number]} and {path}.", "Remove one.")
         found[number] = path
     if not found:
         raise DataError(
-            f"{root}: no CWRU recording (105.mat, 97.mat, ...) in it.",
+            f"{root}: it contains no CWRU recording (105.mat, 97.mat, ...).",
             f"Expected original file numbers; fetch them: python -m data.fetch cwru --root {root}",
         )
     return found
@@ -169,7 +169,7 @@ def chosen(labels: str, end: str = "drive", sampling_rate_hz: float = 12000) -> 
         labels: "fault" gives the ten classes of the literature (normal; inner, ball, outer at 6:00; 7, 14 and 21
             mil); "location" gives every size and position.
         end: Which bearing is damaged.
-        sampling_rate_hz: Of the faulty recordings; the normal ones exist at 48 kHz alone.
+        sampling_rate_hz: Sampling rate of the faulty recordings; the normal ones exist at 48 kHz only.
     """
     ten = {7, 14, 21}
     return [
@@ -193,7 +193,10 @@ def read(root: Path, numbers: Sequence[int] | None = None) -> list[Recording]:
     found = find_files(root)
     wanted = sorted(found if numbers is None else set(found) & set(numbers))
     if not wanted:
-        raise DataError(f"{root}: none of the recordings this task needs.", "Fetch them: python -m data.fetch cwru.")
+        raise DataError(
+            f"{root}: it contains none of the recordings that this task needs.",
+            "Fetch them: python -m data.fetch cwru.",
+        )
     return [read_file(found[n], n) for n in wanted]
 
 

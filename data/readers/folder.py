@@ -1,7 +1,7 @@
-"""A user's own recordings: one sub-folder a class, any mix of .mat, .csv, .wav, .flac, .npy, .npz and .parquet.
+"""A user's own recordings: one sub-folder per class, any mix of .mat, .csv, .wav, .flac, .npy, .npz and .parquet.
 
-An optional `recordings.csv` in the root says more about each file; its columns, all but `file` optional, are
-`file` (path below the root), `sampling_rate_hz`, `rpm`, `load` and `size_mm`.
+An optional file `recordings.csv` in the root describes the recordings. Its columns are `file` (path below the root) and
+any of `sampling_rate_hz`, `rpm`, `load` and `size_mm`.
 """
 
 import csv
@@ -32,7 +32,7 @@ class _Said:
 
 
 def location_of(label: str) -> Location | None:
-    """The fault location that a class name clearly says ("normal", "Inner race", "OR"); None otherwise."""
+    """The fault location that a class name clearly states ("normal", "Inner race", "OR"); None otherwise."""
     word = label.strip().lower().replace(" ", "_").replace("-", "_")
     return next((loc for loc, words in LOCATION_WORDS.items() if word in words), None)
 
@@ -45,7 +45,7 @@ def _read_sheet(root: Path) -> dict[str, _Said]:
     try:
         rows = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: no readable CSV ({error}).", "Save it as UTF-8 text.") from None
+        raise DataError(f"{path}: not a readable CSV file ({error}).", "Save it as UTF-8 text.") from None
     unknown = set(rows[0] if rows else {}) - {"file", *SHEET_COLUMNS}
     if unknown or (rows and "file" not in rows[0]):
         raise DataError(
@@ -67,21 +67,21 @@ def read(root: Path, sampling_rate_hz: float | None = None, channel: str | None 
     """Every recording in the class sub-folders of `root`.
 
     Args:
-        root: Folder whose sub-folders are the classes; files may lie any depth below them.
-        sampling_rate_hz: For files that do not say it themselves.
-        channel: The vector to take where a file holds several.
+        root: Folder whose sub-folders are the classes; files may be any depth below them.
+        sampling_rate_hz: Sampling rate in Hz of files that do not say it themselves.
+        channel: The vector to take from files that hold several.
 
     Raises:
-        DataError: No folder, no class, a class without a file, a file that cannot be read or whose sampling rate is
-            nowhere said.
+        DataError: The folder does not exist or has no class, a class has no file, a file cannot be read, or a sampling
+            rate is not known.
     """
     if not root.is_dir():
         raise DataError(f"{root}: no such folder.", "Give the folder of class sub-folders with --root.")
     classes = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
     if not classes:
         raise DataError(
-            f"{root}: no class sub-folder in it.",
-            "Expected one sub-folder a class, e.g. normal/ and inner/, each with recordings.",
+            f"{root}: it has no class sub-folder.",
+            "Expected one sub-folder per class, e.g. normal/ and inner/, each with recordings.",
         )
     sheet = _read_sheet(root)
     recordings = []
@@ -105,7 +105,7 @@ def _read_one(
     if rate is None:
         raise DataError(
             f"{path}: the sampling rate is missing.",
-            f"Give it with --sampling-rate HZ for all such files, or a file at a time in {SHEET}.",
+            f"Give it with --sampling-rate HZ for all such files, or for each file in {SHEET}.",
         )
     columns = table.columns
     if channel is not None and channel in columns:

@@ -21,7 +21,7 @@ SHORTEST = 16  # a vector below this length is a setting, not a signal
 
 @dataclass(frozen=True)
 class Table:
-    """What a file holds: its long numeric vectors by name, and the sampling rate in Hz where the file says it."""
+    """What a file holds: its long numeric vectors by name, and its sampling rate in Hz (None if it does not say)."""
 
     columns: dict[str, Float[np.ndarray, " samples"]]
     sampling_rate_hz: float | None
@@ -43,7 +43,7 @@ def _vectors(arrays: dict[str, np.ndarray]) -> Table:
 
 
 def _without_time(columns: dict[str, np.ndarray], rate: float | None) -> Table:
-    """Take a uniform time column out of the signals and the sampling rate from it."""
+    """Remove a uniform time column from the signals, and take the sampling rate from it."""
     for name in [n for n in columns if TIME_NAMES.match(n)]:
         steps = np.diff(columns[name])
         step = float(np.median(steps)) if len(steps) else 0.0
@@ -62,7 +62,7 @@ def _read_numpy(path: Path) -> Table:
         loaded = np.load(path, allow_pickle=False)
         arrays = {"signal": loaded} if isinstance(loaded, np.ndarray) else {n: loaded[n] for n in loaded.files}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: no numeric NumPy file ({error}).", "Save plain numeric arrays.") from None
+        raise DataError(f"{path}: not a numeric NumPy file ({error}).", "Save plain numeric arrays.") from None
     bad = [n for n, a in arrays.items() if a.dtype.kind not in "fiub"]
     if bad:
         raise DataError(f"{path}: {', '.join(bad)} is not real and numeric.", "Save plain numeric arrays.")
@@ -75,7 +75,7 @@ def _read_sound(path: Path) -> Table:
     try:
         samples, rate = soundfile.read(path, dtype="float64", always_2d=True)
     except (soundfile.SoundFileError, RuntimeError) as error:
-        raise DataError(f"{path}: no readable sound file ({error}).", "Check or remove the file.") from None
+        raise DataError(f"{path}: not a readable sound file ({error}).", "Check or remove the file.") from None
     return Table({f"channel{i}": column.copy() for i, column in enumerate(samples.T)}, float(rate))
 
 
@@ -115,13 +115,13 @@ READERS: dict[str, Callable[[Path], Table]] = {
 
 
 def read_table(path: Path) -> Table:
-    """The long numeric vectors of a file by name, and its sampling rate where the file carries one.
+    """The long numeric vectors of a file by name, and its sampling rate if the file states one.
 
     A sampling rate is a scalar named fs, sr, sampling_rate or the like (.mat, .npz), the header (.wav, .flac), the
     schema's `sampling_rate_hz` (.parquet) or the step of a uniform time column (all tables).
 
     Raises:
-        DataError: An unknown ending, a damaged file, an object array, or no vector of at least 16 numbers.
+        DataError: The ending is unknown, or the file is damaged, holds an object array or no vector of 16 numbers.
     """
     reader = READERS.get(path.suffix.lower())
     if reader is None:
@@ -129,5 +129,7 @@ def read_table(path: Path) -> Table:
     table = reader(path)
     table = Table({n: c for n, c in table.columns.items() if len(c) >= SHORTEST}, table.sampling_rate_hz)
     if not table.columns:
-        raise DataError(f"{path}: holds no numeric vector of at least {SHORTEST} samples.", "Check or remove the file.")
+        raise DataError(
+            f"{path}: it has no numeric vector of at least {SHORTEST} samples.", "Check or remove the file."
+        )
     return table

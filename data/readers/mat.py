@@ -17,7 +17,7 @@ from data.errors import DataError
 
 WORKER = Path(__file__).with_name("mat_worker.py")
 TIMEOUT_S = 120.0
-REMEDY = "The file is damaged or no MATLAB file: fetch it again (python -m data.fetch), or remove it."
+REMEDY = "The file is damaged or not a MATLAB file: fetch it again (python -m data.fetch), or remove it."
 
 
 class _Worker:

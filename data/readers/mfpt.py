@@ -2,8 +2,8 @@
 
 Source: E. Bechhoefer, Condition Based Maintenance Fault Database for Testing Diagnostics and Prognostic Algorithms,
 MFPT, 2013, https://www.mfpt.org/fault-data-sets/. Each file holds a structure `bearing` with `gs` (acceleration in
-g), `sr` (samples a second), `rate` (shaft, Hz) and `load` (lbf). Healthy and some outer-race recordings are sampled at
-97,656 Hz, the others at 48,828 Hz: the sampling rate must not become the feature.
+g), `sr` (sampling rate in Hz), `rate` (shaft, Hz) and `load` (lbf). Healthy and some outer-race recordings are sampled
+at 97,656 Hz, the others at 48,828 Hz: the sampling rate must not become the feature.
 """
 
 import re
@@ -40,7 +40,7 @@ def read_file(path: Path, location: Location) -> Recording:
     """One recording from its file.
 
     Raises:
-        DataError: No structure `bearing` with `gs` and `sr`.
+        DataError: The file has no structure `bearing` with `gs` and `sr`.
     """
     arrays = read_mat(path)
     fields = {name.split(".", 1)[1]: a for name, a in arrays.items() if name.startswith("bearing.")}
@@ -71,7 +71,7 @@ def read(root: Path) -> list[Recording]:
     """The baseline, inner-race and outer-race recordings below `root`, by name.
 
     Raises:
-        DataError: No folder, no such file in it, a name twice, or a file that cannot be read.
+        DataError: The folder does not exist or holds no such file, a name exists twice, or a file cannot be read.
     """
     if not root.is_dir():
         raise DataError(f"{root}: no such folder.", f"Fetch the set: python -m data.fetch mfpt --root {root}")
@@ -81,11 +81,11 @@ def read(root: Path) -> list[Recording]:
         if location is None:
             continue
         if path.stem in recordings:
-            raise DataError(f"{path.stem}.mat is there twice: {recordings[path.stem].path} and {path}.", "Remove one.")
+            raise DataError(f"{path.stem}.mat exists twice: {recordings[path.stem].path} and {path}.", "Remove one.")
         recordings[path.stem] = read_file(path, location)
     if not recordings:
         raise DataError(
-            f"{root}: no MFPT recording (baseline_1.mat, InnerRaceFault_vload_1.mat, ...) in it.",
+            f"{root}: it contains no MFPT recording (baseline_1.mat, InnerRaceFault_vload_1.mat, ...).",
             f"Fetch the set: python -m data.fetch mfpt --root {root}",
         )
     return list(recordings.values())

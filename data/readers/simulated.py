@@ -37,12 +37,12 @@ LOADS_HP = (0.0, 1.0, 2.0, 3.0)
 
 @dataclass(frozen=True)
 class Machine:
-    """What the impacts travel through.
+    """The machine that impacts travel through on their way to the sensor.
 
     Attributes:
         resonances_hz: Natural frequencies of the housing and sensor mount.
-        damping: Their damping ratios.
-        gains: Their share of an impact on the outer race.
+        damping: Damping ratio of each resonance.
+        gains: Share of an impact on the outer race that excites each resonance.
         paths: By fault location, how much of each passes to the sensor, relative to the outer race: impacts on the
             inner race and on a ball cross more interfaces before they reach the housing.
         shaft_harmonics: Amplitude of 1, 2, 3, ... times shaft speed (imbalance, misalignment), in g.
@@ -73,7 +73,7 @@ class SimulationConfig:
     """The simulated data set.
 
     Attributes:
-        sampling_rate_hz: Samples a second.
+        sampling_rate_hz: Sampling rate in Hz.
         duration_s: Length of each recording in seconds.
         snr_db: Power of the fault's own signal at the middle size over that of the broadband noise; the noise is the
             same in every class.
@@ -104,7 +104,7 @@ class SimulationConfig:
             )
         if self.duration_s <= 0 or self.recordings_per_condition < 1:
             raise DataError(
-                f"duration and recordings a condition must be positive; got {self.duration_s} s and "
+                f"duration and recordings per condition must be positive; got {self.duration_s} s and "
                 f"{self.recordings_per_condition}."
             )
 
@@ -124,7 +124,7 @@ def shaft_phase(config: SimulationConfig, shaft_hz: float, rng: np.random.Genera
 
 
 def strike_turns(orders: float, turns: float, slip: float, rng: np.random.Generator) -> Float[np.ndarray, " strikes"]:
-    """Shaft angles (turns) of the impacts: `orders` a turn on average, each interval with its own random slip."""
+    """Shaft angles (turns) of the impacts: `orders` per turn on average, each interval with its own random slip."""
     expected = int(np.ceil(turns * orders * 1.05)) + 8
     intervals = (1 + slip * rng.standard_normal(expected)) / orders
     angles = np.cumsum(intervals) - rng.uniform(0, 1 / orders)
@@ -186,7 +186,7 @@ def simulate(
         fault: Location and size; a size of None is taken as the middle one.
         load_hp: Motor load; speed falls and impacts grow with it.
         config: The data set's settings.
-        seed: Words of the recording's own seed.
+        seed: Numbers that, with the data set's seed, make the recording's own seed.
 
     Returns:
         Acceleration in g at `config.sampling_rate_hz`, and the mean shaft speed in Hz.

@@ -168,7 +168,7 @@ def test_the_sampling_rate_tells_nothing_where_all_are_equal():
         ({"hop_s": float("nan")}, "hop_s must be above 0"),
         ({"window_s": 0.001}, "fewer than the image's 32 columns"),
         ({"data": "cwru"}, "needs the folder"),
-        ({"accept": ("ugly",)}, "--accept knows no ugly"),
+        ({"accept": ("ugly",)}, "--accept: unknown kind ugly"),
         ({"sampling_rate": -3.0}, "--sampling-rate must be above 0"),
     ],
 )

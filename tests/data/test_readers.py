@@ -79,7 +79,7 @@ class TestCwru:
     def test_a_number_twice_is_refused(self, tmp_path):
         save(tmp_path / "a" / "105.mat", X105_DE_time=SIGNAL)
         save(tmp_path / "b" / "105.mat", X105_DE_time=SIGNAL)
-        with pytest.raises(DataError, match="there twice"):
+        with pytest.raises(DataError, match="exists twice"):
             cwru.read(tmp_path)
 
     @pytest.mark.parametrize("make", [False, True])

@@ -162,7 +162,7 @@ class TestVariants:
         ({"rates": (1.0,)}, r"rates must lie in \[0, 1\)"),
         ({"rates": (90.0,)}, r"Did you mean 0\.9"),
         ({"rates": (0.5, 0.5)}, "twice"),
-        ({"rates": (0.0,)}, "no rate above 0"),
+        ({"rates": (0.0,)}, "no rate is above 0"),
         ({"seeds": (-1,)}, "seeds must be 0 or more"),
         ({"width": 0.0}, "--width"),
         ({"method": "mask", "target": "flops"}, "mask pruning removes no FLOPs"),
