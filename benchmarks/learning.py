@@ -28,12 +28,13 @@ from stable_baselines3 import SAC
 
 import optimizer.environment.env  # noqa: F401 - registers the ids
 from benchmarks.machine import write
+from data.common.device import has_fast_bfloat16
 from optimizer import Scenario, draw_states, optimum
 from optimizer.learning.deployed import LearnedPolicy
 from optimizer.learning.learner import Design, Learner
 from optimizer.learning.manifest import find_policies
 from optimizer.learning.options import TrainConfig
-from optimizer.learning.paper_sac import SacConfig, SoftActorCritic, has_bfloat16
+from optimizer.learning.paper_sac import SacConfig, SoftActorCritic
 from optimizer.learning.run import train
 from optimizer.learning.schedule import LearnerConfig
 from optimizer.network.outcome import evaluate
@@ -94,7 +95,7 @@ def speed(console: Console, _: argparse.Namespace) -> dict[str, Any]:
         torch.rand(batch, states),
     )
     work: dict[str, Callable[[], Any]] = {"matrix products, float32": products(states, actions, batch, 1024)}
-    for precision in ("float32", "bfloat16") if has_bfloat16(CPU) else ("float32",):
+    for precision in ("float32", "bfloat16") if has_fast_bfloat16(CPU) else ("float32",):
         agent = SoftActorCritic(states, actions, SacConfig(precision=precision), CPU)
         work[f"ours, {precision}"] = lambda agent=agent: agent.update(*data)
     sb3 = SAC(

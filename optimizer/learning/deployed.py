@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int8, Int64
 
 from data.common.files import sha256
 from optimizer.errors import OptimizerError
@@ -12,7 +13,7 @@ from optimizer.learning.units import drop_cost
 from optimizer.network.checks import check_state
 from optimizer.network.codec import Codec
 from optimizer.network.scenario import Scenario
-from optimizer.network.slots import Action, State, count_tasks, send_first
+from optimizer.network.slots import PADDING, Action, State, count_tasks, send_first
 
 MAY_DIFFER = ("name", "notes", "groups", "extrapolate")  # parts of a scenario that a policy does not depend on
 
@@ -52,8 +53,9 @@ class LearnedPolicy:
             self._codec = Codec(self.scenario, "box", "scaled")
         else:
             own = gateway_types_of(self.scenario)
-            self._gateway_type = find_gateway_types(own, np.array(self.manifest.gateway_types))
-            self._penalty = np.array(drop_cost(self.scenario), np.float32)
+            found = find_gateway_types(own, np.array(self.manifest.gateway_types))
+            named = {"gateway_type", "kind"} & {part.name for part in self._session.get_inputs()}
+            self._gateway_type = dict.fromkeys(named, found)  # policies of schema 1 say `kind`
 
     def _check(self, trained: Scenario) -> None:
         own, other = trained.dump(), self.scenario.dump()
@@ -69,6 +71,11 @@ class LearnedPolicy:
                 f"got {list(self.scenario.groups)}.",
                 "The paper's network has one output per sensor: train one for this size, or use the default preset.",
             )
+        if trained.gateways != self.scenario.gateways:
+            raise OptimizerError(
+                f"{self.folder} decides for {trained.gateways} gateways; this network has {self.scenario.gateways}.",
+                "Train a policy on this network (python -m optimizer.train).",
+            )
         if self.scenario.width > self.manifest.reach:
             raise OptimizerError(
                 f"{self.folder} serves gateways of up to {self.manifest.reach} sensors; "
@@ -77,7 +84,7 @@ class LearnedPolicy:
             )
 
     def decide(self, state: State) -> Action:
-        """Offloading, models and shares for each slot.
+        """Offloading, models and shares for each slot. Sensors may be silent: their level is -1.
 
         Raises:
             OptimizerError: The state does not fit the network.
@@ -86,20 +93,37 @@ class LearnedPolicy:
         if self.manifest.preset == "paper":
             flat = self._session.run(None, {"observation": self._codec.observe(state)})[0]
             return self._codec.decode(np.clip(flat, -1, 1), state)
-        counts = count_tasks(state, state.level >= 0, len(self.scenario.qos))[0]
-        sent, model, share = self._session.run(
+        counts = count_tasks(state, state.level != PADDING, len(self.scenario.qos))[0]
+        sent = np.zeros_like(counts)
+        model = np.zeros(state.channel.shape, np.int64)
+        share = np.zeros(state.channel.shape)
+        # The policy takes one number of tasks per gateway for a whole batch: slots with the same sensors silent, or
+        # none, are decided together.
+        tasks, which = np.unique(counts.sum(axis=2), axis=0, return_inverse=True)
+        for index, groups in enumerate(tasks):
+            own = which.reshape(-1) == index
+            sent[own], model[own], share[own] = self._decide_alike(counts[own], state.channel[own], groups)
+        return Action(send_first(state.level, sent), model, share / share.sum(axis=1, keepdims=True))
+
+    def _decide_alike(
+        self,
+        counts: Int64[np.ndarray, "slots gateways levels"],
+        channel: Int8[np.ndarray, "slots gateways"],
+        groups: Int64[np.ndarray, " gateways"],
+    ) -> list[np.ndarray]:
+        """Tasks sent of each level, models and shares, for slots with the same number of tasks at each gateway."""
+        if (groups == 0).any():  # the share of nothing is not defined: an empty gateway is shown one uncritical task
+            groups = np.maximum(groups, 1)
+            counts = counts.copy()
+            counts[..., 0] += counts.sum(axis=2) == 0
+        penalty = drop_cost(self.scenario, int(groups.sum()))
+        return self._session.run(
             None,
             {
                 "counts": counts,
-                "channel": state.channel.astype(np.int64),
-                "gateway_type": self._gateway_type,
-                "groups": self.scenario.constants.groups,
-                "penalty": self._penalty,
+                "channel": channel.astype(np.int64),
+                **self._gateway_type,
+                "groups": groups,
+                "penalty": np.array(penalty, np.float32),
             },
-        )
-        exact = share.astype(np.float64)
-        return Action(
-            send_first(state.level, sent.astype(np.int64)),
-            model.astype(np.int64),
-            exact / exact.sum(axis=1, keepdims=True),
         )

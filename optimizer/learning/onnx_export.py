@@ -16,6 +16,7 @@ from optimizer.learning.policy import Jopa
 
 INPUTS = ("counts", "channel", "gateway_type", "groups", "penalty")
 OUTPUTS = ("sent", "model", "share")
+BATCH = 11  # of the example that is traced; unlike any fixed size, or the exporter may take the batch for fixed too
 
 
 class BestDecision(nn.Module):
@@ -57,25 +58,24 @@ class BestDecision(nn.Module):
 
 
 def to_onnx(policy: Jopa, width: int, gateways: int) -> bytes:
-    """The policy as one ONNX file; batch and gateways are free.
+    """The policy as one ONNX file, for batches of any size.
 
     Args:
         policy: A trained policy.
         width: Number of tasks of the largest gateway that it shall serve.
-        gateways: Number of gateways of the network that it was trained on, for tracing.
+        gateways: Number of gateways of the networks that it shall serve.
     """
     levels = len(policy.critic.features.level)
     module = BestDecision(policy, width).eval()
-    gateways = max(gateways, 2)  # an axis of one would be taken for fixed
     example = (
-        torch.ones(2, gateways, levels, dtype=torch.int64),
-        torch.zeros(2, gateways, dtype=torch.int64),
+        torch.ones(BATCH, gateways, levels, dtype=torch.int64),
+        torch.zeros(BATCH, gateways, dtype=torch.int64),
         torch.zeros(gateways, dtype=torch.int64),
         torch.full((gateways,), levels, dtype=torch.int64),
         torch.tensor(0.5),
     )
-    batch, count = torch.export.Dim("batch"), torch.export.Dim("gateways")
-    shapes = ({0: batch, 1: count}, {0: batch, 1: count}, {0: count}, {0: count}, None)
+    batch = torch.export.Dim("batch")
+    shapes = ({0: batch}, {0: batch}, None, None, None)
     return _export(module, example, shapes, INPUTS, OUTPUTS)
 
 
@@ -83,7 +83,7 @@ def _export(
     module: nn.Module, example: tuple[Tensor, ...], shapes: Any, inputs: Sequence[str], outputs: Sequence[str]
 ) -> bytes:
     with warnings.catch_warnings(), torch.no_grad(), tempfile.TemporaryDirectory() as folder:
-        warnings.simplefilter("ignore")  # of the exporter, about its own internals
+        warnings.simplefilter("ignore")  # the exporter warns about its own internals
         program = torch.onnx.export(
             module, example, dynamo=True, dynamic_shapes=shapes, input_names=inputs, output_names=outputs, verbose=False
         )
@@ -112,7 +112,7 @@ def actor_to_onnx(actor: Actor, numbers: int) -> bytes:
         actor: A trained actor.
         numbers: Size of an observation.
     """
-    example = (torch.zeros(2, numbers),)
+    example = (torch.zeros(BATCH, numbers),)
     return _export(
         MeanAction(actor).cpu().eval(), example, ({0: torch.export.Dim("batch")},), ("observation",), ("action",)
     )

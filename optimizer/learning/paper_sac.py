@@ -1,14 +1,16 @@
-"""The paper's soft actor-critic, section IV and Algorithm 1, from top to bottom.
+"""The paper's soft actor-critic, section IV and Algorithm 1, to be read from top to bottom.
 
-The core (`Actor`, `Critic`, `Replay`, `SoftActorCritic`) works on any environment whose actions are a Box; `PaperSac`
-below it is JOPA: the environment `jopa/OffloadingBox-v0`, whose flat action is decoded into hybrid actions as in
-section IV-A (sigmoid and rounding for offloading and models, softmax for shares), trained with Table III. Losses see
-the actions before rounding. `docs/learning.md` says what it reaches and why; `jopa` is the project's own policy.
+`SoftActorCritic` (with `Actor`, `Critic` and `Replay`) holds the networks and their updates, eq. (23) to (27); `Loop`
+is Algorithm 1. Both work on any environment whose actions are a Box. The paper's agent is this on the environment
+`jopa/OffloadingBox-v0`, which decodes the flat action into hybrid actions as in section IV-A (sigmoid and rounding for
+offloading and models, softmax for shares), with the settings of Table III. Losses see the actions before rounding.
+`docs/learning.md` says what it reaches and why; `policy` is the project's own policy.
 
-Fast where it can be, at equal results: the critics' weights take no gradient in the actor's loss, Adam is fused, the
-target update is one call, and matrix products run in bfloat16 where the processor has instructions for it.
+Matrix products run in bfloat16 where the processor has instructions for it; Adam is fused, and the targets move in one
+call.
 """
 
+import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -18,14 +20,18 @@ from typing import Any, Literal
 import gymnasium as gym
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor, nn
 
+from data.common.device import has_fast_bfloat16
 from optimizer.errors import OptimizerError
 
 States = Float[Tensor, "batch states"]
 Actions = Float[Tensor, "batch actions"]
-LOG_STD = (-20.0, 2.0)
+LOG_STD = (-20.0, 2.0)  # bounds of the logarithm of the actor's standard deviation, as in Stable-Baselines3
+LOG_SQRT_2_PI = 0.5 * math.log(2 * math.pi)
+TINY = 1e-6  # keeps the logarithm in the squashing correction finite
+CHECK_EVERY = 100  # slots from one check of the loss to the next, because reading it waits for the device
 
 
 @dataclass(frozen=True)
@@ -33,13 +39,13 @@ class SacConfig:
     """Settings of the paper's agent; the defaults are Table III and section V."""
 
     slots: int = 10_000
-    """Slots of training, eta; one update a slot once the buffer holds a batch."""
+    """Number of slots of training, eta; each makes one update once the buffer holds a batch."""
     hidden: tuple[int, ...] = (1024, 1024, 1024)
-    """Neurons of the hidden layers of every network."""
+    """Number of neurons of each hidden layer, in every network."""
     batch: int = 512
-    """Transitions of an update."""
+    """Number of transitions in each update."""
     buffer: int = 10_000
-    """Transitions kept in the replay buffer D."""
+    """Number of transitions that the replay buffer D keeps."""
     gamma: float = 0.99
     """Discount of eq. (25)."""
     alpha: float = 1e-5
@@ -47,19 +53,28 @@ class SacConfig:
     zeta: float = 1e-5
     """Target learning rate of eq. (27)."""
     lr: float = 3e-4
-    """Adam's rate for actor and critics; the paper does not print it."""
+    """Adam learning rate of actor and critics; the paper does not print it."""
     entropy_in_target: bool = False
     """Subtract alpha log pi from the target, as SAC does and eq. (25) does not."""
     block: int = 500
-    """Slots between two checkpoints."""
+    """Number of slots between two checkpoints."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Of matrix products; auto takes bfloat16 where the device has instructions for it."""
+    """Number format of matrix products; auto takes bfloat16 where the device has instructions for it."""
 
     def __post_init__(self) -> None:
-        if min(self.slots, self.batch, self.buffer, self.block, *self.hidden) < 1 or not self.hidden:
-            raise OptimizerError("slots, batch, buffer, block and hidden layers: expected at least 1.")
-        if not (0 <= self.gamma < 1 and 0 <= self.zeta <= 1 and self.alpha >= 0 and self.lr > 0):
-            raise OptimizerError("gamma, zeta, alpha, lr: out of range.")
+        for name in ("slots", "batch", "buffer", "block"):
+            if getattr(self, name) < 1:
+                raise OptimizerError(f"--paper.{name}: expected at least 1; got {getattr(self, name)}.")
+        if not self.hidden or min(self.hidden) < 1:
+            raise OptimizerError(f"--paper.hidden: expected layers of at least 1 neuron; got {self.hidden}.")
+        if not 0 <= self.gamma < 1:
+            raise OptimizerError(f"--paper.gamma: expected a discount in [0, 1); got {self.gamma:g}.")
+        if not 0 <= self.zeta <= 1:
+            raise OptimizerError(f"--paper.zeta: expected a rate in [0, 1]; got {self.zeta:g}.")
+        if not self.alpha >= 0:
+            raise OptimizerError(f"--paper.alpha: expected a temperature of at least 0; got {self.alpha:g}.")
+        if not self.lr > 0:
+            raise OptimizerError(f"--paper.lr: expected a learning rate above 0; got {self.lr:g}.")
 
 
 def layers(sizes: Sequence[int]) -> nn.Sequential:
@@ -71,14 +86,14 @@ def layers(sizes: Sequence[int]) -> nn.Sequential:
 
 
 class Actor(nn.Module):
-    """pi_phi: mean and log standard deviation of a Gaussian that a tanh puts into [-1, 1]."""
+    """The policy pi_phi: a Gaussian whose samples a tanh squashes into [-1, 1]."""
 
     def __init__(self, states: int, actions: int, hidden: Sequence[int]) -> None:
         super().__init__()
         self.body = layers([states, *hidden, 2 * actions])
 
     def forward(self, state: States) -> tuple[Actions, Actions]:
-        """Mean and standard deviation before the tanh."""
+        """Mean and standard deviation of the Gaussian, before the tanh."""
         mean, log_std = self.body(state).float().chunk(2, dim=1)
         return mean, log_std.clamp(*LOG_STD).exp()
 
@@ -88,12 +103,12 @@ class Actor(nn.Module):
         noise = torch.randn_like(mean)
         raw = mean + std * noise
         action = torch.tanh(raw)
-        gaussian = -0.5 * noise.square() - std.log() - 0.9189385332046727  # log sqrt(2 pi)
-        return action, (gaussian - torch.log(1 - action.square() + 1e-6)).sum(dim=1)
+        gaussian = -0.5 * noise.square() - std.log() - LOG_SQRT_2_PI
+        return action, (gaussian - torch.log(1 - action.square() + TINY)).sum(dim=1)
 
 
 class Critic(nn.Module):
-    """Q_theta(S, A)."""
+    """Q_theta(S, A): the expected return of an action in a state."""
 
     def __init__(self, states: int, actions: int, hidden: Sequence[int]) -> None:
         super().__init__()
@@ -103,28 +118,9 @@ class Critic(nn.Module):
         """The expected return."""
         return self.body(torch.cat([state, action], dim=1)).float().squeeze(1)
 
-    @torch.no_grad()
-    def trace(self, state: States, action: Actions) -> tuple[Float[Tensor, " batch"], list[Tensor]]:
-        """The expected return, and every hidden layer's output: what `slope` needs."""
-        x, hidden = torch.cat([state, action], dim=1), []
-        *inner, last = (m for m in self.body if isinstance(m, nn.Linear))
-        for layer in inner:
-            x = torch.relu_(layer(x))
-            hidden.append(x)
-        return last(x).float().squeeze(1), hidden
-
-    @torch.no_grad()
-    def slope(self, hidden: list[Tensor], rows: Int64[Tensor, " some"], actions: int) -> Float[Tensor, "some actions"]:
-        """Of some rows of a batch: the derivative of the return by the action (the chain rule, last layer first)."""
-        first, *inner, last = (m for m in self.body if isinstance(m, nn.Linear))
-        found = last.weight * (hidden[-1][rows] > 0)
-        for layer, output in zip(reversed(inner), reversed(hidden[:-1]), strict=True):
-            found = (found @ layer.weight) * (output[rows] > 0)
-        return (found @ first.weight[:, -actions:]).float()
-
 
 class Replay:
-    """D: the last transitions, in a ring."""
+    """The replay buffer D: the last transitions, in a ring."""
 
     def __init__(self, size: int, states: int, actions: int) -> None:
         self.state = torch.zeros(size, states)
@@ -149,12 +145,12 @@ class Replay:
         return self.state[i], self.action[i], self.reward[i], self.following[i]
 
     def tensors(self) -> dict[str, Tensor]:
-        """What is stored, for a checkpoint."""
+        """The stored transitions, for a checkpoint."""
         held = {"state": self.state, "action": self.action, "reward": self.reward, "following": self.following}
         return {name: tensor[: len(self)] for name, tensor in held.items()}
 
     def load(self, tensors: dict[str, Tensor], stored: int) -> None:
-        """Go on from a checkpoint."""
+        """Put the transitions of a checkpoint back."""
         self.stored = stored
         for name, tensor in tensors.items():
             getattr(self, name)[: len(tensor)] = tensor
@@ -166,8 +162,7 @@ class SoftActorCritic:
     def __init__(self, states: int, actions: int, config: SacConfig, device: torch.device) -> None:
         self.config, self.device = config, device
         self.actor = Actor(states, actions, config.hidden).to(device)
-        self._critics = [Critic(states, actions, config.hidden) for _ in range(2)]
-        self.critics = nn.ModuleList(self._critics).to(device)
+        self.critics = nn.ModuleList(Critic(states, actions, config.hidden) for _ in range(2)).to(device)
         self.targets = nn.ModuleList(Critic(states, actions, config.hidden) for _ in range(2)).to(device)
         self.targets.load_state_dict(self.critics.state_dict())  # (23)
         self.targets.requires_grad_(False)
@@ -175,7 +170,7 @@ class SoftActorCritic:
         self._critic_weights: list[Tensor] = list(self.critics.parameters())
         self.actor_adam = torch.optim.Adam(self.actor.parameters(), lr=config.lr, fused=True)
         self.critic_adam = torch.optim.Adam(self._critic_weights, lr=config.lr, fused=True)
-        self.bfloat16 = config.precision == "bfloat16" or (config.precision == "auto" and has_bfloat16(device))
+        self.bfloat16 = config.precision == "bfloat16" or (config.precision == "auto" and has_fast_bfloat16(device))
 
     def _products(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.device.type, torch.bfloat16) if self.bfloat16 else nullcontext()
@@ -199,30 +194,19 @@ class SoftActorCritic:
         critic_loss.backward()  # type: ignore[no-untyped-call]  # torch's
         self.critic_adam.step()
 
+        self.critics.requires_grad_(False)  # the actor's loss moves the actor alone
         with self._products():
             chosen, log_pi = self.actor.sample(state)
-            worth, slope = self._least(state, chosen.detach())
+            worth = torch.minimum(*(q(state, chosen) for q in self.critics))
             actor_loss = (c.alpha * log_pi - worth).mean()  # (26)
-            surrogate = (c.alpha * log_pi - (slope * chosen).sum(dim=1)).mean()  # with the same gradient
         self.actor_adam.zero_grad(set_to_none=True)
-        surrogate.backward()  # type: ignore[no-untyped-call]  # torch's
+        actor_loss.backward()  # type: ignore[no-untyped-call]  # torch's
         self.actor_adam.step()
+        self.critics.requires_grad_(True)
 
         with torch.no_grad():
             torch._foreach_lerp_(self._target_weights, self._critic_weights, c.zeta)  # (27)
         return critic_loss.detach(), actor_loss.detach()
-
-    def _least(self, state: States, action: Actions) -> tuple[Float[Tensor, " batch"], Actions]:
-        """The lesser of both critics' values, and its derivative by the action.
-
-        Autograd would run back through both critics for every row, though each row follows one of them.
-        """
-        (a, in_a), (b, in_b) = (q.trace(state, action) for q in self._critics)
-        slope = torch.empty_like(action)
-        for critic, hidden, follows in ((self._critics[0], in_a, a <= b), (self._critics[1], in_b, a > b)):
-            rows = follows.nonzero().squeeze(1)
-            slope[rows] = critic.slope(hidden, rows, action.shape[1])
-        return torch.minimum(a, b), slope
 
     def act(self, observation: np.ndarray, *, best: bool = False) -> np.ndarray:
         """An action for one observation or a batch: sampled, or the mean."""
@@ -232,21 +216,14 @@ class SoftActorCritic:
         return action.cpu().numpy().reshape(*observation.shape[:-1], -1)
 
 
-def has_bfloat16(device: torch.device) -> bool:
-    """Whether matrix products in bfloat16 are fast here."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
-
-
 class Loop:
-    """Algorithm 1 on an environment with a Box action: act, store, update once a slot.
+    """Algorithm 1 on an environment whose actions are a Box: in each slot act, store the transition, and update.
 
     Args:
-        environment: Its actions are scaled from [-1, 1] to the Box.
-        config: Settings.
-        seed: Of networks, exploration and environment.
-        device: Of the networks.
+        environment: The environment. Actions in [-1, 1] are scaled to its Box.
+        config: Settings of the agent.
+        seed: Random seed of networks, exploration and environment.
+        device: Device of the networks.
     """
 
     def __init__(
@@ -272,7 +249,7 @@ class Loop:
         self._return = 0.0
 
     def step(self) -> tuple[float, dict[str, Any]]:
-        """One slot of Algorithm 1; the reward and what the environment says."""
+        """One slot of Algorithm 1; the reward and the environment's info."""
         if self.observation is None:
             self.start(self.seed)
         assert self.observation is not None
@@ -286,7 +263,7 @@ class Loop:
         self.replay.store(state, action, reward, following.astype(np.float32))  # 12
         if len(self.replay) >= self.config.batch:  # 13 to 18
             loss, _ = self.agent.update(*(x.to(self.agent.device) for x in self.replay.sample(self.config.batch)))
-            if self.done % 100 == 0 and not torch.isfinite(loss):
+            if self.done % CHECK_EVERY == 0 and not torch.isfinite(loss):
                 raise OptimizerError(f"the critics' loss is {float(loss)} in slot {self.done}, seed {self.seed}.")
         self.done += 1
         self._return += reward

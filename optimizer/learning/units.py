@@ -8,6 +8,6 @@ def gain_unit(scenario: Scenario) -> float:
     return scenario.objective.unit(scenario.sensors)
 
 
-def drop_cost(scenario: Scenario) -> float:
-    """Cost of one dropped task, J/N of eq. (21), in units of gain."""
-    return scenario.penalty / scenario.sensors / gain_unit(scenario)
+def drop_cost(scenario: Scenario, tasks: int) -> float:
+    """Cost of one dropped task among `tasks` in a slot, J/N of eq. (21), in units of gain."""
+    return scenario.penalty / tasks / scenario.objective.unit(tasks)

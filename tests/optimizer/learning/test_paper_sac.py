@@ -73,20 +73,33 @@ def test_the_actors_loss_leaves_the_critics_alone():
         assert b.requires_grad
 
 
-def test_the_lesser_value_and_its_slope_are_autograds():
+def test_the_actors_step_follows_the_gradient_of_eq_26():
+    """One step of plain Adam on alpha log pi - min(Q1, Q2), built from torch's own distributions."""
+    config = SacConfig(hidden=(16, 16), batch=8, alpha=0.1, lr=1e-3, precision="float32")
     torch.manual_seed(0)
-    agent = SoftActorCritic(3, 2, TINY, CPU)
-    state, action, *_ = batch()
+    agent, twin = (SoftActorCritic(3, 2, config, CPU) for _ in range(2))
+    twin.actor.load_state_dict(agent.actor.state_dict())
+    state, action, reward, following = batch(size=64)
     with torch.no_grad():  # level, so that each is the lesser somewhere
         apart = agent.critics[0](state, action) - agent.critics[1](state, action)
         agent.critics[1].body[-1].bias += apart.median()
-    worth, slope = agent._least(state, action)
-    action.requires_grad_(True)
-    each = [q(state, action) for q in agent.critics]
-    assert 0 < int((each[0] < each[1]).sum()) < len(state)  # both critics are followed somewhere
-    torch.minimum(*each).sum().backward()
-    assert torch.allclose(worth, torch.minimum(*each))
-    assert torch.allclose(slope, action.grad, atol=1e-7)
+    torch.manual_seed(7)
+    agent.update(state, action, reward, following)
+    torch.manual_seed(7)
+    twin.actor.sample(following)  # the draw of the targets
+    mean, std = twin.actor(state)
+    raw = mean + std * torch.randn_like(mean)
+    squashed = torch.distributions.TransformedDistribution(
+        torch.distributions.Normal(mean, std), torch.distributions.transforms.TanhTransform(cache_size=1)
+    )
+    chosen = torch.tanh(raw)
+    values = torch.stack([q(state, chosen) for q in agent.critics])  # after the critics' step
+    assert 0 < int(values.argmin(dim=0).sum()) < len(state)  # each is the lesser somewhere
+    log_pi = squashed.log_prob(chosen.clamp(-1 + 1e-6, 1 - 1e-6)).sum(dim=1)
+    (0.1 * log_pi - values.amin(dim=0)).mean().backward()
+    torch.optim.Adam(twin.actor.parameters(), lr=1e-3).step()
+    for ours, theirs in zip(agent.actor.parameters(), twin.actor.parameters(), strict=True):
+        assert torch.allclose(ours, theirs, atol=2e-5)
 
 
 def test_the_buffer_forgets_the_oldest():
