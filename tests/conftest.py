@@ -6,10 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 from data import DataConfig, Dataset, Examples
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
+settings.register_profile("jopa", deadline=None)  # on a loaded machine an example may take seconds
+settings.load_profile("jopa")
 
 
 @pytest.fixture(autouse=True)

@@ -107,7 +107,7 @@ def test_a_host_that_throttles_all_cells_together_is_seen():
     assert drift([], 8) == 0
 
 
-@settings(max_examples=30, deadline=None)  # 500 resamples each; a loaded machine takes its time
+@settings(max_examples=30)
 @given(st.lists(st.lists(st.floats(1e-6, 10.0), min_size=1, max_size=20), min_size=1, max_size=5))
 def test_any_runs_make_a_valid_entry(rounds):
     entry = summarise(visits([np.array(r) for r in rounds], host=[1.0]), 1, 0)
