@@ -1,7 +1,7 @@
 """Bearing vibration recordings -> labelled windows -> the images that a VGG-16 takes.
 
 In: recordings (CWRU, MFPT, a folder of your own, or the built-in simulation). Out: a `Dataset` of log-spectrograms in
-training, validation and test parts, with the split and its caveats. Knows signals, nothing of models; needs no torch.
+training, validation and test parts, with the split and its caveats. It may import no other package of ours, nor torch.
 Start reading at `build.build_dataset`; `recording.Recording` is what readers give, `splits.plan_split` decides what
 is tested, `sources.DATASETS` lists the data sets. `python -m data.fetch cwru|mfpt --root DIR` downloads.
 """
