@@ -102,7 +102,7 @@ def module_of(command: Sequence[str]) -> tuple[str, list[str]] | None:
     if command[:2] == ["python", "-m"]:
         return command[2], list(command[3:])
     if command[0] == "jopa":
-        from jopa_command import command_modules  # replaced by the console script's own table
+        from optimizer.jopa import command_modules
 
         return command_modules()[command[1]], list(command[2:])
     return None
