@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from optimizer.environment.picture import draw_slot
     from optimizer.errors import OptimizerError
     from optimizer.learning.deployed import LearnedPolicy
+    from optimizer.learning.from_python import train_policy
     from optimizer.network.from_profiles import measured_scenario
     from optimizer.network.outcome import Outcome, evaluate
     from optimizer.network.readings import describe_slot, make_state, parse_states
@@ -46,6 +47,7 @@ __all__ = [
     "optimum",
     "parse_states",
     "summarise",
+    "train_policy",
 ]  # fmt: skip
 
 __getattr__, __dir__ = lazy_exports(
@@ -71,5 +73,6 @@ __getattr__, __dir__ = lazy_exports(
         "optimum": "optimizer.solver.exact",
         "parse_states": "optimizer.network.readings",
         "summarise": "optimizer.schemes.summary",
+        "train_policy": "optimizer.learning.from_python",
     },
 )
