@@ -8,6 +8,7 @@ import argparse
 import warnings
 from importlib import import_module
 from pathlib import Path
+from unittest.mock import patch
 
 import pdoc
 import pdoc.render
@@ -32,8 +33,9 @@ def build(folder: Path) -> None:
             for name in module.__all__:
                 setattr(module, name, getattr(module, name))
         pdoc.render.configure(docformat="google", show_source=False, footer_text="jopa")
-        hidden = (rf"!{package}\..+" for package in PACKAGES)  # modules inside; their public names are exported above
-        pdoc.pdoc(*PACKAGES, *hidden, output_directory=folder)
+        # Modules inside a package get no page of their own: what is public in them is exported by the package.
+        with patch("pdoc.extract.iter_modules2", lambda _: {}):
+            pdoc.pdoc(*PACKAGES, output_directory=folder)
 
 
 def main() -> None:
