@@ -104,9 +104,9 @@ def module_of(command: Sequence[str]) -> tuple[str, list[str]] | None:
     if command[:2] == ["python", "-m"]:
         return command[2], list(command[3:])
     if command[0] == "jopa":
-        from optimizer.jopa import command_modules
+        from optimizer.cli import COMMANDS
 
-        return command_modules()[command[1]], list(command[2:])
+        return COMMANDS[command[1]].module, list(command[2:])
     return None
 
 
@@ -211,7 +211,7 @@ class Reader:
         elif kind == "not run":
             check(block)
         elif block.language == "python":
-            exec(compile(block.text, str(block), "exec"), self._names)  # noqa: S102 - the page's own code
+            exec(compile(block.text, str(block), "exec"), self._names)
         elif block.language == "bash":
             for command in commands(block.text):
                 own = module_of(command)
