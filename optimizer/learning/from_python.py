@@ -4,9 +4,9 @@ from pathlib import Path
 
 from optimizer.learning.deployed import LearnedPolicy
 from optimizer.learning.job import Job
-from optimizer.learning.learner import LearnerConfig
 from optimizer.learning.options import TrainConfig
 from optimizer.learning.run import train
+from optimizer.learning.schedule import LearnerConfig
 from optimizer.network.scenario import Scenario
 from optimizer.network.world import World
 
