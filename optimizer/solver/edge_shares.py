@@ -92,48 +92,59 @@ def respond(pieces, rows, low, high, price, edge, share):
 
 @no_type_check
 @kernel
+def bracket(pieces, rows, low, high, edge, enough, price, value, less, more, other):
+    """Two prices around the dual's least value, each with its value and with the excess of the shares asked for.
+
+    At `cheap` the gateways ask for more than the edge has, at `dear` for at most as much; `more` and `less` are filled
+    with what they ask for. `more` holds the response at the first price when it is called. Stops early at a value of at
+    most `enough`.
+    """
+    excess = more.sum() - 1
+    step = max(0.25, abs(price) * 0.25)
+    cheap = dear = price
+    cheap_value = dear_value = value
+    cheap_excess = dear_excess = excess
+    if excess > 0:
+        while dear_excess > 0 and dear_value > enough:
+            dear += step
+            step *= 4
+            dear_value = respond(pieces, rows, low, high, dear, edge, other)
+            dear_excess = other.sum() - 1
+            if dear_excess > 0 and dear_value > enough:
+                cheap, cheap_value, cheap_excess = dear, dear_value, dear_excess
+                more[:] = other
+        less[:] = other
+    else:
+        less[:] = more
+        while cheap_excess < 0 and cheap_value > enough:
+            cheap -= step
+            step *= 4
+            cheap_value = respond(pieces, rows, low, high, cheap, edge, other)
+            cheap_excess = other.sum() - 1
+            if cheap_excess < 0 and cheap_value > enough:
+                dear, dear_value, dear_excess = cheap, cheap_value, cheap_excess
+                less[:] = other
+        more[:] = other
+    return cheap, cheap_value, cheap_excess, dear, dear_value, dear_excess
+
+
+@no_type_check
+@kernel
 def bound(pieces, rows, low, high, edge, enough, start_price, less, more):
     """The least dual value of a box, and the price there.
 
     Fills `less` and `more`, the responses on either side of that price (sums at most and at least 1). Stops early when
     the value falls to `enough`.
     """
-    price = start_price
-    value = respond(pieces, rows, low, high, price, edge, more)
-    excess = more.sum() - 1
+    value = respond(pieces, rows, low, high, start_price, edge, more)
     if value <= enough:
-        return value, price
-    step = max(0.25, abs(price) * 0.25)
+        return value, start_price
     other = np.empty_like(more)
-    # A bracket: more is asked for at `cheap`, less at `dear`.
-    cheap = dear = price
-    cheap_value = dear_value = value
-    cheap_excess = dear_excess = excess
-    if excess > 0:
-        while dear_excess > 0:
-            dear += step
-            step *= 4
-            dear_value = respond(pieces, rows, low, high, dear, edge, other)
-            dear_excess = other.sum() - 1
-            if dear_value <= enough:
-                return dear_value, dear
-            if dear_excess > 0:
-                cheap, cheap_value, cheap_excess = dear, dear_value, dear_excess
-                more[:] = other
-        less[:] = other
-    else:
-        less[:] = more
-        while cheap_excess < 0:
-            cheap -= step
-            step *= 4
-            cheap_value = respond(pieces, rows, low, high, cheap, edge, other)
-            cheap_excess = other.sum() - 1
-            if cheap_value <= enough:
-                return cheap_value, cheap
-            if cheap_excess < 0:
-                dear, dear_value, dear_excess = cheap, cheap_value, cheap_excess
-                less[:] = other
-        more[:] = other
+    cheap, cheap_value, cheap_excess, dear, dear_value, dear_excess = bracket(
+        pieces, rows, low, high, edge, enough, start_price, value, less, more, other
+    )
+    if min(cheap_value, dear_value) <= enough:
+        return min(cheap_value, dear_value), cheap if cheap_value < dear_value else dear
     best, at = min(cheap_value, dear_value), cheap if cheap_value < dear_value else dear
     for turn in range(200):
         if dear - cheap <= 1e-13 * (1 + abs(dear)) or cheap_excess == 0 or dear_excess == 0:
