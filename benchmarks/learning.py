@@ -35,12 +35,12 @@ from optimizer.learning.learner import Design, Learner
 from optimizer.learning.manifest import find_policies
 from optimizer.learning.options import TrainConfig
 from optimizer.learning.paper_sac import SacConfig, SoftActorCritic
+from optimizer.learning.plan import plan
 from optimizer.learning.run import train
 from optimizer.learning.schedule import LearnerConfig
 from optimizer.network.outcome import evaluate
 from optimizer.network.slots import Action, State
 from optimizer.network.world import World, play
-from optimizer.train import plan
 
 CPU = torch.device("cpu")
 

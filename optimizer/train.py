@@ -1,6 +1,5 @@
-"""`python -m optimizer.train`: train the offloading policy."""
+"""The command `python -m optimizer.train`: train the offloading policy."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -8,32 +7,20 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from data.common.command import run_command
+from data.common.console import make_console, say
+from data.common.device import is_installed
 from data.common.extras import needs_extra
-from optimizer.network.options import build_scenario
-from optimizer.network.scenario import Scenario
 from optimizer.network.world import world_of_trial
 
 with needs_extra(__name__):
     from optimizer.learning.job import Job, Row
     from optimizer.learning.options import TrainConfig
+    from optimizer.learning.plan import plan
     from optimizer.learning.run import train
 
 
-def plan(config: TrainConfig) -> list[Job]:
-    """The policies to train: one a number of sensors (or one for all) and seed."""
-    scenarios = [_network(config, n) for n in config.sensors or (None,)]
-    each = [(f"n{s.sensors}", (s,)) for s in scenarios]
-    courses: Sequence[tuple[str, tuple[Scenario, ...]]] = [("mixed", tuple(scenarios))] if config.mixed else each
-    return [Job(f"{name}-seed{seed}", networks, seed) for name, networks in courses for seed in config.seeds]
-
-
-def _network(config: TrainConfig, sensors: int | None) -> Scenario:
-    scenario = build_scenario(config.network, sensors)
-    return scenario if config.rates is None else scenario.with_models(config.rates)
-
-
 def describe(row: Row) -> str:
-    """A row of history in words."""
+    """The figures of a block in words."""
     gap = row["validation_gap"]
     distance = "" if gap is None else f", {100 * gap:.1f} % from the optimum"
     slots, seconds = row["slots"] or 0, row["seconds"] or 1e-9
@@ -44,7 +31,7 @@ def describe(row: Row) -> str:
 
 
 class Reporter:
-    """A bar with the time left on a terminal, a line at each tenth elsewhere."""
+    """Shows progress: a bar with the time left on a terminal; elsewhere a line after each tenth of a training."""
 
     def __init__(self, console: Console, jobs: Sequence[Job]) -> None:
         self._console = console
@@ -63,24 +50,26 @@ class Reporter:
         self._tasks = {job.name: self.progress.add_task(job.name, total=1.0) for job in jobs}
 
     def __call__(self, job: Job, done: int, total: int, row: Row) -> None:
-        """A block is done."""
+        """Show that a block is done."""
         text = describe(row)
         self.progress.update(self._tasks[job.name], completed=done / total, description=f"{job.name}: {text}")
         tenth = 10 * done // total
         if not self._console.is_terminal and tenth > self._tenth.get(job.name, 0):
             self._tenth[job.name] = tenth
-            self._console.print(f"{job.name} {100 * done / total:4.0f} %: {text}", highlight=False, markup=False)
+            say(self._console, f"{job.name} {100 * done / total:4.0f} %: {text}")
 
     def finish(self, job: Job) -> None:
-        """Fill a job's bar."""
+        """Show that a job is done."""
         self.progress.update(self._tasks[job.name], completed=1.0)
 
 
 def run(config: TrainConfig) -> None:
-    """Train every policy, and say how they do on validation slots."""
-    console = Console() if sys.stdout.isatty() else Console(width=100)
+    """Train every policy, and print how each does on validation slots."""
+    console = make_console()
     if config.trial is not None:
         config = replace(config, trial=None, world=world_of_trial(config.trial))
+    if not is_installed("tensorboard"):
+        say(console, "TensorBoard is not installed: no event files are written. policy.json will hold all figures.")
     jobs = plan(config)
     reporter = Reporter(console, jobs)
     lines = []
@@ -92,11 +81,11 @@ def run(config: TrainConfig) -> None:
             last = describe(manifest.history[-1]) if manifest.history else "no updates"
             lines.append(f"{job.name}: {last.rsplit(', ', 1)[0]}; {took:.0f} s of training")
     for line in lines:
-        console.print(line, highlight=False, markup=False)
-    console.print(
-        f"policies: {config.out}   held-out slots: python -m optimizer.evaluate --policy {config.out}",
-        highlight=False, markup=False, soft_wrap=True,
-    )  # fmt: skip
+        say(console, line)
+    say(
+        console,
+        f"policies: {config.out}   compare them on held-out slots: python -m optimizer.evaluate --policy {config.out}",
+    )
 
 
 def main() -> None:

@@ -9,12 +9,12 @@ from optimizer import Scenario
 from optimizer.evaluation.section_v import evaluation
 from optimizer.learning.options import TrainConfig
 from optimizer.learning.paper_sac import SacConfig
+from optimizer.learning.plan import plan
 from optimizer.learning.run import train
 from optimizer.learning.schedule import LearnerConfig
 from optimizer.pipeline import runner
 from optimizer.pipeline.options import PipelineConfig
 from optimizer.pipeline.runner import run_pipeline
-from optimizer.train import plan
 from profiling.config import RunConfig as ProfileConfig
 from profiling.profiler import run_profile
 

@@ -10,8 +10,8 @@ import pytest
 from optimizer import OptimizerError
 from optimizer.learning.job import Job
 from optimizer.learning.options import TrainConfig
+from optimizer.learning.plan import plan
 from optimizer.network.options import NetworkConfig
-from optimizer.train import plan
 
 
 def command(*arguments):

@@ -1,6 +1,7 @@
 """Trainings as run folders: stopped anywhere they end with the same weights, and what went wrong is kept."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -11,10 +12,10 @@ from optimizer import OptimizerError
 from optimizer.environment.env import OffloadingVectorEnv
 from optimizer.learning.options import TrainConfig
 from optimizer.learning.paper_sac import SacConfig
+from optimizer.learning.plan import plan
 from optimizer.learning.run import train
 from optimizer.learning.schedule import LearnerConfig
 from optimizer.network.readings import parse_states
-from optimizer.train import plan
 
 QUICK = LearnerConfig(updates=60, slots=16, block=10)
 SAC = SacConfig(slots=60, hidden=(16, 16), batch=16, buffer=40, block=20, precision="float32")
@@ -101,3 +102,25 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(OptimizerError, match=r"checkpoint\.safetensors: damaged"):
         train(plan(config)[0], config, silent)
+
+
+def test_a_folder_of_an_older_version_is_taken_over(policies, tmp_path):
+    """It held the world as the text of a World."""
+    folder = tmp_path / "n20-seed0"
+    shutil.copytree(policies / "one" / "n20-seed0", folder)
+    config = TrainConfig(sensors=(20,), learner=QUICK, out=tmp_path)
+    settings = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**settings, "world": str(config.world)}))
+    calls = []
+    train(plan(config)[0], config, lambda *x: calls.append(x))
+    assert not calls
+    assert json.loads((folder / "run.json").read_text()) == settings
+
+
+def test_without_tensorboard_nothing_but_its_files_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr("optimizer.learning.run.is_installed", lambda name: False)
+    config = TrainConfig(sensors=(10,), learner=LearnerConfig(updates=4, slots=4, block=2), out=tmp_path)
+    manifest = train(plan(config)[0], config, silent)
+    assert not (tmp_path / "n10-seed0" / "tensorboard").exists()
+    assert [row["done"] for row in manifest.history] == [2, 4]
+    assert {"reward", "drop_ratio", "seconds", "validation_reward", "validation_gap"} <= manifest.history[0].keys()
