@@ -15,7 +15,7 @@ from data.errors import DataError
 from data.gather import Gathered, gather
 from data.images import add_noise, log_spectrogram, prepare_signal, standardise, window_at
 from data.readers.folder import LOCATION_WORDS
-from data.recording import Location, Recording
+from data.recording import Location, Recording, usable
 from data.sources import DATASETS
 from data.splits import GUARD_S, Part, SplitPlan, plan_split, window_starts
 
@@ -41,7 +41,7 @@ def _prepared(recording: Recording, rate_hz: float) -> tuple[np.ndarray, np.ndar
         prepared = prepare_signal(signal, recording.sampling_rate_hz, rate_hz)
     except DataError as error:
         raise DataError(f"{recording.where}: {error.problem}", error.remedy) from None
-    return prepared, np.flatnonzero(~np.isfinite(signal)) / recording.sampling_rate_hz
+    return prepared, np.flatnonzero(~usable(signal)) / recording.sampling_rate_hz
 
 
 def _cut(gathered: Gathered, plan: SplitPlan) -> dict[Part, tuple[list[np.ndarray], list[int], list[int], list[float]]]:
@@ -65,7 +65,7 @@ def _cut(gathered: Gathered, plan: SplitPlan) -> dict[Part, tuple[list[np.ndarra
             recordings.append(segment.recording)
             starts.append(first / config.rate_hz)
     if dropped:
-        gathered.notes.append(f"{dropped} windows with NaN or infinite samples are left out")
+        gathered.notes.append(f"{dropped} windows with NaN, infinite or huge samples are left out")
     for part in (Part.TRAIN, Part.TEST):
         missing = [c for i, c in enumerate(classes) if i not in parts[part][1]]
         if missing:

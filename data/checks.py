@@ -7,9 +7,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from data.errors import DataError
-from data.recording import Recording
+from data.recording import Recording, usable
 
-KINDS = ("nan", "infinite", "zero", "constant", "clipped")
+KINDS = ("nan", "infinite", "huge", "zero", "constant", "clipped")
 ONE_STEP = 2.0**-11  # a 12-bit converter's range is one step longer below zero than above
 STUCK_S = 0.05  # a healthy accelerometer never repeats one value this long
 
@@ -49,7 +49,7 @@ def _repeats(x: Float[np.ndarray, " samples"], at_least: int) -> Bool[np.ndarray
 
 
 def find_flaws(recording: Recording, channel: str) -> list[Flaw]:
-    """NaN, infinite, all-zero, stuck and clipped samples of one channel.
+    """NaN, infinite, huge (beyond `recording.LARGEST`), all-zero, stuck and clipped samples of one channel.
 
     A signal counts as clipped if its largest value occurs at least three times in a row, or if its largest and smallest
     values are opposites, as the ends of a converter's range are, and occur at least three times (CWRU's recordings 200,
@@ -57,6 +57,7 @@ def find_flaws(recording: Recording, channel: str) -> list[Flaw]:
     """
     x = np.asarray(recording.signal(channel), dtype=np.float64)
     flaws = _flaw("nan", channel, np.isnan(x)) + _flaw("infinite", channel, np.isinf(x))
+    flaws += _flaw("huge", channel, np.isfinite(x) & ~usable(x))
     if flaws or len(x) == 0:
         return flaws
     if not x.any():
@@ -97,7 +98,7 @@ def check(recordings: Sequence[Recording], channel: str | None, accept: Sequence
         raise DataError(
             "flawed signals:\n  " + "\n  ".join(refused[:5]) + more,
             f"Remove or mend these recordings, or go on with --accept {','.join(sorted(kinds))} "
-            "(windows with NaN or infinite samples are left out, and the bundle says so).",
+            "(windows with NaN, infinite or huge samples are left out, and the bundle says so).",
         )
     return accepted
 

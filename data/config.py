@@ -48,7 +48,8 @@ class DataConfig:
     resample: bool = False
     """Accept folder recordings of different sampling rates; all are resampled to --rate-hz."""
     accept: Annotated[tuple[str, ...], comma_separated(str, "accept", "KIND")] = ()
-    """Kinds of flawed signals to accept, separated by commas: nan, infinite, zero, constant, clipped."""
+    """Kinds of flawed signals to accept, separated by commas: nan, infinite, huge, zero, constant,
+    clipped."""
     simulated_snr_db: float = 5.0
     """Noise of the simulated recordings: power of a middle-sized fault over that of the noise, in dB."""
     train_noise: float = 0.3
@@ -76,6 +77,11 @@ class DataConfig:
             raise DataError(f"--accept: unknown kind {', '.join(sorted(unknown))}.", f"Choose from {', '.join(KINDS)}.")
         if self.data not in DATASETS:
             raise DataError(f"--data: unknown data set {self.data!r}.", f"Choose one of {', '.join(DATASETS)}.")
+        if not DATASETS[self.data].needs_root and self.root is not None:
+            raise DataError(
+                f"--root {self.root} was given, but --data {self.data} reads no files.",
+                "Name the data set of that folder, e.g. --data folder, or leave --root out.",
+            )
         if DATASETS[self.data].needs_root and self.root is None:
             raise DataError(f"--data {self.data} needs the folder of its recordings.", "Give it with --root DIR.")
 

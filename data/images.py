@@ -9,6 +9,7 @@ from scipy.ndimage import uniform_filter1d
 from scipy.signal import get_window, resample_poly
 
 from data.errors import DataError
+from data.recording import usable
 
 SIZES = (32, 64, 128)
 SEGMENT_S = 0.256  # 1,024 samples at 4 kHz, 3.9 Hz a bin
@@ -39,7 +40,7 @@ def resample(
 def prepare_signal(
     signal: Float[np.ndarray, " samples"], rate_hz: float, target_hz: float
 ) -> Float[np.ndarray, " resampled"]:
-    """A raw signal without its mean, resampled; samples that are not finite count as 0.
+    """A raw signal without its mean, resampled; samples that are not usable (NaN, infinite, huge) count as 0.
 
     The mean is the amplifier's offset (some CWRU files carry one), not vibration.
 
@@ -51,7 +52,7 @@ def prepare_signal(
     Raises:
         DataError: See `resample`.
     """
-    clean = np.where(np.isfinite(signal), signal, 0.0)
+    clean = np.where(usable(signal), signal, 0.0)
     return resample(clean - clean.mean(), rate_hz, target_hz)
 
 

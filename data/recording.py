@@ -6,11 +6,12 @@ from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from data.errors import DataError
 
 INCH_MM = 25.4
+LARGEST = 1e15  # no accelerometer gives more in any unit, and its square still is a number
 
 
 class Location(StrEnum):
@@ -104,6 +105,11 @@ class Recording:
     def only(self, channel: str) -> "Recording":
         """The same recording with one channel."""
         return replace(self, channels={channel: self.signal(channel)})
+
+
+def usable(signal: Float[np.ndarray, " samples"]) -> Bool[np.ndarray, " samples"]:
+    """Which samples are finite numbers of a size that can be squared."""
+    return np.asarray(np.abs(signal) <= LARGEST)
 
 
 def class_name(recording: Recording, labels: str) -> str:

@@ -28,6 +28,8 @@ from data.recording import INCH_MM, Fault, Location, Recording
 
 NOMINAL_RPM = {0: 1797, 1: 1772, 2: 1750, 3: 1730}
 CLIPPED = frozenset({200, 236, 237})  # both ends of the converter's range are hit; see docs/data.md
+# Variables that bear another number than the official file that holds them.
+ALIASES = {173: 174} | {56 + i: 3001 + i for i in range(4)} | {48 + i: 3005 + i for i in range(4)}
 VARIABLE = re.compile(r"^X(\d+)_(DE|FE|BA)_time$")
 SHORTEST_S = 4.0  # every official recording is at least 5 s long
 OFFICIAL_URL = "https://engineering.case.edu/sites/default/files/{number}.mat"
@@ -91,7 +93,13 @@ def select_channels(arrays: dict[str, np.ndarray], number: int) -> dict[str, Flo
     if number in by_number:
         return by_number[number]
     if len(by_number) == 1:
-        return next(iter(by_number.values()))
+        (inside,) = by_number
+        if ALIASES.get(inside, inside) != number and inside in catalogue():
+            raise DataError(
+                f"its name says recording {number}, its variable X{inside:03d} says {inside}.",
+                "Rename the file to the recording's own number, or fetch it again: python -m data.fetch cwru.",
+            )
+        return by_number[inside]
     names = ", ".join(arrays) or "nothing"
     raise DataError(
         f"expected the variable X{number:03d}_DE_time or a single X..._DE_time; the file holds {names}.",
@@ -135,11 +143,38 @@ def read_file(path: Path, number: int) -> Recording:
     )
 
 
+def _number_inside(path: Path) -> int | None:
+    """Official number of a file that a mirror has renamed (118_0.mat), by its variables; None for other files.
+
+    Raises:
+        DataError: The file holds CWRU variables, but it is not clear of which recording.
+    """
+    try:
+        matches = [match for match in map(VARIABLE.match, read_mat(path)) if match]
+    except DataError:
+        return None  # not a file of this set: as if it were not there
+    if not matches:
+        return None
+    inside = {ALIASES.get(int(match[1]), int(match[1])) for match in matches}
+    named = {int(text) for text in re.findall(r"\d+", path.stem)} & inside
+    known = (named or inside) & catalogue().keys()
+    if len(known) != 1:
+        raise DataError(
+            f"{path}: it holds variables of {', '.join(f'X{n:03d}' for n in sorted(inside))}; it is not clear which "
+            "recording that is.",
+            "Give the file its original number as its name, e.g. 118.mat, or remove it.",
+        )
+    return known.pop()
+
+
 def find_files(root: Path) -> dict[int, Path]:
     """Every official recording below a folder, however deep, by number.
 
+    A file whose name is an official number is that recording; any other is known by the variables inside.
+
     Raises:
-        DataError: The folder does not exist, holds no file whose name is an official number, or holds a number twice.
+        DataError: The folder does not exist, holds no recording of the set, holds one twice, or holds one
+            that cannot be told from its variables.
     """
     if not root.is_dir():
         raise DataError(
@@ -148,11 +183,12 @@ def find_files(root: Path) -> dict[int, Path]:
         )
     found: dict[int, Path] = {}
     for path in sorted(root.rglob("*.mat")):
-        number = int(path.stem) if path.stem.isdigit() else -1
-        if number not in catalogue():
+        named = path.stem.isdigit() and int(path.stem) in catalogue()
+        number = int(path.stem) if named else _number_inside(path)
+        if number is None:
             continue
         if number in found:
-            raise DataError(f"{number}.mat exists twice: {found[number]} and {path}.", "Remove one.")
+            raise DataError(f"recording {number} exists twice: {found[number]} and {path}.", "Remove one.")
         found[number] = path
     if not found:
         raise DataError(

@@ -5,6 +5,7 @@ any of `sampling_rate_hz`, `rpm`, `load` and `size_mm`.
 """
 
 import csv
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,21 +47,53 @@ def _read_sheet(root: Path) -> dict[str, _Said]:
         rows = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: not a readable CSV file ({error}).", "Save it as UTF-8 text.") from None
-    unknown = set(rows[0] if rows else {}) - {"file", *SHEET_COLUMNS}
+    unknown = set(rows[0] if rows else {}) - {"file", *SHEET_COLUMNS, None}
     if unknown or (rows and "file" not in rows[0]):
         raise DataError(
             f"{path}: columns {', '.join(sorted(map(str, unknown))) or 'without file'} are not understood.",
             f"Expected file and any of {', '.join(SHEET_COLUMNS)}.",
         )
     for line, row in enumerate(rows, start=2):
-        try:
-            numbers = {c: float(row[c]) if row.get(c) else None for c in SHEET_COLUMNS}
-        except ValueError as error:
-            raise DataError(f"{path}, line {line}: {error}.", "Expected numbers or nothing.") from None
+        where = f"{path}, line {line}"
+        if None in row or not row["file"]:
+            raise DataError(f"{where}: more values than columns, or no file.", "Give one value for each column.")
+        numbers = {column: _number(where, column, row.get(column) or "") for column in SHEET_COLUMNS}
         if not (root / row["file"]).is_file():
-            raise DataError(f"{path}, line {line}: {row['file']} does not exist.", f"Expected a path below {root}.")
-        said[str(Path(row["file"]))] = _Said(**numbers)
+            raise DataError(f"{where}: {row['file']} does not exist.", f"Expected a path below {root}.")
+        name = str(Path(row["file"]))
+        if name in said:
+            raise DataError(f"{where}: {name} is described twice.", "Keep one line for each file.")
+        said[name] = _Said(**numbers)
     return said
+
+
+def _number(where: str, column: str, text: str) -> float | None:
+    """One value of the sheet; None if it is empty."""
+    if not text.strip():
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value) or (column != "load" and value <= 0):
+        wanted = "a finite number" if column == "load" else "a number above 0"
+        raise DataError(f"{where}, column {column}: got {text!r}; expected {wanted}.", "Correct it or leave it empty.")
+    return value
+
+
+def _check_classes(root: Path, classes: list[Path]) -> None:
+    """Refuse a root whose sub-folders are sites or machines, each with the classes inside it.
+
+    Raises:
+        DataError: Folders below the classes have names of bearing conditions ("normal"), and the classes have not.
+    """
+    inside = {p.name for folder in classes for p in folder.iterdir() if p.is_dir() and location_of(p.name)}
+    if inside and not any(location_of(folder.name) for folder in classes):
+        raise DataError(
+            f"{root}: the sub-folders {', '.join(p.name for p in classes[:3])} would be the classes, but they hold "
+            f"folders named {', '.join(sorted(inside))}.",
+            "Put one folder per class into the root, e.g. normal/ with a sub-folder for each site or machine.",
+        )
 
 
 def read(root: Path, sampling_rate_hz: float | None = None, channel: str | None = None) -> list[Recording]:
@@ -83,6 +116,7 @@ def read(root: Path, sampling_rate_hz: float | None = None, channel: str | None 
             f"{root}: it has no class sub-folder.",
             "Expected one sub-folder per class, e.g. normal/ and inner/, each with recordings.",
         )
+    _check_classes(root, classes)
     sheet = _read_sheet(root)
     recordings = []
     for folder in classes:
@@ -101,7 +135,7 @@ def _read_one(
     path: Path, name: str, label: str, said: _Said, given_rate_hz: float | None, channel: str | None
 ) -> Recording:
     table = read_table(path)
-    rate = said.sampling_rate_hz or table.sampling_rate_hz or given_rate_hz
+    rate = next((r for r in (said.sampling_rate_hz, table.sampling_rate_hz, given_rate_hz) if r is not None), None)
     if rate is None:
         raise DataError(
             f"{path}: the sampling rate is missing.",

@@ -15,7 +15,11 @@ from data.readers.csv_table import read_csv
 from data.readers.mat import read_mat
 
 RATE_NAMES = re.compile(r"(^|\.)(fs|sr|sampling_?rate(_hz)?|sample_?rate|sampling_?frequency)$", re.IGNORECASE)
-TIME_NAMES = re.compile(r"^(t|time|time_?s|seconds|timestamp)(\s*[\[(].*[\])])?$", re.IGNORECASE)
+TIME_NAMES = re.compile(
+    r"^(t|time|seconds|timestamp)[\s_]*[\[(]?(?P<unit>s|sec|seconds|ms|us|µs)?[\])]?$", re.IGNORECASE
+)
+UNITS_S = {"ms": 1e-3, "us": 1e-6, "µs": 1e-6}
+SLOWEST_HZ = 100.0  # no vibration is sampled more slowly: such a time column counts samples or has another unit
 SHORTEST = 16  # a vector below this length is a setting, not a signal
 
 
@@ -27,34 +31,52 @@ class Table:
     sampling_rate_hz: float | None
 
 
-def _vectors(arrays: dict[str, np.ndarray]) -> Table:
+def _vectors(path: Path, arrays: dict[str, np.ndarray]) -> Table:
     columns: dict[str, np.ndarray] = {}
-    rate: float | None = None
+    rates: dict[str, float] = {}
     for name, array in arrays.items():
         flat = np.asarray(array, dtype=np.float64)
         if flat.size == 1 and RATE_NAMES.search(name):
-            rate = float(flat.reshape(-1)[0])
+            rates[name] = float(flat.reshape(-1)[0])
         elif flat.size >= SHORTEST and max(flat.shape) == flat.size:
             columns[name] = flat.reshape(-1)
         elif flat.ndim == 2 and min(flat.shape) <= 64 and max(flat.shape) >= SHORTEST:
             rows = flat if flat.shape[0] < flat.shape[1] else flat.T
             columns.update({f"{name}.{i}": row.copy() for i, row in enumerate(rows)})
-    return _without_time(columns, rate)
+    if len(set(rates.values())) > 1:
+        said = ", ".join(f"{name} = {rate:g}" for name, rate in rates.items())
+        raise DataError(f"{path}: several sampling rates: {said}.", "Keep the one that is right in the file.")
+    return _without_time(path, columns, next(iter(rates.values()), None))
 
 
-def _without_time(columns: dict[str, np.ndarray], rate: float | None) -> Table:
-    """Remove a uniform time column from the signals, and take the sampling rate from it."""
-    for name in [n for n in columns if TIME_NAMES.match(n)]:
+def _without_time(path: Path, columns: dict[str, np.ndarray], rate: float | None) -> Table:
+    """Remove a uniform time column from the signals, and take the sampling rate from it.
+
+    Raises:
+        DataError: The sampling rate would be one that no vibration is recorded at: the column counts samples, or its
+            unit is not seconds and is not said.
+    """
+    for name in list(columns):
+        match = TIME_NAMES.match(name)
         steps = np.diff(columns[name])
         step = float(np.median(steps)) if len(steps) else 0.0
-        if step > 0 and np.all(np.abs(steps - step) < 0.01 * step):
-            rate = rate or len(steps) / float(columns[name][-1] - columns[name][0])
-            del columns[name]
+        if match is None or not (step > 0 and np.all(np.abs(steps - step) < 0.01 * step)):
+            continue
+        unit = (match["unit"] or "s").lower()
+        own = len(steps) / float(columns[name][-1] - columns[name][0]) / UNITS_S.get(unit, 1.0)
+        if rate is None and own < SLOWEST_HZ:
+            raise DataError(
+                f"{path}: column {name!r} would make a sampling rate of {own:g} Hz.",
+                f"Is it in milliseconds, or does it count samples? Name it {name}_ms, or remove it and give the "
+                "sampling rate with --sampling-rate HZ.",
+            )
+        rate = rate or own
+        del columns[name]
     return Table(columns, rate)
 
 
 def _read_mat(path: Path) -> Table:
-    return _vectors(dict(read_mat(path)))
+    return _vectors(path, dict(read_mat(path)))
 
 
 def _read_numpy(path: Path) -> Table:
@@ -66,12 +88,13 @@ def _read_numpy(path: Path) -> Table:
     bad = [n for n, a in arrays.items() if a.dtype.kind not in "fiub"]
     if bad:
         raise DataError(f"{path}: {', '.join(bad)} is not real and numeric.", "Save plain numeric arrays.")
-    return _vectors(arrays)
+    return _vectors(path, arrays)
 
 
 def _read_sound(path: Path) -> Table:
     import soundfile
 
+    _check_whole(path)
     try:
         samples, rate = soundfile.read(path, dtype="float64", always_2d=True)
     except (soundfile.SoundFileError, RuntimeError) as error:
@@ -79,8 +102,24 @@ def _read_sound(path: Path) -> Table:
     return Table({f"channel{i}": column.copy() for i, column in enumerate(samples.T)}, float(rate))
 
 
+def _check_whole(path: Path) -> None:
+    """Refuse a .wav file that is shorter than its header says; the library would read what is there.
+
+    Raises:
+        DataError: The file was cut off.
+    """
+    with path.open("rb") as file:
+        head = file.read(8)
+    said = int.from_bytes(head[4:8], "little") + 8
+    unknown = said in (8, 8 + 0xFFFFFFFF)  # written by a program that could not go back to its header
+    if head[:4] == b"RIFF" and not unknown and path.stat().st_size < said - 1:
+        raise DataError(
+            f"{path}: cut off: {path.stat().st_size:,} of {said:,} bytes are there.", "Copy the file again."
+        )
+
+
 def _read_csv(path: Path) -> Table:
-    return _without_time({n: c for n, c in read_csv(path).items() if len(c) >= SHORTEST}, None)
+    return _without_time(path, {n: c for n, c in read_csv(path).items() if len(c) >= SHORTEST}, None)
 
 
 def _read_parquet(path: Path) -> Table:
@@ -100,7 +139,7 @@ def _read_parquet(path: Path) -> Table:
         if pyarrow.types.is_floating(table[n].type) or pyarrow.types.is_integer(table[n].type)
     ]
     columns = {n: table[n].to_numpy(zero_copy_only=False).astype(np.float64) for n in numeric}
-    return _without_time({n: c for n, c in columns.items() if len(c) >= SHORTEST}, rate)
+    return _without_time(path, {n: c for n, c in columns.items() if len(c) >= SHORTEST}, rate)
 
 
 READERS: dict[str, Callable[[Path], Table]] = {

@@ -25,6 +25,8 @@ def numeric_arrays(prefix: str, value: Any, found: dict[str, Any], refused: list
             refused.append(prefix)
     elif isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
         found[prefix] = value
+    elif isinstance(value, np.ndarray) and value.dtype.kind == "c":
+        raise TypeError(f"{prefix} is complex; expected real numbers")
     elif isinstance(value, np.ndarray) and value.dtype.kind == "O":
         refused.append(prefix)
 
@@ -54,6 +56,8 @@ def read_v73(path: str) -> tuple[dict[str, Any], list[str]]:
                 found[name.replace("/", ".")] = np.asarray(node).T  # MATLAB stores columns first
             elif node.dtype.kind == "O":
                 refused.append(name.replace("/", "."))
+            elif node.dtype.names == ("real", "imag"):
+                raise TypeError(f"{name} is complex; expected real numbers")
 
     with h5py.File(path) as file:
         file.visititems(visit)

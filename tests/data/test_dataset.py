@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -104,6 +105,8 @@ def flawed(kind: str) -> np.ndarray:
         x[700:705] = np.nan
     elif kind == "infinite":
         x[9000] = np.inf
+    elif kind == "huge":
+        x[9000] = 1e160
     elif kind == "zero":
         x[:] = 0
     elif kind == "constant":
@@ -113,7 +116,7 @@ def flawed(kind: str) -> np.ndarray:
     return x
 
 
-@pytest.mark.parametrize("kind", ["nan", "infinite", "zero", "constant", "clipped"])
+@pytest.mark.parametrize("kind", ["nan", "infinite", "huge", "zero", "constant", "clipped"])
 def test_a_flawed_signal_is_refused_with_channel_and_range(tmp_path, kind):
     """F5."""
     config = make_folder(tmp_path / "a")
@@ -123,7 +126,7 @@ def test_a_flawed_signal_is_refused_with_channel_and_range(tmp_path, kind):
     assert f"--accept {kind}" in caught.value.remedy
 
 
-@pytest.mark.parametrize("kind", ["nan", "infinite", "constant", "clipped"])
+@pytest.mark.parametrize("kind", ["nan", "infinite", "huge", "constant", "clipped"])
 def test_told_to_go_on_it_does_and_the_data_set_says_so(tmp_path, kind):
     config = replace(make_folder(tmp_path / "a"), accept=(kind,))
     np.savez(tmp_path / "a" / "inner" / "a.npz", x=flawed(kind), fs=4000)
@@ -168,6 +171,7 @@ def test_the_sampling_rate_tells_nothing_where_all_are_equal():
         ({"hop_s": float("nan")}, "hop_s must be above 0"),
         ({"window_s": 0.001}, "fewer than the image's 32 columns"),
         ({"data": "cwru"}, "needs the folder"),
+        ({"root": Path("machines")}, "--root machines was given, but --data simulated reads no files"),
         ({"accept": ("ugly",)}, "--accept: unknown kind ugly"),
         ({"sampling_rate": -3.0}, "--sampling-rate must be above 0"),
     ],

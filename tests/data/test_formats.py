@@ -123,6 +123,44 @@ def test_a_uniform_time_column_gives_the_rate(tmp_path):
     assert list(read.columns) == ["x"]
 
 
+@pytest.mark.parametrize(("name", "scale"), [("time_ms", 1e3), ("t [us]", 1e6), ("time (s)", 1), ("Seconds", 1)])
+def test_the_unit_of_a_time_column_is_heeded(tmp_path, name, scale):
+    path = tmp_path / "a.csv"
+    pyarrow.csv.write_csv(pa.table({name: scale * np.arange(400) / 2000, "x": SIGNAL}), path)
+    assert read_table(path).sampling_rate_hz == pytest.approx(2000, rel=1e-3)
+
+
+@pytest.mark.parametrize(("step", "rate"), [(1.0, "1 Hz"), (1 / 12, "12 Hz")])
+def test_a_sample_counter_or_milliseconds_are_not_taken_for_seconds(tmp_path, step, rate):
+    path = tmp_path / "a.csv"
+    pyarrow.csv.write_csv(pa.table({"time": step * np.arange(400), "x": SIGNAL}), path)
+    with pytest.raises(DataError, match=f"column 'time' would make a sampling rate of {rate}"):
+        read_table(path)
+
+
+def test_two_sampling_rates_in_one_file_are_refused(tmp_path):
+    path = tmp_path / "a.mat"
+    scipy.io.savemat(path, {"x": SIGNAL, "fs": 12000, "sr": 48000})
+    with pytest.raises(DataError, match="several sampling rates: fs = 12000, sr = 48000"):
+        read_table(path)
+
+
+def test_a_complex_signal_is_refused_and_not_passed_over(tmp_path):
+    path = tmp_path / "a.mat"
+    scipy.io.savemat(path, {"x": SIGNAL + 1j, "temperature": SIGNAL})
+    with pytest.raises(DataError, match="x is complex"):
+        read_table(path)
+
+
+def test_a_sound_file_that_was_cut_off_is_refused(tmp_path):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, SIGNAL, 8000)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(DataError, match=r"cut off: 422 of 844 bytes"):
+        read_table(path)
+
+
 def test_a_csv_without_header_loses_no_row(tmp_path):
     path = tmp_path / "a.csv"
     np.savetxt(path, SIGNAL)

@@ -76,6 +76,31 @@ class TestCwru:
         with pytest.raises(DataError, match="expected the variable X105_DE_time"):
             cwru.read_file(path, 105)
 
+    @pytest.mark.parametrize("name", ["118_0", "B007_0", "mirror 118@6"])
+    def test_a_renamed_file_is_known_by_its_variable(self, tmp_path, name):
+        save(tmp_path / f"{name}.mat", X118_DE_time=SIGNAL)
+        save(tmp_path / "97.mat", X097_DE_time=SIGNAL)
+        save(tmp_path / "notes.mat", something=SIGNAL)
+        assert [r.name for r in cwru.read(tmp_path)] == ["97", "118"]
+
+    def test_a_renamed_174_and_3003_are_known_by_their_odd_variables(self, tmp_path):
+        save(tmp_path / "IR014_0.mat", X173_DE_time=SIGNAL)
+        save(tmp_path / "IR028_2.mat", X058_DE_time=SIGNAL)
+        assert [r.name for r in cwru.read(tmp_path)] == ["174", "3003"]
+
+    def test_a_file_that_may_be_either_of_two_recordings_is_named(self, tmp_path):
+        both = {"X098_DE_time": SIGNAL, "X099_DE_time": SIGNAL}
+        save(tmp_path / "Normal_2.mat", **both)
+        with pytest.raises(DataError, match=r"Normal_2.mat: it holds variables of X098, X099; it is not clear"):
+            cwru.read(tmp_path)
+        (tmp_path / "Normal_2.mat").rename(tmp_path / "99_Normal_2.mat")
+        assert [r.name for r in cwru.read(tmp_path)] == ["99"]
+
+    def test_a_name_and_a_variable_that_disagree_are_refused(self, tmp_path):
+        save(tmp_path / "105.mat", X118_DE_time=SIGNAL)
+        with pytest.raises(DataError, match="name says recording 105, its variable X118 says 118"):
+            cwru.read(tmp_path)
+
     def test_a_number_twice_is_refused(self, tmp_path):
         save(tmp_path / "a" / "105.mat", X105_DE_time=SIGNAL)
         save(tmp_path / "b" / "105.mat", X105_DE_time=SIGNAL)
@@ -161,6 +186,11 @@ class TestFolder:
             ("file,colour\nx,red\n", "colour are not understood"),
             ("file,rpm\nnormal/a.npy,fast\n", "line 2"),
             ("file,rpm\nnormal/other.npy,5\n", "does not exist"),
+            ("file,load\nnormal/a.npy,nan\n", "line 2, column load: got 'nan'; expected a finite number"),
+            ("file,rpm\nnormal/a.npy,-inf\n", "column rpm: got '-inf'; expected a number above 0"),
+            ("file,sampling_rate_hz\nnormal/a.npy,0\n", "column sampling_rate_hz: got '0'"),
+            ("file,rpm\nnormal/a.npy,5,6\n", "line 2: more values than columns"),
+            ("file,rpm\nnormal/a.npy,5\nnormal/a.npy,6\n", "line 3: normal/a.npy is described twice"),
         ],
     )
     def test_a_wrong_sheet_names_column_or_line(self, tmp_path, text, message):
@@ -168,6 +198,20 @@ class TestFolder:
         np.save(tmp_path / "normal" / "a.npy", SIGNAL)
         (tmp_path / "recordings.csv").write_text(text)
         with pytest.raises(DataError, match=message):
+            folder.read(tmp_path, 1000.0)
+
+    def test_folders_of_sites_are_not_taken_for_classes(self, tmp_path):
+        for site in ("site1", "site2"):
+            for name in ("normal", "worn"):
+                (tmp_path / site / name).mkdir(parents=True)
+                np.savez(tmp_path / site / name / "a.npz", x=SIGNAL, fs=1000)
+        with pytest.raises(DataError, match=r"site1, site2 would be the classes, but they hold folders named normal"):
+            folder.read(tmp_path)
+
+    def test_a_rate_of_zero_in_a_file_is_refused_and_not_replaced(self, tmp_path):
+        (tmp_path / "normal").mkdir()
+        np.savez(tmp_path / "normal" / "a.npz", x=SIGNAL, fs=0)
+        with pytest.raises(DataError, match="must be above 0 Hz; got 0"):
             folder.read(tmp_path, 1000.0)
 
     def test_an_empty_class_is_refused(self, tmp_path):
