@@ -61,6 +61,14 @@ def test_names_in_the_text_exist(page):
             assert list(ROOT.glob(name.rstrip("."))), f"{page}: `{code}`: there is no file {name}"
 
 
+def test_the_evidence_of_the_errata_exists():
+    tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    named = re.findall(r"`(test_\w+)`", (ROOT / "docs" / "errata.md").read_text(encoding="utf-8"))
+    assert len(named) > 5
+    for name in named:
+        assert f"def {name}(" in tests, name
+
+
 def test_the_readme_is_read_in_five_minutes():
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 110
 
@@ -78,7 +86,7 @@ def test_every_block_that_is_not_run_says_why():
                 assert len(block.note[1].split()) >= 2, str(block)
 
 
-def test_results_name_command_and_machine_and_their_files_say_the_same():
+def test_results_name_a_command_and_a_machine():
     for page in (ROOT / "docs" / "results").glob("*.md"):
         text = page.read_text(encoding="utf-8")
         assert "EPYC" in text or "Xeon" in text, page.name
