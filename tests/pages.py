@@ -22,6 +22,7 @@ from unittest.mock import patch
 
 import tyro
 
+from optimizer.cli import COMMANDS
 from profiling.config import GRADES
 
 ROOT = Path(__file__).parents[1]
@@ -37,6 +38,11 @@ SMALLER = {
     "optimizer.experiment": {"--slots": "20"},
     "optimizer.trial": {"--slots": "2", "--probes": "2"},
 }
+
+
+# Commands that start several processes, each with its own imports: in this process they are only checked, and
+# carried out where every command has a process of its own (the slow test).
+ONLY_APART = {"optimizer.trial"}
 
 
 @dataclass(frozen=True)
@@ -220,7 +226,7 @@ class Reader:
 
     def _run(self, module: str, arguments: list[str]) -> None:
         if not self._apart:
-            run_module(module, arguments)
+            run_module(module, arguments, parse_only=module in ONLY_APART)
             return
         done = subprocess.run([sys.executable, "-m", module, *arguments], capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
