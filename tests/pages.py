@@ -110,8 +110,6 @@ def module_of(command: Sequence[str]) -> tuple[str, list[str]] | None:
     if command[:2] == ["python", "-m"]:
         return command[2], list(command[3:])
     if command[0] == "jopa":
-        from optimizer.cli import COMMANDS
-
         return COMMANDS[command[1]].module, list(command[2:])
     return None
 
