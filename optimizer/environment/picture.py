@@ -20,52 +20,18 @@ LANES = ("processor", "link", "edge")
 
 
 def draw_slot(axis: Axes, state: State, action: Action, outcome: Outcome, gateway: int) -> None:
-    """The first slot of a batch at one gateway: a lane each for its processor, its link and its part of the edge."""
+    """Draw the first slot of a batch at one gateway: its processor, its link and its part of the edge over time.
+
+    Args:
+        axis: Where to draw.
+        state: The slot.
+        action: What was decided for it.
+        outcome: What became of its tasks.
+        gateway: Index of the gateway.
+    """
     scenario = outcome.scenario
-    shade, span = colormaps["viridis_r"], Normalize(0, max(len(scenario.qos) - 1, 1))
-    local, sent = outcome.local[0, gateway], outcome.offloaded[0, gateway]
-    start = 0.0
-    if local.sum():
-        length = float(outcome.local_s[0, gateway])
-        below = 2.6
-        for k in range(len(local)):
-            height = 0.8 * local[k] / local.sum()
-            if height:
-                dropped = outcome.local_served[0, gateway, k] == 0
-                axis.barh(
-                    below + height / 2,
-                    length,
-                    height,
-                    color=shade(span(k)),
-                    hatch="xx" if dropped else None,
-                    edgecolor="white",
-                    linewidth=0.5,
-                )
-            below += height
-        rate = scenario.models[int(action.model[0, gateway])].rate
-        axis.text(
-            0.01 * scenario.slot_s,
-            3.0,
-            f"{local.sum()} x p = {rate:g}",
-            va="center",
-            fontsize=8,
-            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.5},
-        )
-    index = np.arange(outcome.local.shape[1])
-    hold = float(scenario.constants.hold_s[index, state.channel[0]][gateway])
-    sending, edge = float(outcome.transmission_s[0, gateway]), float(outcome.edge_s[0, gateway])
-    for k in range(len(sent) - 1, -1, -1):
-        dropped = outcome.edge_served[0, gateway, k] == 0
-        for _ in range(int(sent[k])):
-            mark: dict[str, Any] = {
-                "color": shade(span(k)),
-                "hatch": "xx" if dropped else None,
-                "edgecolor": "white",
-                "linewidth": 0.5,
-            }
-            axis.barh(2, sending, 0.8, start, **mark)
-            axis.barh(1, min(edge, scenario.slot_s), 0.8, start + sending, **mark | {"linewidth": 0})
-            start += hold
+    _draw_local(axis, action, outcome, gateway)
+    _draw_queue(axis, state, outcome, gateway)
     axis.set_yticks((3, 2, 1), LANES)
     axis.set_xlim(0, 1.12 * scenario.slot_s)
     axis.set_ylim(0.5, 3.5)
@@ -76,6 +42,54 @@ def draw_slot(axis: Axes, state: State, action: Action, outcome: Outcome, gatewa
         loc="left",
         fontsize=9,
     )
+
+
+def _mark(outcome: Outcome, level: int, *, dropped: bool) -> dict[str, Any]:
+    """How a task is drawn: its level's colour, hatched if it is dropped."""
+    span = Normalize(0, max(len(outcome.scenario.qos) - 1, 1))
+    return {
+        "color": colormaps["viridis_r"](span(level)),
+        "hatch": "xx" if dropped else None,
+        "edgecolor": "white",
+        "linewidth": 0.5,
+    }
+
+
+def _draw_local(axis: Axes, action: Action, outcome: Outcome, gateway: int) -> None:
+    """The batch on the gateway's processor, divided into levels."""
+    scenario, local = outcome.scenario, outcome.local[0, gateway]
+    if not local.sum():
+        return
+    length, below = float(outcome.local_s[0, gateway]), 2.6
+    for k in range(len(local)):
+        height = 0.8 * local[k] / local.sum()
+        if height:
+            mark = _mark(outcome, k, dropped=not outcome.local_served[0, gateway, k])
+            axis.barh(below + height / 2, length, height, **mark)
+        below += height
+    rate = scenario.models[int(action.model[0, gateway])].rate
+    axis.text(
+        0.01 * scenario.slot_s,
+        3.0,
+        f"{local.sum()} x p = {rate:g}",
+        va="center",
+        fontsize=8,
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.5},
+    )
+
+
+def _draw_queue(axis: Axes, state: State, outcome: Outcome, gateway: int) -> None:
+    """The offloaded tasks one after the other on the link, and then at the edge."""
+    scenario, sent = outcome.scenario, outcome.offloaded[0, gateway]
+    hold = float(scenario.constants.hold_s[gateway, state.channel[0, gateway]])
+    sending, edge = float(outcome.transmission_s[0, gateway]), float(outcome.edge_s[0, gateway])
+    start = 0.0
+    for k in range(len(sent) - 1, -1, -1):
+        mark = _mark(outcome, k, dropped=not outcome.edge_served[0, gateway, k])
+        for _ in range(int(sent[k])):
+            axis.barh(2, sending, 0.8, start, **mark)
+            axis.barh(1, min(edge, scenario.slot_s), 0.8, start + sending, **mark | {"linewidth": 0})
+            start += hold
 
 
 def _figure(scenario: Scenario) -> tuple[Figure, FigureCanvasAgg]:

@@ -19,7 +19,7 @@ class Simplex(gym.spaces.Box):
         super().__init__(0.0, 1.0, shape, np.float64, seed)
 
     def sample(self, mask: Any = None, probability: Any = None) -> Float64[np.ndarray, "*shape"]:
-        """A member."""
+        """Draw a member, uniform on the simplex."""
         if mask is not None or probability is not None:
             raise OptimizerError("Simplex.sample takes no mask and no probability.")
         drawn = self.np_random.standard_exponential(self.shape)
@@ -43,7 +43,7 @@ def _batch_simplex(space: Simplex, n: int = 1) -> Simplex:
 
 
 def action_space(scenario: Scenario, encoding: Encoding) -> gym.Space[Any]:
-    """What one slot's action may be: N decisions to offload, G models, G shares."""
+    """The actions of one slot: N decisions to offload, G models and G shares, as a dictionary or a flat array."""
     gateways = scenario.gateways
     if encoding == "box":
         return gym.spaces.Box(-1.0, 1.0, (scenario.sensors + 2 * gateways,), np.float32)
@@ -57,10 +57,14 @@ def action_space(scenario: Scenario, encoding: Encoding) -> gym.Space[Any]:
 
 
 def observation_space(scenario: Scenario, observation: str) -> gym.spaces.Box:
-    """G channel gains, then N criticalities, eq. (18); "scaled": gains over the best one, or "raw".
+    """G channel gains, then N criticalities, eq. (18).
+
+    Args:
+        scenario: The network.
+        observation: "scaled" shows channel gains as fractions of the best one, "raw" as they are.
 
     Raises:
-        OptimizerError: Another observation.
+        OptimizerError: Another kind of observation.
     """
     if observation not in ("scaled", "raw"):
         raise OptimizerError(f"observation: expected 'scaled' or 'raw'; got {observation!r}.")

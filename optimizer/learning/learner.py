@@ -22,6 +22,7 @@ from optimizer.learning.decisions import Decision, Exploration, PerGateway, Slot
 from optimizer.learning.gateway_types import find_gateway_types, gateway_types_of
 from optimizer.learning.policy import LOG_2, Jopa
 from optimizer.learning.schedule import LearnerConfig, Phase, Schedule
+from optimizer.network.equations import tasks_ahead
 from optimizer.network.scenario import Scenario
 from optimizer.network.world import World
 
@@ -176,7 +177,7 @@ class Learner:
         types, claims = slots.types, decision.claims
         local = slots.counts - decision.sent
         size = local.sum(dim=2)
-        ahead = decision.sent.flip(-1).cumsum(-1).flip(-1) - decision.sent
+        ahead = tasks_ahead(decision.sent)
         place = (2 * ahead + decision.sent - 1).clamp(min=0)
         local_drop = values.local_drop[types, decision.model, size]
         levels = torch.arange(slots.counts.shape[2])

@@ -12,29 +12,29 @@ from optimizer.network.parts import Edge, Gateway, Level, Link, LocalModel, Task
 
 @dataclass(frozen=True, eq=False)
 class Constants:
-    """What the equations look up. Seconds, FLOP and bits; levels ascend in criticality.
+    """The numbers that the equations look up, in seconds, FLOP and bits; levels ascend in criticality.
 
     Attributes:
-        present: Which places of the padded (gateways, width) grid hold a sensor.
-        groups: Sensors of each gateway, M_g.
-        criticality: Of each level, 0 to 1.
-        level_probability: How often each level occurs.
-        min_accuracy: (17b) of each level.
-        max_delay_s: (17a) of each level.
-        accuracy: Of each model, relative to the complete one.
-        local_s: Seconds of a batch at [gateway, model, tasks]; 0 for no tasks. Eq. (2).
-        local_flops: FLOP of one task by each model.
+        present: True where the padded (gateways, width) grid holds a sensor.
+        groups: Number of sensors of each gateway, M_g.
+        criticality: Criticality of each level, 0 to 1.
+        level_probability: Probability of each level.
+        min_accuracy: Least accuracy of each level, (17b).
+        max_delay_s: Longest delay of each level in seconds, (17a).
+        accuracy: Accuracy of each model, relative to the complete one.
+        local_s: Seconds of a batch at [gateway, model, tasks], eq. (2); 0 for an empty batch.
+        local_flops: FLOP of one task with each model.
         edge_flops: FLOP of one task at the edge.
-        rate: Bit/s at [gateway, channel state], eq. (5).
-        max_rate: Bit/s of the whole band in the best state, R^max.
-        minislot_s: Seconds of a mini-slot, tau.
-        minislots: Mini-slots that one task holds at [gateway, channel state], delta.
-        transmission_s: Seconds that one task is sent for at [gateway, channel state], eq. (6).
-        hold_s: Seconds that one transmission holds the queue, delta * tau.
-        edge_task_s: Seconds of one task on the whole edge server, H I / C_e.
-        epsilon: Regularisation of eq. (3), such that no share means a whole slot.
-        transitions: Probabilities at [from state, to state], eq. (28).
-        stationary: How often each channel state occurs in the long run.
+        rate: Uplink rate in bit/s at [gateway, channel state], eq. (5).
+        max_rate: Rate of the whole band in the best channel state in bit/s, R^max.
+        minislot_s: Length of a mini-slot in seconds, tau.
+        minislots: Number of mini-slots that one task holds at [gateway, channel state], delta.
+        transmission_s: Seconds that sending one task takes at [gateway, channel state], eq. (6).
+        hold_s: Seconds that one transmission holds the queue, delta * tau; shaped alike.
+        edge_task_s: Seconds that one task takes on the whole edge server, H I / C_e.
+        epsilon: Regularisation of eq. (3), chosen so that a task without any share takes a whole slot.
+        transitions: Transition probabilities at [from state, to state], eq. (28).
+        stationary: Long-run probability of each channel state.
     """
 
     present: Bool[np.ndarray, "gateways width"]
@@ -66,7 +66,15 @@ def uplink_rate(
     bandwidth_hz: float,
     noise_w_per_hz: float,
 ) -> Float64[np.ndarray, "*shape"]:
-    """Bit/s of a gateway that holds a share of the band, eq. (5): W share log2(1 + z gain / (N0 W share))."""
+    """Uplink rate in bit/s, eq. (5): W share log2(1 + z gain / (N0 W share)).
+
+    Args:
+        gain: Channel gain.
+        share: Share of the band that the gateway holds, 0 to 1.
+        power_w: Transmit power in watts, z.
+        bandwidth_hz: Width of the whole band in hertz, W.
+        noise_w_per_hz: Noise density in watts per hertz, N0.
+    """
     width = share * bandwidth_hz
     return width * np.log2(1 + power_w * gain / (noise_w_per_hz * width))
 
@@ -88,12 +96,12 @@ def batch_seconds(
 
 
 def model_flops(model: LocalModel, task_flops: float) -> float:
-    """FLOP of one task by a model: its own, or (1 - rate) of the complete model's."""
+    """FLOP of one task with a model: as given, or (1 - rate) times the complete model's."""
     return model.flops if model.flops is not None else (1 - model.rate) * task_flops
 
 
 def stationary_distribution(transitions: Float64[np.ndarray, "states states"]) -> Float64[np.ndarray, " states"]:
-    """The long-run frequencies pi = pi P (a least-squares solution, one of them where there are several)."""
+    """Long-run probabilities of the channel states, pi = pi P; one solution (by least squares) if there are several."""
     count = len(transitions)
     system = np.vstack([transitions.T - np.eye(count), np.ones(count)])
     found = np.linalg.lstsq(system, np.append(np.zeros(count), 1.0), rcond=None)[0]

@@ -7,6 +7,8 @@ the numbers `offloaded` and `local` at [batch, gateway, level]. Eq. (4) is in `s
 itself, `docs/errata.md` says what is done.
 """
 
+from typing import Any, TypeVar
+
 import numpy as np
 from jaxtyping import Bool, Float64, Int8, Int64
 
@@ -18,10 +20,11 @@ Holds = Bool[np.ndarray, "batch gateways levels"]
 Gateways = Float64[np.ndarray, "batch gateways"]
 Models = Int64[np.ndarray, "batch gateways"]
 Channels = Int8[np.ndarray, "batch gateways"]
+Array = TypeVar("Array", bound=Any)
 
 
 def local_delay(local: Counts, model: Models, constants: Constants) -> Gateways:
-    """L, seconds that a gateway's batch of local tasks takes, eq. (2); 0 without any."""
+    """L, seconds that a gateway's batch of local tasks takes, eq. (2); 0 for an empty batch."""
     gateway = np.arange(local.shape[1])
     return constants.local_s[gateway, model, local.sum(axis=2)]
 
@@ -41,9 +44,14 @@ def queue_hold(channel: Channels, constants: Constants) -> Gateways:
     return constants.hold_s[np.arange(channel.shape[1]), channel]
 
 
-def tasks_ahead(offloaded: Counts) -> Counts:
-    """s, the offloaded tasks of higher criticality at the same gateway, eq. (8) and (10)."""
-    return offloaded[..., ::-1].cumsum(axis=-1)[..., ::-1] - offloaded
+def tasks_ahead(offloaded: Array) -> Array:
+    """s, the offloaded tasks of higher criticality at the same gateway, eq. (8) and (10).
+
+    Args:
+        offloaded: Whole numbers of offloaded tasks, with the levels on the last axis: a numpy array or a torch tensor.
+    """
+    up_to = offloaded.cumsum(-1)
+    return up_to[..., -1:] - up_to
 
 
 def queue_position(offloaded: Counts) -> Levels:

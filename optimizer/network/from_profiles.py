@@ -29,16 +29,17 @@ def measured_scenario(
     """`base` with the models, latencies and accuracies of two profiles.
 
     Args:
-        gateway: Measured on the gateway: its pruned models are those that gateways can run.
-        edge: Of the edge server: the time of its dense model for one task is H I / C_e.
-        base: What the profiles do not say: sensors, QoS, slot, penalty, and the link unless one is given.
-        link: Another uplink.
+        gateway: Profile of the gateway; its pruned models are those that gateways can run.
+        edge: Profile of the edge server; the time of its dense model for one task is H I / C_e.
+        base: Scenario that supplies what the profiles lack: sensors, levels, slot, penalty, and the link unless one is
+            given.
+        link: An uplink instead of the base's.
         latency: "measured" joins the measured batches by lines; "fit" takes overhead + batch * FLOP / C as fitted.
-        accuracy: Relative to the dense model, "measured" or from the fitted "cubic"; cut off at 1, (17b).
-        percentile: Of the measured latency to plan with.
-        precision: Of the gateway's models; by default the profile's first.
-        extrapolate: Allow more sensors a gateway than the largest measured batch.
-        allow_other_bundle: Go on though the profiles are of two different bundles.
+        accuracy: "measured" or the fitted "cubic", relative to the dense model and cut off at 1, (17b).
+        percentile: Percentile of the measured latency to plan with.
+        precision: Precision of the gateway's models; by default the first one in the profile.
+        extrapolate: Allow gateways with more sensors than the largest measured batch.
+        allow_other_bundle: Accept profiles that were measured on two different bundles.
 
     Raises:
         OptimizerError: Two bundles, no pruned model, or fewer measured batches than a gateway has sensors.
@@ -129,7 +130,7 @@ def _law(profile: Profile, precision: Precision | None) -> Law:
 def _points(
     profile: Profile, rate: float, how: Latency, percentile: Percentile, precision: Precision | None
 ) -> tuple[tuple[int, float], ...] | None:
-    """(batch, seconds) of a model at the measured batch sizes; None for a datasheet, whose capacity says it all."""
+    """(batch, seconds) of a model at the measured batch sizes; None for a datasheet, which has a capacity only."""
     if profile.kind == "datasheet":
         return None
     cells = profile.cells(rate, precision)

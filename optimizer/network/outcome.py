@@ -35,16 +35,27 @@ Slots = Float64[np.ndarray, " batch"]
 class Outcome:
     """What happened in a batch of slots.
 
-    Counts are at [batch, gateway, level]. `local_served` and `edge_served` meet (17a), (17b) and (17f), beta of eq.
-    (22); the others were dropped, for the causes `late_locally`, `inaccurate`, `late_at_edge`, `edge_slower`, `unsent`:
-    one task can have several. Everything else is derived when it is asked for.
+    Numbers of tasks are at [batch, gateway, level], times are in seconds. A served task meets (17a), (17b) and (17f),
+    beta of eq. (22); every other task is dropped, for one or several of five causes. All other figures are derived when
+    they are asked for.
 
     Attributes:
+        scenario: The network.
+        model: Index of each gateway's model.
+        local: Number of tasks kept on the gateway.
+        offloaded: Number of tasks sent to the edge.
+        local_served: Number of local tasks served.
+        edge_served: Number of offloaded tasks served.
+        late_locally: Number of local tasks that miss their deadline, (17a).
+        inaccurate: Number of local tasks whose model is not accurate enough, (17b).
+        late_at_edge: Number of offloaded tasks that miss their deadline, (17a).
+        edge_slower: Number of offloaded tasks for which the edge is slower than the link, (17f).
+        unsent: Number of offloaded tasks that are not sent within the slot.
         local_s: Delay of local tasks, eq. (2).
         edge_path_s: Delay of offloaded tasks, eq. (16).
-        edge_s: E of eq. (3).
-        transmission_s: Omega of eq. (6).
-        queueing_s: B of eq. (7).
+        edge_s: Time of one task at the edge, E of eq. (3).
+        transmission_s: Time to send one task, Omega of eq. (6).
+        queueing_s: Wait in the transmission queue, B of eq. (7).
     """
 
     scenario: Scenario
@@ -82,7 +93,7 @@ class Outcome:
 
     @cached_property
     def occupied(self) -> tuple[Gateways, Gateways, Gateways]:
-        """The same with dropped tasks: the literal reading, see errata row 10."""
+        """The same with dropped tasks counted as busy time: the literal reading, see errata row 10."""
         return self._use(self.local, self.offloaded)
 
     @property
@@ -112,7 +123,7 @@ class Outcome:
 
     @cached_property
     def served(self) -> Slots:
-        """Tasks served a slot."""
+        """Number of tasks served in each slot."""
         return (self.local_served.sum(axis=(1, 2)) + self.edge_served.sum(axis=(1, 2))).astype(np.float64)
 
     @cached_property
@@ -140,13 +151,13 @@ class Outcome:
 
     @cached_property
     def correct(self) -> Slots:
-        """Expected correct answers a slot, relative to the complete model: sum of the served tasks' accuracies."""
+        """Expected correct answers in each slot: the sum of the served tasks' relative accuracies."""
         accuracy = self.scenario.constants.accuracy[self.model]
         return (accuracy * self.local_served.sum(axis=2)).sum(axis=1) + self.edge_served.sum(axis=(1, 2))
 
     @property
     def accuracy(self) -> Slots:
-        """Mean relative accuracy of the served tasks (1 at the edge); NaN where none was served."""
+        """Mean relative accuracy of each slot's served tasks (1 at the edge); NaN if none was served."""
         return np.divide(self.correct, self.served, out=np.full(len(self.served), np.nan), where=self.served > 0)
 
     @cached_property
@@ -157,12 +168,12 @@ class Outcome:
 
     @property
     def delay(self) -> Slots:
-        """Mean delay of the served tasks, in seconds; NaN where none was served."""
+        """Mean delay of each slot's served tasks in seconds; NaN if none was served."""
         return np.divide(self.total_delay, self.served, out=np.full(len(self.served), np.nan), where=self.served > 0)
 
     @property
     def flops(self) -> Slots:
-        """FLOP spent a slot, on dropped tasks too."""
+        """FLOP spent in each slot, on dropped tasks too."""
         constants = self.scenario.constants
         local = (constants.local_flops[self.model] * self.local.sum(axis=2)).sum(axis=1)
         return local + constants.edge_flops * self.offloaded.sum(axis=(1, 2))
@@ -187,7 +198,7 @@ class Outcome:
         return self.worth.sum(axis=1)
 
     def delay_quantile(self, q: float) -> float:
-        """A quantile of the delay over all served tasks of the batch, in seconds; NaN where none was served."""
+        """A quantile of the delay over all served tasks of the batch, in seconds; NaN if none was served."""
         local = np.broadcast_to(self.local_s[..., None], self.local_served.shape)
         delays = np.concatenate([local.ravel(), self.edge_path_s.ravel()])
         counts = np.concatenate([self.local_served.ravel(), self.edge_served.ravel()])
@@ -205,7 +216,7 @@ class Outcome:
         return np.where(offload, edge, local) & (state.level != PADDING)
 
     def delay_of_tasks(self, state: State, offload: Bool[np.ndarray, "batch gateways width"]) -> np.ndarray:
-        """D of every task, eq. (16): seconds at [batch, gateway, task]; NaN where there is no sensor."""
+        """D of every task, eq. (16): seconds at [batch, gateway, task]; NaN where there is no task."""
         level = np.maximum(state.level, 0).astype(np.int64)
         edge = np.take_along_axis(self.edge_path_s, level, axis=2)
         return np.where(state.level == PADDING, np.nan, np.where(offload, edge, self.local_s[..., None]))
@@ -219,14 +230,14 @@ def evaluate(
     local_factor: Gateways | None = None,
     edge_factor: Gateways | None = None,
 ) -> Outcome:
-    """What a batch of actions does in a batch of states. Neither is checked; `checks.check_action` does that.
+    """What a batch of actions does in a batch of states. `checks` has the checks of both; they are not repeated here.
 
     Args:
         scenario: The network.
-        state: States.
-        action: Decisions.
-        local_factor: How many times as long each gateway's local batch takes as the scenario says, by default once.
-        edge_factor: The same of its tasks at the edge.
+        state: The slots.
+        action: A decision for each slot.
+        local_factor: Factor on the time of each gateway's local batch; by default 1.
+        edge_factor: Factor on the time of each gateway's tasks at the edge; by default 1.
     """
     constants = scenario.constants
     offloaded, local = count_tasks(state, action.offload, len(scenario.qos))

@@ -26,24 +26,7 @@ def make_state(
         OptimizerError: A wrong number of gateways or sensors, or an unknown channel state or criticality; the place is
             named.
     """
-    states = np.zeros((1, scenario.gateways), np.int8)
-    level = np.full((1, scenario.gateways, scenario.width), PADDING, np.int8)
-    for key, given in (("channel", channel), ("criticality", criticality)):
-        if not isinstance(given, list | tuple) or len(given) != scenario.gateways:
-            raise OptimizerError(f"{name}.{key}: expected one entry for each of {scenario.gateways} gateways.")
-    for g in range(scenario.gateways):
-        states[0, g] = _channel_index(channel[g], scenario, f"{name}.channel.{g}")
-        tasks = criticality[g]
-        if not isinstance(tasks, list | tuple) or len(tasks) != scenario.groups[g]:
-            raise OptimizerError(
-                f"{name}.criticality.{g}: expected {scenario.groups[g]} tasks, "
-                f"got {len(tasks) if isinstance(tasks, list | tuple) else tasks!r}.",
-                "Set the number of sensors with --sensors; give null (None) for a sensor that is silent.",
-            )
-        for m, value in enumerate(tasks):
-            if value is not None:
-                level[0, g, m] = _level_index(value, scenario, f"{name}.criticality.{g}.{m}")
-    return State(states, level)
+    return _read_slot(channel, criticality, scenario, name)
 
 
 def parse_states(content: Any, scenario: Scenario, name: str) -> State:
@@ -66,7 +49,7 @@ def parse_states(content: Any, scenario: Scenario, name: str) -> State:
         where = f"{name}: slots.{i}"
         if not isinstance(slot, dict) or set(slot) != {"channel", "criticality"}:
             raise OptimizerError(f"{where}: expected the keys channel and criticality.")
-        made.append(make_state(scenario, slot["channel"], slot["criticality"], name=where))
+        made.append(_read_slot(slot["channel"], slot["criticality"], scenario, where))
     return State(np.concatenate([s.channel for s in made]), np.concatenate([s.level for s in made]))
 
 
@@ -80,6 +63,28 @@ def describe_slot(state: State, index: int, scenario: Scenario) -> dict[str, Any
             for g, size in enumerate(scenario.groups)
         ],
     }
+
+
+def _read_slot(channel: Any, criticality: Any, scenario: Scenario, name: str) -> State:
+    """A batch of one slot from readings of any type; everything about them is checked."""
+    states = np.zeros((1, scenario.gateways), np.int8)
+    level = np.full((1, scenario.gateways, scenario.width), PADDING, np.int8)
+    for key, given in (("channel", channel), ("criticality", criticality)):
+        if not isinstance(given, list | tuple) or len(given) != scenario.gateways:
+            raise OptimizerError(f"{name}.{key}: expected one entry for each of {scenario.gateways} gateways.")
+    for g in range(scenario.gateways):
+        states[0, g] = _channel_index(channel[g], scenario, f"{name}.channel.{g}")
+        tasks = criticality[g]
+        if not isinstance(tasks, list | tuple) or len(tasks) != scenario.groups[g]:
+            raise OptimizerError(
+                f"{name}.criticality.{g}: expected {scenario.groups[g]} tasks, "
+                f"got {len(tasks) if isinstance(tasks, list | tuple) else tasks!r}.",
+                "Set the number of sensors with --sensors; give null (None) for a sensor that is silent.",
+            )
+        for m, value in enumerate(tasks):
+            if value is not None:
+                level[0, g, m] = _level_index(value, scenario, f"{name}.criticality.{g}.{m}")
+    return State(states, level)
 
 
 def _channel_index(value: Any, scenario: Scenario, where: str) -> int:

@@ -25,21 +25,20 @@ class Scenario(Strict):
     """A network and what is asked of it. Build one with `Scenario.load`, `Scenario.parse` or `measured_scenario`.
 
     Attributes:
-        name: For tables and figures.
-        groups: Sensors of each gateway, M_g.
-        slot_s: Length of a slot, Gamma, in seconds.
-        penalty: J of eq. (21).
-        reward: "utilization", eq. (21) over served tasks; "goodput", accuracy of the served tasks a task; "delay",
-            minus the delay of the served tasks a task, in slots; each less `penalty` times the share of dropped tasks.
-            "literal" is (21) with dropped tasks counted as busy: it can be exploited and is there to show that.
+        name: Name in tables and figures.
+        groups: Number of sensors of each gateway, M_g.
+        slot_s: Length of a slot in seconds, Gamma.
+        penalty: Penalty for dropping all tasks of a slot, J of eq. (21).
+        reward: Name of what is maximised, one of `network.rewards.REWARDS`: there each says what it pays for. The
+            penalty times the share of dropped tasks is subtracted from all of them.
         link: The uplink.
-        qos: By ascending criticality; requirements tighten with it.
+        qos: Criticality levels, ascending; their requirements tighten with the criticality.
         models: The pruned models on the gateways.
         task: The complete model's cost.
         gateway: The gateways' processors.
         edge: The edge server.
-        extrapolate: Allow batches beyond the last point of a model's latency.
-        notes: Where it came from.
+        extrapolate: Whether batches beyond the last point of a model's latency are allowed.
+        notes: Where the numbers came from, one line each.
     """
 
     name: str
@@ -110,14 +109,22 @@ class Scenario(Strict):
 
     @classmethod
     def parse(cls, content: dict[str, Any], name: str) -> "Scenario":
-        """A scenario from parsed TOML or JSON; `name` is for messages. Raises as `load` does."""
+        """A scenario from parsed TOML or JSON.
+
+        Args:
+            content: The fields.
+            name: Where they came from, for error messages.
+
+        Raises:
+            OptimizerError: A wrong field; it is named.
+        """
         try:
             return cls.model_validate(_on_base(content, name))
         except ValidationError as error:
             raise OptimizerError(f"{name}: {first_problem(error)}.", "docs/optimizer.md lists all fields.") from None
 
     def dump(self) -> dict[str, Any]:
-        """All of it as JSON would hold it; `Scenario.parse` reads it back."""
+        """The scenario as JSON would hold it; `Scenario.parse` reads it back."""
         return self.model_dump(mode="json", exclude_none=True)
 
     def change(self, **changes: Any) -> "Scenario":
@@ -132,7 +139,8 @@ class Scenario(Strict):
         """The same network with so many sensors, in proportion to its groups. Raises OptimizerError."""
         if sensors < len(self.groups):
             raise OptimizerError(
-                f"--sensors: {sensors} sensors cannot serve {len(self.groups)} gateways.", "Give at least one each."
+                f"--sensors: {sensors} sensors cannot serve {len(self.groups)} gateways.",
+                "Give each gateway at least one.",
             )
         return self.change(groups=split_sensors(sensors, self.groups))
 
@@ -154,17 +162,17 @@ class Scenario(Strict):
 
     @property
     def sensors(self) -> int:
-        """N."""
+        """Number of sensors, N."""
         return sum(self.groups)
 
     @property
     def gateways(self) -> int:
-        """G."""
+        """Number of gateways, G."""
         return len(self.groups)
 
     @property
     def width(self) -> int:
-        """Tasks of the largest gateway; smaller ones are padded to it."""
+        """Number of sensors of the largest gateway; smaller gateways are padded to it."""
         return max(self.groups)
 
     @cached_property
@@ -176,7 +184,10 @@ class Scenario(Strict):
 
 
 def split_sensors(sensors: int, weights: Sequence[int]) -> tuple[int, ...]:
-    """Sensors a gateway in proportion to `weights`, at least one each; equal weights give sizes that differ by 1."""
+    """Number of sensors of each gateway, in proportion to `weights` and at least 1.
+
+    With equal weights, the numbers differ by at most 1.
+    """
     exact = np.array(weights) * sensors / sum(weights)
     sizes = np.maximum(np.floor(exact + 1e-9).astype(int), 1)
     while (missing := sensors - int(sizes.sum())) != 0:

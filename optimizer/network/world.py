@@ -25,15 +25,16 @@ class World:
     """How outcomes differ from the scenario's.
 
     Attributes:
-        bias: Local batches take this many times as long as the planner believes.
-        spread: Standard deviation of the logarithm of each local batch's time (its median stays).
-        tail: Probability that a local batch is held up ...
-        tail_factor: ... and how many times as long it then takes.
-        edge_bias: Edge tasks take this many times as long.
-        edge_spread: Standard deviation of the logarithm of each gateway's edge times in a slot.
-        stale: The channel states that are shown are those of the slot before.
-        samples: Measured factors to draw from instead of `spread` and `tail` (time over expected time).
-        edge_samples: The same of edge times, instead of `edge_spread`.
+        bias: Factor on the times of local batches: real time divided by the planner's.
+        spread: Standard deviation of the logarithm of a local batch's time; the median stays.
+        tail: Probability that a local batch is held up.
+        tail_factor: Factor on the time of a local batch that is held up.
+        edge_bias: Factor on the times of edge tasks.
+        edge_spread: Standard deviation of the logarithm of a gateway's edge times in a slot.
+        stale: Whether the channel states shown are those of the slot before.
+        samples: Measured factors (real time divided by expected time) to draw local times from, instead of `spread` and
+            `tail`.
+        edge_samples: Measured factors to draw edge times from, instead of `edge_spread`.
     """
 
     bias: float = 1.0
@@ -55,14 +56,14 @@ class World:
             raise OptimizerError("world: samples are factors above 0.")
 
     def local_factor(self, shape: tuple[int, int], rng: np.random.Generator) -> Float64[np.ndarray, "batch gateways"]:
-        """How many times as long each local batch takes."""
+        """Factor on the time of each local batch."""
         if self.samples:
             return self.bias * rng.choice(np.array(self.samples, dtype=np.float64), shape)
         factor = np.exp(self.spread * rng.standard_normal(shape))
         return self.bias * np.where(rng.random(shape) < self.tail, self.tail_factor, 1.0) * factor
 
     def edge_factor(self, shape: tuple[int, int], rng: np.random.Generator) -> Float64[np.ndarray, "batch gateways"]:
-        """How many times as long each gateway's tasks take at the edge."""
+        """Factor on the time of each gateway's tasks at the edge."""
         if self.edge_samples:
             return self.edge_bias * rng.choice(np.array(self.edge_samples, dtype=np.float64), shape)
         return self.edge_bias * np.exp(self.edge_spread * rng.standard_normal(shape))

@@ -1,4 +1,4 @@
-"""How kernels are compiled: by numba, without the interpreter's lock, kept on disk where that is possible."""
+"""How kernels are compiled: by numba, without the interpreter's lock, and kept on disk if possible."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Shares of the edge among gateways whose worth is given by pieces (see `gateway`): on a grid, or continuous (numba).
+"""Shares of the edge for gateways whose worth is given by pieces (see `one_gateway`): on a grid, or continuous (numba).
 
 Maximise the sum of F_g(c_g) subject to sum(c_g) = 1. On a grid that is a max-plus convolution. Over continuous shares,
 branch and bound: the bound of a box of shares is its Lagrangian dual, whose response is known in closed form for every
@@ -92,60 +92,55 @@ def respond(pieces, rows, low, high, price, edge, share):
 
 @no_type_check
 @kernel
-def bracket(pieces, rows, low, high, edge, enough, price, value, less, more, other):
-    """Two prices around the dual's least value, each with its value and with the excess of the shares asked for.
+def bracket(pieces, rows, low, high, edge, enough, price, less, more):
+    """Two prices, at which the gateways together ask for at least and at most the whole edge.
 
-    At `cheap` the gateways ask for more than the edge has, at `dear` for at most as much; `more` and `less` are filled
-    with what they ask for. `more` holds the response at the first price when it is called. Stops early at a value of at
-    most `enough`.
+    Fills `more` and `less`, their responses at these two prices. Stops early when a dual value falls to `enough`.
+
+    Returns:
+        The cheap price, its dual value and by how much the shares exceed 1 there; and the same of the dear price.
     """
+    value = respond(pieces, rows, low, high, price, edge, more)
     excess = more.sum() - 1
-    step = max(0.25, abs(price) * 0.25)
+    less[:] = more
     cheap = dear = price
     cheap_value = dear_value = value
     cheap_excess = dear_excess = excess
+    step = max(0.25, abs(price) * 0.25)
     if excess > 0:
         while dear_excess > 0 and dear_value > enough:
+            cheap, cheap_value, cheap_excess = dear, dear_value, dear_excess
+            more[:] = less
             dear += step
             step *= 4
-            dear_value = respond(pieces, rows, low, high, dear, edge, other)
-            dear_excess = other.sum() - 1
-            if dear_excess > 0 and dear_value > enough:
-                cheap, cheap_value, cheap_excess = dear, dear_value, dear_excess
-                more[:] = other
-        less[:] = other
+            dear_value = respond(pieces, rows, low, high, dear, edge, less)
+            dear_excess = less.sum() - 1
     else:
-        less[:] = more
         while cheap_excess < 0 and cheap_value > enough:
+            dear, dear_value, dear_excess = cheap, cheap_value, cheap_excess
+            less[:] = more
             cheap -= step
             step *= 4
-            cheap_value = respond(pieces, rows, low, high, cheap, edge, other)
-            cheap_excess = other.sum() - 1
-            if cheap_excess < 0 and cheap_value > enough:
-                dear, dear_value, dear_excess = cheap, cheap_value, cheap_excess
-                less[:] = other
-        more[:] = other
+            cheap_value = respond(pieces, rows, low, high, cheap, edge, more)
+            cheap_excess = more.sum() - 1
     return cheap, cheap_value, cheap_excess, dear, dear_value, dear_excess
 
 
 @no_type_check
 @kernel
 def bound(pieces, rows, low, high, edge, enough, start_price, less, more):
-    """The least dual value of a box, and the price there.
+    """The least dual value of a box of shares, and the price at which it is reached.
 
-    Fills `less` and `more`, the responses on either side of that price (sums at most and at least 1). Stops early when
-    the value falls to `enough`.
+    Fills `less` and `more`, the responses on either side of that price, whose sums are at most and at least 1. Stops
+    early when the value falls to `enough`.
     """
-    value = respond(pieces, rows, low, high, start_price, edge, more)
-    if value <= enough:
-        return value, start_price
-    other = np.empty_like(more)
     cheap, cheap_value, cheap_excess, dear, dear_value, dear_excess = bracket(
-        pieces, rows, low, high, edge, enough, start_price, value, less, more, other
+        pieces, rows, low, high, edge, enough, start_price, less, more
     )
-    if min(cheap_value, dear_value) <= enough:
-        return min(cheap_value, dear_value), cheap if cheap_value < dear_value else dear
     best, at = min(cheap_value, dear_value), cheap if cheap_value < dear_value else dear
+    if best <= enough:
+        return best, at
+    other = np.empty_like(more)
     for turn in range(200):
         if dear - cheap <= 1e-13 * (1 + abs(dear)) or cheap_excess == 0 or dear_excess == 0:
             break
@@ -174,7 +169,7 @@ def bound(pieces, rows, low, high, edge, enough, start_price, less, more):
 @no_type_check
 @kernel
 def total_worth(pieces, rows, share, edge):
-    """Sum of F_g(c_g)."""
+    """Total worth at these shares, the sum of F_g(c_g)."""
     total = 0.0
     for g in range(len(rows)):
         total += best_piece(pieces[g], rows[g], share[g], edge)[1]
@@ -264,7 +259,7 @@ def allocate_exactly(pieces, rows, edge, most_boxes, share):
 @no_type_check
 @kernel
 def grow(rows, size):
-    """The same rows with room for `size`."""
+    """A copy of an array with room for `size` rows."""
     grown = np.empty((size, rows.shape[1]))
     grown[: len(rows)] = rows
     return grown

@@ -13,6 +13,7 @@ import numpy as np
 
 from data.common.stats import wilson
 from optimizer.errors import OptimizerError
+from optimizer.network.equations import tasks_ahead
 from optimizer.network.outcome import Outcome, evaluate
 from optimizer.network.scenario import Scenario
 from optimizer.network.slots import PADDING, Action, State, send_first
@@ -30,7 +31,7 @@ def random_actions(scenario: Scenario, state: State, rng: np.random.Generator) -
     batch, gateways = state.channel.shape
     levels = len(scenario.qos)
     counts = np.stack([(state.level == k).sum(axis=2) for k in range(levels)], axis=-1)
-    above = counts[..., ::-1].cumsum(axis=-1)[..., ::-1] - counts
+    above = tasks_ahead(counts)
     total = rng.integers(0, scenario.constants.groups + 1, (batch, gateways))
     sent = np.clip(total[..., None] - above, 0, counts)
     model = rng.integers(0, len(scenario.models), (batch, gateways))
