@@ -26,6 +26,7 @@ from torch.utils.benchmark import Timer
 
 from benchmarks.machine import write
 from profiling.comparison import compare_profiles, verdict_line
+from profiling.measuring.device import int8_saturates
 from profiling.measuring.quantize import quantize
 from profiling.measuring.worker import warm_up
 from profiling.profile.entries import Precision, RuntimeName
@@ -142,7 +143,7 @@ def speed(size: int, repeats: int, console: Console) -> list[dict[str, Any]]:
             path = Path(folder) / f"{name.replace(' ', '-')}.onnx"
             path.write_bytes(to_onnx(model, size))
             if name in REDUCED:
-                quantize(path, path.with_suffix(".int8.onnx"), images)
+                quantize(path, path.with_suffix(".int8.onnx"), images, narrow=int8_saturates())
         for batch in (1, 8, 32):
             sessions = {
                 (name, runtime, precision): _session(Path(folder), model, name, runtime, precision, batch, size)

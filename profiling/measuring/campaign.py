@@ -11,6 +11,7 @@ from data.common.device import library_version
 from data.common.files import sha256
 from profiling.bundle.subjects import Bundle
 from profiling.config import RunConfig
+from profiling.measuring.device import int8_saturates
 from profiling.measuring.measure import Event, Journal, measure
 from profiling.measuring.plan import Plan, visits_of
 from profiling.measuring.quantize import quantize
@@ -50,13 +51,15 @@ class Campaign:
         """Write the int8 files that are missing or differ from the hash in the journal."""
         done = {e["file"]: e["sha256"] for e in self.journal.of("quantized")}
         images, what = self.bundle.calibration()
+        narrow = int8_saturates()
         for subject in self.bundle.subjects:
             target = self.plan.quantized(subject)
             if target.exists() and done.get(target.name) == sha256(target):
                 continue
             assert subject.onnx is not None
-            self.say(f"int8: {subject.name}, ranges from {what}")
-            quantize(subject.onnx, target, images)
+            bits = ", weights of 7 bits because this processor has no VNNI" if narrow else ""
+            self.say(f"int8: {subject.name}, ranges from {what}{bits}")
+            quantize(subject.onnx, target, images, narrow=narrow)
             self.journal.add({"event": "quantized", "file": target.name, "sha256": sha256(target)})
 
     def _noisy(self) -> set[str]:

@@ -14,6 +14,7 @@ from profiling.runtimes.registry import RUNTIMES
 
 LIBRARIES = ("jopa", "onnx", "numpy")  # in addition to the runtimes
 VECTOR_FLAGS = frozenset({"avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx_vnni", "amx_bf16", "amx_int8"})
+DOT_PRODUCT_FLAGS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})  # int8 products are summed in 32 bits
 TELLING_FLAGS = VECTOR_FLAGS | {"asimd", "bf16", "i8mm"}
 CPU = Path("/sys/devices/system/cpu")
 
@@ -64,6 +65,16 @@ def memory_bytes(field: str = "MemTotal") -> int:
         if line.startswith(f"{field}:"):
             return 1024 * int(line.split()[1])
     return 0
+
+
+def int8_saturates() -> bool:
+    """Whether products of 8-bit weights and activations are summed in 16 bits here and may overflow.
+
+    x86 processors without the instructions for int8 dot products (VNNI) do so, in onnxruntime among others; weights of
+    7 bits then keep the sums in range.
+    """
+    flags = set(_cpuinfo().get("flags", "").split())
+    return "avx2" in flags and not flags & DOT_PRODUCT_FLAGS
 
 
 def _processor() -> Processor:

@@ -28,13 +28,14 @@ class _Windows:
         return next(self._parts, None)
 
 
-def quantize(source: Path, target: Path, images: Float32[np.ndarray, "n ..."]) -> None:
+def quantize(source: Path, target: Path, images: Float32[np.ndarray, "n ..."], *, narrow: bool) -> None:
     """Write an int8 copy of an ONNX model.
 
     Args:
         source: fp32 ONNX model.
         target: File to write, whole or not at all.
         images: Calibration windows, standardised as the model takes them.
+        narrow: Use 7 of the weights' 8 bits, for processors on which int8 sums overflow (`device.int8_saturates`).
 
     Raises:
         ProfilingError: The model cannot be quantised.
@@ -69,6 +70,7 @@ def quantize(source: Path, target: Path, images: Float32[np.ndarray, "n ..."]) -
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
                 per_channel=True,
+                reduce_range=narrow,
             )
         except Exception as error:
             if isinstance(error, MemoryError):
