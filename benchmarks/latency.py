@@ -198,7 +198,7 @@ def _print_speed(results: list[dict[str, Any]], size: int, console: Console) -> 
         gain = found["dense", runtime, precision, 8] / own[1]
         over = found[model, "torch", "fp32", 8] / own[1]
         table.add_row(model, runtime, precision, *(f"{x:.2f}" for x in own), f"{gain:.2f}", f"{over:.2f}")
-    console.print(f"{size} pixels, median ms a batch")
+    console.print(f"{size} pixels, median ms per batch")
     console.print(table)
 
 

@@ -105,7 +105,7 @@ def speed(console: Console, _: argparse.Namespace) -> dict[str, Any]:
     sb3.learn(601)
     work["Stable-Baselines3, float32"] = lambda: sb3.train(1, batch)
     found = in_turns(work, 25)
-    table = Table(title=f"ms an update, median of 25, {torch.get_num_threads()} threads")
+    table = Table(title=f"ms per update, median of 25, {torch.get_num_threads()} threads")
     table.add_column("what")
     table.add_column("ms", justify="right")
     for name, ms in found.items():

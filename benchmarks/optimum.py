@@ -2,16 +2,17 @@
 
 `python -m benchmarks.optimum [--parts speed,table,growth,environment,memory]`
 
-* speed: milliseconds a slot on one core (medians of slots), N = 200, grid and continuous shares; 1,000 slots on all
+* speed: milliseconds per slot on one core (medians of slots), N = 200, grid and continuous shares; 1,000 slots on all
   cores; N = 2,000 with 50 gateways for every reward.
 * table: mean optimal rewards at the paper's five sizes beside those of docs/errata.md.
 * growth: time against N, G, V and the grid; drawn to docs/images/optimum-growth.png.
-* environment: slots a second, batched and single, with mobile-env's small scenario as a yardstick
+* environment: slots per second, batched and single, with mobile-env's small scenario as a yardstick
   (`pip install -e .[bench]`).
 * memory: of a batch of 4,096 slots at N = 200, in a process of its own.
 """
 
 import argparse
+import json
 import statistics
 import subprocess
 import sys
@@ -28,27 +29,14 @@ from rich.table import Table
 
 import optimizer.environment.env  # noqa: F401 - registers the ids
 from benchmarks.machine import write
+from data.common.stats import half_interval
 from optimizer import Scenario, draw_states, optimum
 from optimizer.network.outcome import evaluate
 
 IMAGE = Path(__file__).parents[1] / "docs" / "images" / "optimum-growth.png"
 SIZES = (100, 125, 150, 175, 200)
-ERRATA = {  # continuous, its interval, 20 shares, p = 0.7 alone on 20 shares
-    "paper": [
-        (1.473, 0.025, 1.356, 1.267),
-        (1.854, 0.010, 1.718, 1.610),
-        (2.207, 0.023, 2.011, 1.894),
-        (2.556, 0.013, 2.346, 2.215),
-        (2.916, 0.030, 2.705, 2.562),
-    ],
-    "paper-heavy": [
-        (5.239, 0.023, 5.110, 3.890),
-        (5.802, 0.008, 5.663, 4.470),
-        (6.291, 0.014, 6.113, 4.954),
-        (6.722, 0.008, 6.518, 5.394),
-        (7.123, 0.030, 6.929, 5.821),
-    ],
-}
+# Mean optimal rewards: continuous shares and half of the interval, 20 shares, p = 0.7 alone on 20 shares.
+ERRATA = json.loads(Path(__file__).with_name("errata.json").read_text())
 
 
 def network(name: str, sensors: int, gateways: int = 5, **changes: Any) -> Scenario:
@@ -56,7 +44,7 @@ def network(name: str, sensors: int, gateways: int = 5, **changes: Any) -> Scena
 
 
 def slot_ms(scenario: Scenario, shares: Any, slots: int, seed: int = 0) -> tuple[float, float]:
-    """Median and largest milliseconds a slot on one core, and warm."""
+    """Median and largest milliseconds per slot on one core, and warm."""
     state = draw_states(scenario, slots, seed)
     optimum(scenario, state[:1], shares, threads=1)
     times = []
@@ -68,7 +56,7 @@ def slot_ms(scenario: Scenario, shares: Any, slots: int, seed: int = 0) -> tuple
 
 
 def speed(console: Console) -> dict[str, Any]:
-    table = Table(title="ms a slot, one core, median (largest) of slots")
+    table = Table(title="ms per slot, one core, median (largest) of slots")
     for column in ("network", "reward", "20 shares", "continuous", "1,000 slots, all cores, s"):
         table.add_column(column)
     rows = []
@@ -107,13 +95,14 @@ def errata_table(console: Console) -> dict[str, Any]:
         table.add_column(column)
     rows = []
     for name, expected in ERRATA.items():
-        for sensors, (continuous, interval, grid, alone) in zip(SIZES, expected, strict=True):
+        for sensors in SIZES:
+            continuous, interval, grid, alone = expected[str(sensors)].values()
             scenario = network(name, sensors)
             state = draw_states(scenario, 5000, 7)
             best, coarse = optimum(scenario, state), optimum(scenario, state, 20)
             one = optimum(scenario.with_models([0.7]), state, 20)
             dropped = max(evaluate(scenario, state, x.action).drop_ratio.max() for x in (best, coarse))
-            error = 1.96 * best.reward.std() / np.sqrt(5000)
+            error = half_interval(best.reward)
             row = {
                 "scenario": name,
                 "sensors": sensors,
@@ -164,7 +153,7 @@ def growth(console: Console) -> dict[str, Any]:
         axis.grid(alpha=0.3)
         power = np.polyfit(np.log(values[-3:]), np.log(times[-3:]), 1)[0]
         axis.set_title(f"power {power:.1f} at the end", fontsize=9)
-    axes[0].set_ylabel("ms a slot, one core (median)")
+    axes[0].set_ylabel("ms per slot, one core (median)")
     IMAGE.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(IMAGE, dpi=100)
     plt.close(figure)
@@ -173,7 +162,7 @@ def growth(console: Console) -> dict[str, Any]:
 
 
 def rate(steps: Callable[[], None], work: int, seconds: float = 1.0, repeats: int = 5) -> float:
-    """Median units of work a second."""
+    """Median units of work per second."""
     steps()
     found = []
     for _ in range(repeats):

@@ -41,7 +41,35 @@ def gateway_reports(outcome: Outcome) -> dict[str, np.ndarray]:
     return {"gateway_reward": outcome.worth, "gateway_dropped": tasks - served}
 
 
-class OffloadingEnv(gym.Env[np.ndarray, Any]):
+class _Streaming:
+    """What the single and the batched environment show of their slots."""
+
+    slots: SlotStream
+
+    @property
+    def scenario(self) -> Scenario:
+        """The network."""
+        return self.slots.scenario
+
+    @property
+    def state(self) -> State | None:
+        """The current slot of every network (a batch of one in the single environment); None before the first episode.
+
+        Set it to put the networks in states of your own.
+        """
+        return self.slots.state
+
+    @state.setter
+    def state(self, state: State) -> None:
+        self.slots.state = state
+
+    @property
+    def last(self) -> tuple[State, Action, Outcome] | None:
+        """State, action and outcome of the last slot; None before the first step."""
+        return self.slots.last
+
+
+class OffloadingEnv(_Streaming, gym.Env[np.ndarray, Any]):
     """One network, slot by slot.
 
     Args:
@@ -65,25 +93,6 @@ class OffloadingEnv(gym.Env[np.ndarray, Any]):
         self.render_mode = render_mode
         self.action_space = self.slots.action_space
         self.observation_space = self.slots.observation_space
-
-    @property
-    def scenario(self) -> Scenario:
-        """The network."""
-        return self.slots.scenario
-
-    @property
-    def state(self) -> State | None:
-        """The current slot, a batch of one; set it to put the network in a state of your own."""
-        return self.slots.state
-
-    @state.setter
-    def state(self, state: State) -> None:
-        self.slots.state = state
-
-    @property
-    def last(self) -> tuple[State, Action, Outcome] | None:
-        """State, action and outcome of the last slot; None before the first step."""
-        return self.slots.last
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -113,7 +122,7 @@ class OffloadingEnv(gym.Env[np.ndarray, Any]):
         return slot_image(*self.last) if self.last else empty_image(self.scenario)
 
 
-class OffloadingVectorEnv(VectorEnv[np.ndarray, Any, np.ndarray]):
+class OffloadingVectorEnv(_Streaming, VectorEnv[np.ndarray, Any, np.ndarray]):
     """Many independent networks of one scenario, stepped together.
 
     All episodes are truncated together; the step after that resets (`AutoresetMode.NEXT_STEP`) and ignores its action.
@@ -148,16 +157,6 @@ class OffloadingVectorEnv(VectorEnv[np.ndarray, Any, np.ndarray]):
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.single_observation_space = self.slots.observation_space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
-
-    @property
-    def scenario(self) -> Scenario:
-        """The network."""
-        return self.slots.scenario
-
-    @property
-    def state(self) -> State | None:
-        """The current slot of every network."""
-        return self.slots.state
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

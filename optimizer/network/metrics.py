@@ -79,6 +79,12 @@ def _cause(name: str, title: str, meaning: str) -> Metric:
     return Metric(name, title, "%", 100, f"Share of tasks {meaning}.", lambda o: o.dropped_by(getattr(o, name)))
 
 
+def _part(part: str, meaning: str, column: str) -> Metric:
+    """One part of the overall utilization: an outcome has it as `<part>_utilization`."""
+    name = f"{part}_utilization"
+    return Metric(name, f"{part} utilization", "", 1, meaning, lambda o: getattr(o, name), column=column)
+
+
 _ALL = (
     Metric("reward", "reward", "", 1, "Reward of a slot, eq. (21) or the scenario's own.", lambda o: o.reward),
     Metric(
@@ -86,18 +92,9 @@ _ALL = (
         "Busy time of processors, link and edge for served tasks, divided by the slot length; summed over gateways.",
         lambda o: o.overall_utilization, column="util.",
     ),
-    Metric(
-        "local_utilization", "local utilization", "", 1, "The part of the gateways' processors, eq. (12).",
-        lambda o: o.local_utilization, column="local",
-    ),
-    Metric(
-        "bandwidth_utilization", "bandwidth utilization", "", 1, "The part of the link, eq. (13).",
-        lambda o: o.bandwidth_utilization, column="band",
-    ),
-    Metric(
-        "edge_utilization", "edge utilization", "", 1, "The part of the edge server, eq. (14).",
-        lambda o: o.edge_utilization, column="edge",
-    ),
+    _part("local", "The part of the gateways' processors, eq. (12).", "local"),
+    _part("bandwidth", "The part of the link, eq. (13).", "band"),
+    _part("edge", "The part of the edge server, eq. (14).", "edge"),
     Metric(
         "wasted", "wasted", "", 1, "Busy time for tasks that were dropped, divided by the slot length.",
         lambda o: o.wasted,

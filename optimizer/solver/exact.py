@@ -24,7 +24,7 @@ from optimizer.network.rewards import REWARDS
 from optimizer.network.scenario import Scenario
 from optimizer.network.slots import Action, State
 from optimizer.solver.problem import make_problem
-from optimizer.solver.slot_kernels import Found, solve_at_shares, solve_exactly, solve_on_grid
+from optimizer.solver.slot_kernels import Allowed, Found, solve_slots
 
 MOST_BOXES = 20_000
 
@@ -86,14 +86,14 @@ def optimum(
         bound=np.zeros(batch),
     )
 
+    allowed = Allowed(
+        fixed=np.empty(0) if fixed is None else np.ascontiguousarray(fixed, dtype=np.float64),
+        steps=0 if isinstance(shares, str) else int(shares),
+        most_boxes=most_boxes,
+    )
+
     def solve(part: slice) -> None:
-        channel, level, own = state.channel[part], state.level[part], Found(*(x[part] for x in found))
-        if fixed is not None:
-            solve_at_shares(problem, channel, level, fixed, own)
-        elif isinstance(shares, str):
-            solve_exactly(problem, channel, level, most_boxes, own)
-        else:
-            solve_on_grid(problem, channel, level, int(shares), own)
+        solve_slots(problem, state.channel[part], state.level[part], allowed, Found(*(x[part] for x in found)))
 
     workers = min(threads or len(os.sched_getaffinity(0)), batch)
     if workers <= 1:

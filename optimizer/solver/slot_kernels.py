@@ -10,6 +10,20 @@ from optimizer.solver.one_gateway import describe_tasks, gateway_pieces, sent_pe
 from optimizer.solver.problem import COLUMNS, MODEL, Link, Local, Worth
 
 
+class Allowed(NamedTuple):
+    """Which shares of the edge a decision may have.
+
+    Attributes:
+        fixed: Given shares, at [gateway]; empty if they are chosen.
+        steps: The shares are chosen among k / steps; 0 for continuous ones.
+        most_boxes: Limit of the search over continuous shares.
+    """
+
+    fixed: np.ndarray
+    steps: int
+    most_boxes: int
+
+
 class Found(NamedTuple):
     """Decisions of a batch of slots, filled by the kernels.
 
@@ -100,41 +114,18 @@ def write_decision(problem, channel, level, counts, pieces, rows, share, offload
 
 @no_type_check
 @kernel
-def solve_exactly(problem, channel, level, most_boxes, found):
-    """The best decision of each slot over continuous shares of the edge."""
+def solve_slots(problem, channel, level, allowed, found):
+    """The best decision of each slot over the allowed shares of the edge, written to `found`."""
     counts, pieces, rows = make_room(problem, level)
     for b in range(len(channel)):
         lost = slot_pieces(problem, channel[b], level[b], counts, pieces, rows)
-        total, bound, _ = allocate_exactly(pieces, rows, problem.edge, most_boxes, found.share[b])
+        share = found.share[b]
+        if len(allowed.fixed) > 0:
+            share[:] = allowed.fixed
+            total = bound = total_worth(pieces, rows, share, problem.edge)
+        elif allowed.steps > 0:
+            total = bound = allocate_on_grid(pieces, rows, allowed.steps, problem.edge, share)
+        else:
+            total, bound, _ = allocate_exactly(pieces, rows, problem.edge, allowed.most_boxes, share)
         found.reward[b], found.bound[b] = total - lost, bound - lost
-        write_decision(
-            problem, channel[b], level[b], counts, pieces, rows, found.share[b], found.offload[b], found.model[b]
-        )
-
-
-@no_type_check
-@kernel
-def solve_on_grid(problem, channel, level, steps, found):
-    """The best decision of each slot with shares k / steps."""
-    counts, pieces, rows = make_room(problem, level)
-    for b in range(len(channel)):
-        lost = slot_pieces(problem, channel[b], level[b], counts, pieces, rows)
-        total = allocate_on_grid(pieces, rows, steps, problem.edge, found.share[b])
-        found.reward[b] = found.bound[b] = total - lost
-        write_decision(
-            problem, channel[b], level[b], counts, pieces, rows, found.share[b], found.offload[b], found.model[b]
-        )
-
-
-@no_type_check
-@kernel
-def solve_at_shares(problem, channel, level, share, found):
-    """The best decision of each slot at given shares."""
-    counts, pieces, rows = make_room(problem, level)
-    for b in range(len(channel)):
-        lost = slot_pieces(problem, channel[b], level[b], counts, pieces, rows)
-        found.share[b] = share
-        found.reward[b] = found.bound[b] = total_worth(pieces, rows, share, problem.edge) - lost
-        write_decision(
-            problem, channel[b], level[b], counts, pieces, rows, found.share[b], found.offload[b], found.model[b]
-        )
+        write_decision(problem, channel[b], level[b], counts, pieces, rows, share, found.offload[b], found.model[b])

@@ -1,8 +1,10 @@
 """The exact optimum against brute force, grids, the numbers of the errata, and every other scheme."""
 
 import itertools
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +18,8 @@ from optimizer.network.outcome import evaluate
 from optimizer.schemes.registry import SCHEMES, make_scheme
 from optimizer.solver.queue import UNREACHABLE, fill_queue, unshed_tables
 
+# Mean optimal rewards: continuous shares and half of the interval, 20 shares, p = 0.7 alone on 20 shares.
+ERRATA = json.loads((Path(__file__).parents[3] / "benchmarks" / "errata.json").read_text())
 REWARDS = ["utilization", "goodput", "delay"]
 GROUPS = [(2, 2, 2), (3, 1, 2), (4, 3), (5, 2), (1, 1, 1, 2)]
 
@@ -24,6 +28,13 @@ def earned(scenario, state, found):
     """The reward of an optimum's action; the action must be in its space."""
     check_action(found.action, state, scenario)
     return evaluate(scenario, state, found.action).reward
+
+
+def random_slots(seed, reward, batch):
+    """The generator of this seed, a small random network that it made, and slots of it."""
+    rng = np.random.default_rng(seed)
+    scenario = random_scenario(rng, reward, GROUPS[int(rng.integers(len(GROUPS)))])
+    return rng, scenario, draw_states(scenario, batch, seed)
 
 
 def levels_of(scenario, state, b):
@@ -49,9 +60,7 @@ def test_the_papers_small_network_agrees_with_brute_force_on_200_slots(name):
 @settings(max_examples=50, deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_any_small_network_agrees_with_brute_force(reward, seed):
-    rng = np.random.default_rng(seed)
-    scenario = random_scenario(rng, reward, GROUPS[int(rng.integers(len(GROUPS)))])
-    state = draw_states(scenario, 2, seed)
+    rng, scenario, state = random_slots(seed, reward, 2)
     steps = int(rng.integers(1, 12))
     found = optimum(scenario, state, steps, threads=1)
     assert earned(scenario, state, found) == pytest.approx(found.reward, abs=1e-9)
@@ -82,9 +91,7 @@ def test_trying_all_joint_decisions_at_once_finds_nothing_better(seed, reward):
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_no_grid_exceeds_the_continuous_optimum_and_fine_ones_close_on_it(reward, seed):
-    rng = np.random.default_rng(seed)
-    scenario = random_scenario(rng, reward, GROUPS[int(rng.integers(len(GROUPS)))])
-    state = draw_states(scenario, 3, seed)
+    _, scenario, state = random_slots(seed, reward, 3)
     exact = optimum(scenario, state)
     assert earned(scenario, state, exact) == pytest.approx(exact.reward, abs=1e-9)
     assert (exact.bound - exact.reward).max() <= 2e-9
@@ -113,29 +120,11 @@ def test_at_full_size_fine_grids_close_on_the_continuous_optimum(name, reward):
     assert lost[2] <= max(lost[0] / 5, 1e-3)
 
 
-ERRATA = {  # sensors: continuous and its interval, 20 shares, p = 0.7 alone on 20 shares
-    "paper": {
-        100: (1.473, 0.025, 1.356, 1.267),
-        125: (1.854, 0.010, 1.718, 1.610),
-        150: (2.207, 0.023, 2.011, 1.894),
-        175: (2.556, 0.013, 2.346, 2.215),
-        200: (2.916, 0.030, 2.705, 2.562),
-    },
-    "paper-heavy": {
-        100: (5.239, 0.023, 5.110, 3.890),
-        125: (5.802, 0.008, 5.663, 4.470),
-        150: (6.291, 0.014, 6.113, 4.954),
-        175: (6.722, 0.008, 6.518, 5.394),
-        200: (7.123, 0.030, 6.929, 5.821),
-    },
-}
-
-
 @pytest.mark.parametrize("sensors", [100, 125, 150, 175, 200])
 @pytest.mark.parametrize("name", ["paper", "paper-heavy"])
 def test_the_table_of_the_errata_is_reproduced_with_nothing_dropped(name, sensors):
     """Both means are samples: their intervals, and that of 500 (or 150) slots of ours, must overlap."""
-    continuous, interval, grid, mid_pruned = ERRATA[name][sensors]
+    continuous, interval, grid, mid_pruned = ERRATA[name][str(sensors)].values()
     scenario = Scenario.load(name).with_sensors(sensors)
     state = draw_states(scenario, 2000, seed=0)
     best = optimum(scenario, state)
