@@ -115,6 +115,18 @@ def download(transfer: Transfer, advance: Callable[[int, int | None], None], che
     raise DataError(f"{transfer.url}: {transfer.retries} attempts failed; the last: {problem[:200]}.")
 
 
+def check_present(path: Path, check: Callable[[Path], None]) -> None:
+    """Check a file that is already in place.
+
+    Raises:
+        DataError: It is not what it should be; `check` raised `WrongFileError`.
+    """
+    try:
+        check(path)
+    except WrongFileError as error:
+        raise DataError(f"{path}: {error}.", "Remove it and run this command again.") from None
+
+
 def check_zip(path: Path) -> None:
     """Raise `WrongFileError` unless a file is a whole ZIP archive."""
     try:

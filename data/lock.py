@@ -1,15 +1,16 @@
 """The lock file beside downloaded recordings: the SHA-256 of each file when it was first seen."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from data.common.files import sha256, write_json
+from data.common.schema import check_schema, read_json
 from data.errors import DataError
 
 LOCK = "jopa-lock.json"
 SCHEMA = 1
+REMEDY = "Remove it and run python -m data.fetch again."
 
 
 def read_lock(root: Path) -> dict[str, dict[str, Any]]:
@@ -21,15 +22,16 @@ def read_lock(root: Path) -> dict[str, dict[str, Any]]:
     path = root / LOCK
     if not path.is_file():
         return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        schema, entries = content["schema"], content["files"]
-        good = all(isinstance(e["sha256"], str) and isinstance(e["bytes"], int) for e in entries.values())
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path}: damaged ({error}).", "Remove it and run python -m data.fetch again.") from None
-    if schema != SCHEMA or not good:
-        raise DataError(f"{path}: schema {schema}; this version reads {SCHEMA}.", "Update jopa, or remove the file.")
-    return dict(entries)
+    content = read_json(path, DataError, remedy=REMEDY)
+    check_schema(content, SCHEMA, str(path), DataError, "a lock file")
+    entries = content.get("files")
+    if not isinstance(entries, dict) or not all(_is_entry(e) for e in entries.values()):
+        raise DataError(f"{path}: damaged; expected `files` with a `sha256` and `bytes` for each.", REMEDY)
+    return entries
+
+
+def _is_entry(found: Any) -> bool:
+    return isinstance(found, dict) and isinstance(found.get("sha256"), str) and isinstance(found.get("bytes"), int)
 
 
 def write_lock(root: Path, entries: dict[str, dict[str, Any]]) -> None:

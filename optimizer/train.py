@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from data.common.command import run_command
 from data.common.console import make_console, say
 from data.common.device import is_installed
 from data.common.extras import needs_extra
+from data.common.progress import work_bar
 from optimizer.network.world import world_of_trial
 
 with needs_extra(__name__):
@@ -36,17 +36,7 @@ class Reporter:
     def __init__(self, console: Console, jobs: Sequence[Job]) -> None:
         self._console = console
         self._tenth: dict[str, int] = {}
-        self.progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            TextColumn("{task.percentage:>3.0f} %"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-        )
+        self.progress = work_bar(console, width=20)
         self._tasks = {job.name: self.progress.add_task(job.name, total=1.0) for job in jobs}
 
     def __call__(self, job: Job, done: int, total: int, row: Row) -> None:

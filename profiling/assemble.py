@@ -127,24 +127,16 @@ def _model(
     interval, windows = accuracies.interval(value)
     file = found.int8.get(entry.rate) if precision == "int8" else None
     return Model(
-        rate=entry.rate,
-        method=entry.method,
+        **subject.facts,
         precision=precision,
-        flops=cost.flops,
-        flops_nominal=entry.flops_nominal,
-        flops_elementwise=cost.elementwise,
-        parameters=entry.parameters,
-        activation_bytes=cost.activation_bytes,
         weight_bytes=file.stat().st_size if file else cost.weight_bytes,
         accuracy=value,
         accuracy_interval=interval,
         accuracy_windows=windows,
-        accuracy_bundle=entry.accuracy,
         accuracy_change=None if precision == first else value - accuracies.value(subject, first),
         relative_accuracy=value / max(accuracies.value(dense, "fp32" if "fp32" in config.precisions else first), 1e-12),
         file=f"{config.folder.name}/int8/{file.name}" if file else entry.onnx,
         file_sha256=sha256(file) if file else None,
-        layers=cost.layers,
         latency=_latencies(config, found, entry.rate, precision),
     )
 

@@ -72,12 +72,7 @@ def _latency(batch: int, flops: int, capacity: float) -> Latency:
     return Latency(
         batch=batch,
         threads=0,
-        p50_s=seconds,
-        p90_s=seconds,
-        p99_s=seconds,
-        mean_s=seconds,
-        p50_low_s=seconds,
-        p50_high_s=seconds,
+        **dict.fromkeys(("p50_s", "p90_s", "p99_s", "mean_s", "p50_low_s", "p50_high_s"), seconds),
         intervals={},
         count=0,
         outliers=0,
@@ -118,24 +113,16 @@ def _bundle_model(subject: Subject, dense: Subject, sheet: Datasheet) -> Model:
     entry, cost = subject.entry, subject.cost
     low, high = entry.accuracy_interval
     return Model(
-        rate=entry.rate,
-        method=entry.method,
+        **subject.facts,
         precision="fp32",
-        flops=cost.flops,
-        flops_nominal=entry.flops_nominal,
-        flops_elementwise=cost.elementwise,
-        parameters=entry.parameters,
-        activation_bytes=cost.activation_bytes,
         weight_bytes=cost.weight_bytes,
         accuracy=entry.accuracy,
         accuracy_interval=Interval(low=low, high=high),
         accuracy_windows=entry.after["clean"].accuracy.count,
-        accuracy_bundle=entry.accuracy,
         accuracy_change=None,
         relative_accuracy=entry.accuracy / max(dense.entry.accuracy, 1e-12),
         file=entry.onnx,
         file_sha256=None,
-        layers=cost.layers,
         latency=[_latency(b, cost.flops, sheet.capacity) for b in sorted(sheet.batches)],
     )
 

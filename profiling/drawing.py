@@ -1,6 +1,5 @@
 """Pictures of a profile: latency, capacity, accuracy and throughput. Only this module needs matplotlib."""
 
-import io
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +8,7 @@ from numpy.polynomial import polynomial
 from scipy.interpolate import PchipInterpolator
 
 from data.common.extras import needs_extra
-from data.common.files import write_whole
-from data.common.paper import PAPER_ACCURACY
+from data.common.pictures import draw_papers_accuracy, save_png
 from profiling.profile.entries import AccuracyCurve, Model
 from profiling.profile.profile import Profile
 
@@ -20,15 +18,7 @@ with needs_extra(__name__):
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-DPI = 120
 PRECISION_MARKERS = {"fp32": "o", "bf16": "s", "int8": "^"}
-
-
-def _save(figure: Any, path: Path) -> None:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
-    plt.close(figure)
-    write_whole(path, buffer.getvalue())
 
 
 def _label(model: Model) -> str:
@@ -76,7 +66,7 @@ def draw_latency(profile: Profile, path: Path) -> None:
     axes[0, 0].set_ylabel("latency of a batch (ms): median, band to p99")
     axes[0, -1].legend(fontsize=8)
     figure.suptitle(_subtitle(profile), fontsize=10)
-    _save(figure, path)
+    save_png(figure, path)
 
 
 def draw_capacity(profile: Profile, path: Path) -> None:
@@ -134,7 +124,7 @@ def draw_capacity(profile: Profile, path: Path) -> None:
     right.grid(alpha=0.3)
     right.legend(fontsize=8)
     figure.suptitle(f"{_subtitle(profile)}; {fit.chosen} predicts left-out batch sizes best", fontsize=10)
-    _save(figure, path)
+    save_png(figure, path)
 
 
 def _draw_curves(axis: Any, curve: AccuracyCurve) -> None:
@@ -180,13 +170,7 @@ def draw_accuracy(profile: Profile, path: Path) -> None:
             label=f"measured, {precision} (95 %: independent windows)",
             zorder=4,
         )
-    axis.plot(
-        list(PAPER_ACCURACY),
-        [100 * a for a in PAPER_ACCURACY.values()],
-        "k+",
-        markersize=9,
-        label="paper, Table II(a) (its own data)",
-    )
+    draw_papers_accuracy(axis)
     lowest = min(min(100 * m.accuracy_interval.low for m in profile.models), 92.0)
     axis.set(
         xlabel="pruning rate p",
@@ -197,7 +181,7 @@ def draw_accuracy(profile: Profile, path: Path) -> None:
     axis.title.set_fontsize(10)
     axis.grid(alpha=0.3)
     figure.legend(fontsize=8, loc="outside lower center", ncols=2)
-    _save(figure, path)
+    save_png(figure, path)
 
 
 def draw_throughput(profile: Profile, path: Path) -> None:
@@ -232,7 +216,7 @@ def draw_throughput(profile: Profile, path: Path) -> None:
     right.axhline(100, color="k", linewidth=0.8)
     left.legend(fontsize=8)
     figure.suptitle(_subtitle(profile), fontsize=10)
-    _save(figure, path)
+    save_png(figure, path)
 
 
 def draw_all(profile: Profile, folder: Path) -> None:

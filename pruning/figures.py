@@ -1,10 +1,8 @@
 """The bundle as pictures: accuracy and size against rate, confusion matrices, what the images look like."""
 
-import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -13,24 +11,15 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 
 from data import Dataset
-from data.common.files import write_whole
-from data.common.paper import PAPER_ACCURACY
+from data.common.pictures import draw_papers_accuracy, save_png
 from pruning.bundle import Manifest, ModelEntry
 
-DPI = 120
 NOISE_STYLES = {
     "clean": ("tab:blue", "o"),
     "10dB": ("tab:green", "s"),
     "5dB": ("tab:orange", "^"),
     "0dB": ("tab:red", "v"),
 }
-
-
-def _save(figure: Any, path: Path) -> None:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})  # the same bytes for the same picture
-    plt.close(figure)
-    write_whole(path, buffer.getvalue())
 
 
 def _where(manifest: Manifest) -> str:
@@ -72,20 +61,14 @@ def draw_accuracy(manifest: Manifest, path: Path) -> None:
     if fit is not None:
         fine = np.linspace(0, max(rates), 200)
         axis.plot(fine, np.clip(np.polyval(fit, fine), 0, 100), color="tab:blue", label="cubic fit, clipped to 100 %")
-    axis.plot(
-        list(PAPER_ACCURACY),
-        [100 * a for a in PAPER_ACCURACY.values()],
-        "k+",
-        markersize=9,
-        label="paper, Table II(a) (its own data)",
-    )
+    draw_papers_accuracy(axis)
     if manifest.control is not None:
         value = 100 * manifest.control.accuracy
         axis.axhline(value, color="0.7", linewidth=0.8, label=f"control: dense, trained on ({value:.1f} %)")
     axis.set(xlabel="pruning rate p", ylabel="test accuracy (%)", ylim=(0, 103), title=_where(manifest))
     axis.grid(alpha=0.3)
     figure.legend(fontsize=8, loc="outside lower center", ncols=2)
-    _save(figure, path)
+    save_png(figure, path)
 
 
 def draw_size(manifest: Manifest, path: Path) -> None:
@@ -110,7 +93,7 @@ def draw_size(manifest: Manifest, path: Path) -> None:
     axis.title.set_fontsize(10)
     axis.grid(alpha=0.3)
     axis.legend(fontsize=8)
-    _save(figure, path)
+    save_png(figure, path)
 
 
 def draw_confusion(manifest: Manifest, path: Path) -> None:
@@ -148,7 +131,7 @@ def draw_confusion(manifest: Manifest, path: Path) -> None:
         axis.axis("off")
     figure.supxlabel("called", fontsize=9)
     figure.supylabel("true", fontsize=9)
-    _save(figure, path)
+    save_png(figure, path)
 
 
 def draw_examples(manifest: Manifest, dataset: Dataset, path: Path) -> None:
@@ -180,7 +163,7 @@ def draw_examples(manifest: Manifest, dataset: Dataset, path: Path) -> None:
     figure.supxlabel("s", fontsize=8)
     if picture is not None:
         figure.colorbar(picture, ax=axes, label="log-power, standard deviations", shrink=0.7)
-    _save(figure, path)
+    save_png(figure, path)
 
 
 def draw_history(out: Path, manifest: Manifest, path: Path) -> None:
@@ -202,7 +185,7 @@ def draw_history(out: Path, manifest: Manifest, path: Path) -> None:
     axis.set(xlabel="epoch", ylabel="training loss", title=f"{_where(manifest)}, seed {manifest.seeds[0]}")
     axis.grid(alpha=0.3)
     axis.legend(fontsize=8)
-    _save(figure, path)
+    save_png(figure, path)
 
 
 def draw_all(out: Path, manifest: Manifest, dataset: Dataset) -> None:

@@ -13,6 +13,8 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from data.common.files import sha256, write_json, write_whole
+from data.common.schema import read_json
+from pruning.errors import PruningError
 
 WEIGHTS, PREDICTIONS = "weights.safetensors", "predictions.safetensors"
 CHECKPOINT, RESULT, FAILED = "checkpoint.safetensors", "job.json", "failed.json"
@@ -51,12 +53,12 @@ class JobFolder:
     def result(self, need_weights: bool = True) -> JobResult | None:
         """Results of the job; None if it is not finished or one of its files is damaged (it is then done again)."""
         try:
-            facts = json.loads((self.path / RESULT).read_text(encoding="utf-8"))
+            facts = read_json(self.path / RESULT, PruningError)
             for name, expected in facts["sha256"].items():
                 if (need_weights or name != WEIGHTS) and sha256(self.path / name) != expected:
                     return None
             return JobResult(facts, load_arrays(self.path / PREDICTIONS))
-        except (OSError, ValueError, KeyError, SafetensorError):
+        except (PruningError, OSError, ValueError, KeyError, SafetensorError):
             return None
 
     @property

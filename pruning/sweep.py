@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from data import Dataset, build_dataset
 from data.cache import Cache
 from data.common.console import say
 from data.common.device import choose_device
+from data.common.progress import work_bar
 from data.common.runfolder import claim, only_process
 from pruning import spec as specs
 from pruning.assemble import assemble
@@ -39,17 +39,7 @@ class _Reporter:
         self.skipped = 0.0  # done by an earlier process
         self.unit = 0.0
         self.started = time.monotonic()
-        self.progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f} %"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-        )
+        self.progress = work_bar(console)
         self.task = self.progress.add_task("preparing", total=total)
 
     def begin(self, job: Job, unit: float) -> None:

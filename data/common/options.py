@@ -34,6 +34,22 @@ def parse_list(text: str, kind: type, name: str) -> tuple[Any, ...]:
     return values
 
 
+def check_least(error: type[UserError], option: str, value: float, least: int) -> None:
+    """Refuse a number that is too small.
+
+    Args:
+        error: Exception of the calling package.
+        option: Name of the option.
+        value: Its value, or the smallest of its values.
+        least: The smallest value that is allowed.
+
+    Raises:
+        UserError: As `error`.
+    """
+    if value < least:
+        raise error(f"--{option}: expected at least {least}; got {value}.")
+
+
 def comma_separated(kind: type, name: str, letter: str) -> Any:
     """Annotation that makes tyro read a tuple field as values separated by commas.
 

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float
 from rich.console import Console
 
-from data.download import Transfer, WrongFileError, download, progress_bar
+from data.download import Transfer, WrongFileError, check_present, download, progress_bar
 from data.errors import DataError
 from data.lock import entry as lock_entry
 from data.lock import read_lock, verify, write_lock
@@ -293,10 +293,7 @@ def fetch(config: FetchSettings, console: Console) -> int:
             check = check_file(number)
             url = (config.url or OFFICIAL_URL).replace("{number}", str(number))
             if target.is_file():
-                try:
-                    check(target)
-                except WrongFileError as error:
-                    raise DataError(f"{target}: {error}.", "Remove it and run this command again.") from None
+                check_present(target, check)
             else:
 
                 def advance(have: int, total: int | None, name: str = target.name) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from data.download import Transfer, WrongFileError, check_zip, download, progress_bar, unpack
+from data.download import Transfer, check_present, check_zip, download, progress_bar, unpack
 from data.errors import DataError
 from data.lock import entry, read_lock, verify, write_lock
 from data.readers.mat import read_mat
@@ -103,10 +103,7 @@ def fetch(config: FetchSettings, console: Console) -> int:
     if archive.name in locked and archive.is_file():
         verify(config.root, [archive])
     elif archive.is_file():
-        try:
-            check_zip(archive)
-        except WrongFileError as error:
-            raise DataError(f"{archive}: {error}.", "Remove it and run this command again.") from None
+        check_present(archive, check_zip)
     else:
         with progress_bar(console) as progress:
             task = progress.add_task(archive.name, total=None)

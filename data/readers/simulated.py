@@ -7,8 +7,8 @@ x(t) = shaft harmonics + sum_i A_i s(t - T_i) + structure noise + sensor noise.
   faults, J. Vib. Acoust. 124, 2002; Randall and Antoni, Rolling element bearing diagnostics - a tutorial, MSSP 25,
   2011).
 * A_i: the load on the defect when it strikes. The load zone is Stribeck's (1 - (1 - cos psi) / (2 e))^1.5; an
-  inner-race defect passes it once a shaft turn, a defect on a ball once a cage turn, one on the outer race stands in
-  it (McFadden and Smith, Model for the vibration produced by a single point defect in a rolling element bearing, J.
+  inner-race defect passes it once per shaft turn, a defect on a ball once per cage turn, one on the outer race stands
+  in it (McFadden and Smith, Model for the vibration produced by a single point defect in a rolling element bearing, J.
   Sound Vib. 96, 1984).
 * s: ring-down of three resonances of the machine. A wider defect strikes harder and excites higher modes less, and
   each strike is double: the step on entry and the impact on exit, a defect's width apart (Sawalhi and Randall, MSSP 25,
@@ -137,7 +137,7 @@ def strike_amplitudes(
     """Load on the defect at each impact, 0 to 1: what modulates the impacts of each kind of fault."""
     if location is Location.OUTER:
         return np.ones_like(angles)
-    if location is Location.INNER:  # passes the load zone once a shaft turn, and is never wholly unloaded
+    if location is Location.INNER:  # passes the load zone once per shaft turn, and is never wholly unloaded
         return 0.35 + 0.65 * load_zone(2 * np.pi * angles)
     cage = config.geometry.cage_frequency(1.0)
     weak = np.where(np.arange(len(angles)) % 2 == 0, 1.0, 0.8)  # outer and inner race answer a ball's two strikes

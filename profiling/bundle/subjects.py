@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
@@ -27,6 +28,14 @@ class Subject:
     def name(self) -> str:
         """The rate, or "dense"."""
         return "dense" if self.entry.rate == 0 else f"p = {self.entry.rate:g}"
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The fields of a `profile.entries.Model` that need no measurement."""
+        of_entry = {name: getattr(self.entry, name) for name in ("rate", "method", "flops_nominal", "parameters")}
+        of_cost = {name: getattr(self.cost, name) for name in ("flops", "activation_bytes", "layers")}
+        renamed = {"flops_elementwise": self.cost.elementwise, "accuracy_bundle": self.entry.accuracy}
+        return of_entry | of_cost | renamed
 
 
 @dataclass(frozen=True, eq=False)

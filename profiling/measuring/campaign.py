@@ -4,11 +4,11 @@ import hashlib
 import json
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from data.common.console import say
 from data.common.device import library_version
 from data.common.files import sha256
+from data.common.progress import work_bar
 from profiling.bundle.subjects import Bundle
 from profiling.config import RunConfig
 from profiling.measuring.device import int8_saturates
@@ -75,7 +75,7 @@ class Campaign:
         kept = len(journal.of("visit"))
         if kept:
             self.say(f"going on: {kept} of about {total} visits are in the journal")
-        with _bar(self.console) as bar:
+        with work_bar(self.console, "{task.completed}/{task.total} visits") as bar:
             task = bar.add_task("accuracy", total=total, completed=min(total, kept))
 
             def hear(event: Event) -> None:
@@ -95,16 +95,3 @@ class Campaign:
                 )
                 for t in threads:
                     measure(plan.visits(runtime, range(config.rounds, 2 * config.rounds), t, journal, again), hear)
-
-
-def _bar(console: Console) -> Progress:
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total} visits"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )

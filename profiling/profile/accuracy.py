@@ -1,6 +1,7 @@
 """Accuracy against pruning rate: polynomials of degree 1 to 6, eq. (1), and a monotone curve beside them."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.polynomial import polynomial
@@ -38,33 +39,29 @@ def fit_degree(rates: Sequence[float], accuracies: Sequence[float], degree: int)
     fine = np.linspace(x.min(), x.max(), 501)
     slope = polynomial.polyval(fine, polynomial.polyder(coefficients)) if degree else np.zeros(1)
     rises = bool(np.any(slope > 1e-9))
-    if n <= k:
-        return DegreeFit(
-            degree=degree,
-            coefficients=coefficients.tolist(),
-            intervals=None,
-            error=error,
-            left_out_error=None,
-            aic=None,
-            aicc=None,
-            rises=rises,
-        )
+    judged: dict[str, Any] = dict.fromkeys(("intervals", "left_out_error", "aic", "aicc"))
+    if n > k:
+        judged = _judged(coefficients, residuals, q, r)
+    return DegreeFit(degree=degree, coefficients=coefficients.tolist(), error=error, rises=rises, **judged)
+
+
+def _judged(coefficients: np.ndarray, residuals: np.ndarray, q: np.ndarray, r: np.ndarray) -> dict[str, Any]:
+    """What only the residuals of more points than coefficients can say; q and r factorise the design matrix."""
+    n, k = q.shape
+    error = float(np.sqrt(np.mean(residuals**2)))
     leverage = np.clip((q**2).sum(axis=1), 0, 1 - 1e-12)
     variance = float(residuals @ residuals) / (n - k)
     inverse = np.linalg.inv(r)
     half = student.ppf(0.975, n - k) * np.sqrt(variance * (inverse**2).sum(axis=1))
     aic = n * np.log(max(error, PERFECT) ** 2) + 2 * (k + 1)
     spare = n - k - 2
-    return DegreeFit(
-        degree=degree,
-        coefficients=coefficients.tolist(),
-        intervals=[Interval(low=c - h, high=c + h) for c, h in zip(coefficients.tolist(), half.tolist(), strict=True)],
-        error=error,
-        left_out_error=float(np.sqrt(np.mean((residuals / (1 - leverage)) ** 2))),
-        aic=float(aic),
-        aicc=float(aic + 2 * (k + 1) * (k + 2) / spare) if spare > 0 else None,
-        rises=rises,
-    )
+    low, high = (coefficients - half).tolist(), (coefficients + half).tolist()
+    return {
+        "intervals": [Interval(low=a, high=b) for a, b in zip(low, high, strict=True)],
+        "left_out_error": float(np.sqrt(np.mean((residuals / (1 - leverage)) ** 2))),
+        "aic": float(aic),
+        "aicc": float(aic + 2 * (k + 1) * (k + 2) / spare) if spare > 0 else None,
+    }
 
 
 def _verdict(fits: Sequence[DegreeFit], chosen: int, asked: int, points: int) -> str:
