@@ -9,7 +9,7 @@ import tyro
 from data.common.command import run_command
 from data.common.console import make_console, say
 from data.common.extras import needs_extra
-from data.common.options import comma_separated
+from data.common.options import check_least, comma_separated
 from optimizer.errors import OptimizerError
 from optimizer.network.options import NetworkConfig, build_scenario
 from optimizer.network.scenario import Scenario
@@ -48,12 +48,10 @@ class ExperimentConfig:
     """Folder for results.json and the figures."""
 
     def __post_init__(self) -> None:
-        if self.slots < 2:
-            raise OptimizerError(f"--slots: expected at least 2; got {self.slots}.")
+        check_least(OptimizerError, "slots", self.slots, 2)
+        check_least(OptimizerError, "seed", self.seed, 0)
         if not self.sensors or min(self.sensors) < 1:
             raise OptimizerError("--sensors: expected numbers of at least 1.")
-        if self.seed < 0:
-            raise OptimizerError(f"--seed: expected 0 or more; got {self.seed}.")
 
 
 def find_network(config: ExperimentConfig) -> Scenario:

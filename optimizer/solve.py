@@ -9,7 +9,7 @@ import tyro
 from data.common.command import run_command
 from data.common.console import make_console, say
 from data.common.files import write_json
-from data.common.options import comma_separated, parse_list
+from data.common.options import check_least, comma_separated, parse_list
 from data.common.schema import read_json
 from optimizer.errors import OptimizerError
 from optimizer.evaluation.tables import print_summaries
@@ -56,14 +56,12 @@ class SolveConfig:
     """JSON file to write: summaries, and the first network's and scheme's decisions slot by slot."""
 
     def __post_init__(self) -> None:
-        if self.slots < 1:
-            raise OptimizerError(f"--slots: expected at least 1; got {self.slots}.")
-        if self.seed < 0:
-            raise OptimizerError(f"--seed: expected 0 or more; got {self.seed}.")
+        check_least(OptimizerError, "slots", self.slots, 1)
+        check_least(OptimizerError, "seed", self.seed, 0)
+        if self.sensors:
+            check_least(OptimizerError, "sensors", min(self.sensors), 1)
         if self.states is not None and len(self.sensors) > 1:
             raise OptimizerError("--states holds the slots of one network: give one number of --sensors.")
-        if self.sensors and min(self.sensors) < 1:
-            raise OptimizerError(f"--sensors: expected at least 1; got {min(self.sensors)}.")
         for name in self.names:
             find_scheme(name)
         _ = self.steps, self.rates

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 from data.common.device import usable_cores
 from data.common.options import comma_separated, one_of
 from profiling.errors import ProfilingError
-from profiling.profile.entries import Precision
+from profiling.profile.entries import Device, Precision
 from profiling.runtimes.registry import RUNTIMES, runtime_of
 
 AUTO = "auto"  # the runtime is chosen by a race
@@ -25,7 +25,7 @@ class RunConfig:
 
     models: Path
     """Model bundle: the folder that `python -m pruning.run` wrote."""
-    device: Literal["cpu", "cuda"] = "cpu"
+    device: Device = "cpu"
     """Device to measure. cuda: the first visible GPU."""
     runtime: Annotated[str, one_of((AUTO, *RUNTIMES))] = AUTO
     """Runtime that executes the models. auto: the fastest of those installed, found by a short race."""

@@ -20,7 +20,7 @@ def small(groups=(2, 2), **changes):
 
 
 def at(scenario, channel, levels):
-    """One slot's state: a channel name a gateway, level indices a gateway."""
+    """One slot's state: one channel name and the level indices per gateway."""
     level = np.full((1, scenario.gateways, scenario.width), -1, np.int8)
     for g, row in enumerate(levels):
         level[0, g, : len(row)] = row

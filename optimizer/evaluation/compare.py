@@ -12,7 +12,7 @@ from rich.console import Console
 from data.common.command import run_command
 from data.common.console import make_console, say
 from data.common.files import sha256
-from data.common.options import comma_separated
+from data.common.options import check_least, comma_separated
 from data.common.stats import half_interval
 from optimizer.errors import OptimizerError
 from optimizer.evaluation.results import Evaluation, PolicyResult, SeedMeans
@@ -22,9 +22,11 @@ from optimizer.learning.manifest import PolicyManifest, find_policies, read_mani
 from optimizer.network.scenario import Scenario
 from optimizer.network.slots import State, draw_states
 from optimizer.schemes.base import Policy
-from optimizer.schemes.registry import SCHEMES, make_scheme
+from optimizer.schemes.registry import SCHEMES, find_scheme, make_scheme
 from optimizer.schemes.rollout import run_policy
 from optimizer.schemes.summary import summarise
+
+COMPARABLE = tuple(name for name, scheme in SCHEMES.items() if name != "optimum" and not scheme.small)
 
 
 @dataclass(frozen=True)
@@ -42,29 +44,18 @@ class EvaluateConfig:
     """Number of sensors to compare on, if not the one of training; a policy of the default preset can serve many."""
     extrapolate: bool = False
     """Allow more sensors per gateway than the largest measured batch."""
-    schemes: Annotated[tuple[str, ...], comma_separated(str, "schemes", "NAME")] = (
-        "jopav1",
-        "agdm",
-        "equal",
-        "greedy",
-        "local",
-        "edge",
-        "random",
-    )
-    """Schemes to compare with, separated by commas: jopav1, agdm, equal, greedy, local, edge, random."""
+    schemes: Annotated[tuple[str, ...], comma_separated(str, "schemes", "NAME")] = COMPARABLE
+    """Schemes to compare with, separated by commas; by default all that any network allows."""
     seed: int = 0
     """Random seed for drawing slots, and of schemes that draw at random."""
     json: Path | None = None
     """File to write with every figure."""
 
     def __post_init__(self) -> None:
-        if self.slots < 2:
-            raise OptimizerError(f"--slots: expected at least 2; got {self.slots}.")
-        if self.seed < 0:
-            raise OptimizerError(f"--seed: expected 0 or more; got {self.seed}.")
+        check_least(OptimizerError, "slots", self.slots, 2)
+        check_least(OptimizerError, "seed", self.seed, 0)
         for name in self.schemes:
-            if name not in SCHEMES:
-                raise OptimizerError(f"--schemes: unknown scheme {name!r}.", f"There are {', '.join(SCHEMES)}.")
+            find_scheme(name)
 
 
 def changed_sources(manifest: PolicyManifest) -> list[str]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from optimizer.learning.laws import (
@@ -23,7 +23,6 @@ from optimizer.learning.laws import (
     START_STEEPNESS,
     TYPICAL,
     AccuracyRequirement,
-    AtEdge,
     BatchTime,
     Correction,
     Deadline,
@@ -182,13 +181,3 @@ class GatewayCritic(nn.Module):
         places = torch.arange(2 * width + 1, dtype=torch.float32)
         waits = self.queue_time(places)[..., None, :]
         return self.queue_deadline(waits, self.features.level[:, :1], self.queue_free(len(places)))
-
-    def at_edge(
-        self,
-        gateway_type: Int64[Tensor, " gateways"],
-        channel: Int64[Tensor, "batch gateways"],
-        log_share: Float[Tensor, "batch gateways"],
-    ) -> AtEdge:
-        """What a task at the edge brings with these shares."""
-        found: AtEdge = self.edge(gateway_type, channel, log_share)
-        return found

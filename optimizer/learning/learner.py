@@ -184,7 +184,7 @@ class Learner:
         late = values.queue_drop[
             types[..., None], claims.takes.long()[..., None], slots.channel[..., None], levels, place
         ]
-        edge = self.policy.critic.at_edge(slots.facts.gateway_type, slots.channel, claims.log_share)
+        edge = self.policy.critic.edge(slots.facts.gateway_type, slots.channel, claims.log_share)
         arrives = (1 - late) * edge.accepted[..., None]
         dropped = (local * local_drop).sum(-1) + (decision.sent * (1 - arrives)).sum(-1)
         arrived = decision.sent * arrives.detach()

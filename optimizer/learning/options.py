@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from data.common.options import comma_separated, parse_list
+from data.common.options import check_least, comma_separated, parse_list
 from optimizer.errors import OptimizerError
 from optimizer.learning.manifest import Preset
 from optimizer.learning.paper_sac import SacConfig
@@ -54,10 +54,9 @@ class TrainConfig:
     cannot be combined with the --world options."""
 
     def __post_init__(self) -> None:
-        if any(s < 0 for s in self.seeds):
-            raise OptimizerError(f"--seeds: expected 0 or more; got {min(self.seeds)}.")
-        if self.sensors and min(self.sensors) < 1:
-            raise OptimizerError(f"--sensors: expected at least 1; got {min(self.sensors)}.")
+        for name, values, least in (("seeds", self.seeds, 0), ("sensors", self.sensors, 1)):
+            if values:
+                check_least(OptimizerError, name, min(values), least)
         if self.mixed and (len(self.sensors) < 2 or self.preset == "paper"):
             raise OptimizerError(
                 "--mixed needs at least two numbers of --sensors and the default preset.",

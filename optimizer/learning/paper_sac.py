@@ -24,6 +24,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from data.common.device import has_fast_bfloat16
+from data.common.options import check_least
 from optimizer.errors import OptimizerError
 
 States = Float[Tensor, "batch states"]
@@ -63,8 +64,7 @@ class SacConfig:
 
     def __post_init__(self) -> None:
         for name in ("slots", "batch", "buffer", "block"):
-            if getattr(self, name) < 1:
-                raise OptimizerError(f"--paper.{name}: expected at least 1; got {getattr(self, name)}.")
+            check_least(OptimizerError, f"paper.{name}", getattr(self, name), 1)
         if not self.hidden or min(self.hidden) < 1:
             raise OptimizerError(f"--paper.hidden: expected layers of at least 1 neuron; got {self.hidden}.")
         if not 0 <= self.gamma < 1:

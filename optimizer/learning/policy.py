@@ -133,7 +133,7 @@ class Jopa(nn.Module):
     def judge(self, plan: Plan, slots: Slots, log_share: PerGateway) -> Float[Tensor, "batch gateways totals models"]:
         """The critic's value of every decision of a plan with these shares, in its scale of gains."""
         facts = slots.facts
-        edge = self.critic.at_edge(facts.gateway_type, slots.channel, log_share)
+        edge = self.critic.edge(facts.gateway_type, slots.channel, log_share)
         total = plan.sent.sum(dim=-1)
         arrive = total - plan.lost
         value = (

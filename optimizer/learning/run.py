@@ -18,6 +18,7 @@ from data.common.device import is_installed
 from data.common.errors import UserError
 from data.common.files import sha256, write_json, write_whole
 from data.common.runfolder import SETTINGS, claim, only_process
+from data.common.schema import read_json
 from optimizer.errors import BadSlotError, OptimizerError
 from optimizer.learning.checkpoint import CHECKPOINT, load_checkpoint, pack_weights, save_checkpoint
 from optimizer.learning.job import Job, Progress, Row, Training
@@ -71,8 +72,8 @@ def _claim(folder: Path, job: Job, config: TrainConfig) -> None:
         "world": asdict(config.world),
         "settings": config.settings,
     }
-    with suppress(OSError, ValueError):  # `claim` tells about a file that cannot be read
-        there = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+    with suppress(OptimizerError):  # `claim` tells about a file that cannot be read
+        there = read_json(folder / SETTINGS, OptimizerError)
         if isinstance(there, dict) and there.get("world") == str(config.world):  # as written before schema 2
             write_json(folder / SETTINGS, {**there, "world": identity["world"]})
     claim(folder, identity)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from data.common.options import check_least
 from optimizer.errors import OptimizerError
 
 # All picked by hand, on `paper` and `paper-heavy` with 100 to 200 sensors.
@@ -51,8 +52,7 @@ class LearnerConfig:
 
     def __post_init__(self) -> None:
         for name in ("updates", "slots", "block"):
-            if getattr(self, name) < 1:
-                raise OptimizerError(f"--default.{name}: expected at least 1; got {getattr(self, name)}.")
+            check_least(OptimizerError, f"default.{name}", getattr(self, name), 1)
 
 
 @dataclass(frozen=True)

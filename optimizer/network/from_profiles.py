@@ -6,8 +6,8 @@ from typing import Any, Literal
 from optimizer.errors import OptimizerError
 from optimizer.network.parts import Edge, Gateway, Link, LocalModel, Task
 from optimizer.network.scenario import Scenario, read_toml
-from profiling.profile.entries import Law, Precision
-from profiling.profile.profile import Percentile, Profile
+from profiling.profile.entries import Law, Percentile, Precision
+from profiling.profile.profile import Profile
 
 Latency = Literal["measured", "fit"]
 Accuracy = Literal["measured", "cubic"]

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from optimizer.errors import OptimizerError
-from optimizer.network.from_profiles import load_link, measured_scenario
+from optimizer.network.from_profiles import Accuracy, Latency, load_link, measured_scenario
 from optimizer.network.rewards import REWARDS
 from optimizer.network.scenario import SHIPPED, Scenario
+from profiling.profile.entries import Percentile, Precision
 from profiling.profile.profile import Profile
 
 if TYPE_CHECKING:
@@ -40,14 +41,14 @@ class NetworkConfig:
     """Profile of the edge server, from `python -m profiling.run` or `python -m profiling.spec`."""
     link: Path | None = None
     """TOML file that describes another uplink."""
-    latency: Literal["measured", "fit"] = "measured"
+    latency: Latency = "measured"
     """With profiles: `measured` joins the measured batches by straight lines; `fit` takes the fitted law, overhead +
     batch * FLOP / C."""
-    accuracy: Literal["measured", "cubic"] = "measured"
+    accuracy: Accuracy = "measured"
     """With profiles: `measured` takes each model's measured accuracy, `cubic` the fitted curve."""
-    percentile: Literal["p50", "p90", "p99"] = "p50"
+    percentile: Percentile = "p50"
     """With profiles: percentile of the measured latency to plan with."""
-    precision: Literal["fp32", "bf16", "int8"] | None = None
+    precision: Precision | None = None
     """With profiles: precision of the gateway's models. By default the first one in the profile."""
     reward: Annotated[RewardName | None, tyro.conf.arg(help=REWARD_HELP)] = None
     extrapolate: bool = False

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import tyro
 
-from data.common.options import comma_separated
+from data.common.options import check_least, comma_separated
 from data.config import DataConfig
 from optimizer.errors import OptimizerError
 from optimizer.learning.options import TrainConfig
@@ -111,10 +111,6 @@ class PipelineConfig:
     """Number of slots of each trial."""
     repeats: int = 3
     """Repetitions of each slot of the second trial."""
-    updates: int = 1500
-    """Updates of the policy's training."""
-    small_updates: int = 4000
-    """Updates of the policy for 3 gateways and 6 sensors (Fig. 8)."""
     seed: int = 0
     """Random seed for drawing the slots of evaluations and trials."""
     network: Annotated[NetworkOptions, tyro.conf.arg(name="")] = field(default_factory=NetworkOptions)
@@ -125,6 +121,10 @@ class PipelineConfig:
     """How the gateway is profiled."""
     train: TrainOptions = field(default_factory=TrainOptions)
     """How the policy is trained."""
+    updates: int = 1500
+    """Updates of the policy's training."""
+    small_updates: int = 4000
+    """Updates of the policy for 3 gateways and 6 sensors (Fig. 8)."""
     out: Path = Path("runs/demo")
     """Folder of everything."""
 
@@ -132,9 +132,7 @@ class PipelineConfig:
         for name, least in (
             ("slots", 2), ("trial_slots", 1), ("repeats", 1), ("updates", 1), ("small_updates", 1), ("seed", 0),
         ):  # fmt: skip
-            if getattr(self, name) < least:
-                option = name.replace("_", "-")
-                raise OptimizerError(f"--{option}: expected at least {least}; got {getattr(self, name)}.")
+            check_least(OptimizerError, name.replace("_", "-"), getattr(self, name), least)
         _ = self.base.with_sensors(self.sensors)
 
     @property

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from data.common.options import check_least
 from optimizer.errors import OptimizerError
 
 
@@ -40,5 +41,4 @@ class TrialConfig:
                 "--slots and --repeats must be at least 1, --probes at least 0; "
                 f"got {self.slots}, {self.repeats} and {self.probes}."
             )
-        if self.seed < 0:
-            raise OptimizerError(f"--seed: expected 0 or more; got {self.seed}.")
+        check_least(OptimizerError, "seed", self.seed, 0)

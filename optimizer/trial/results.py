@@ -5,15 +5,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from data.common.schema import (
-    Count,
-    Fraction,
-    NonNegative,
-    Positive,
-    Rate,
-    Strict,
-    read_model,
-)
+from data.common.schema import Count, Fraction, NonNegative, Positive, Rate, Strict, read_model
 from optimizer.errors import OptimizerError
 from optimizer.network.world import TRIAL_SCHEMA
 

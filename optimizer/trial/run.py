@@ -73,18 +73,18 @@ def run_trial(config: TrialConfig, console: Console) -> TrialFile:
         speed = (before, trial.speed())
     return TrialFile(
         schema=SCHEMA,
-        policy=policy.name,
+        clock=CLOCK,
         slots=config.slots,
         repeats=config.repeats,
         probes=config.probes,
         seed=config.seed,
-        clock=CLOCK,
-        edge_factor=trial.edge_factor,
         speed=speed,
         disturbed=any(abs(np.log(s)) > DISTURBED for s in speed),
         factors=factors(rows),
         summary=summarise_trial(rows, accuracies),
         tasks=rows,
+        policy=policy.name,
+        edge_factor=trial.edge_factor,
     )
 
 

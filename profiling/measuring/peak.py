@@ -10,9 +10,8 @@ import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
 from data.common.files import write_whole
-from profiling.profile.entries import Precision
+from profiling.profile.entries import Device, Precision
 from profiling.runtimes.registry import Runtime
-from profiling.runtimes.session import Device
 
 SIDE: dict[Device, int] = {"cpu": 1024, "cuda": 8192}
 PEAK = "peak"

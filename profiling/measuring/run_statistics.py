@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
 from scipy.stats import binom
 
-from profiling.profile.entries import Interval, Latency
+from profiling.profile.entries import Interval, Latency, Percentile
 
-PERCENTILES: dict[Literal["p50", "p90", "p99"], float] = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
+PERCENTILES: dict[Percentile, float] = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 OUTLIER_MAD = 5.0
 DRIFT = 0.05  # change of speed between rounds, over all cells, above which the run is noisy
 WIDE = 0.05  # a median whose 95 % interval is wider than this, relative to it, makes a cell noisy

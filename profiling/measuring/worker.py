@@ -20,9 +20,9 @@ from safetensors.numpy import load_file
 from data.common.errors import UserError
 from profiling.measuring.device import memory_bytes
 from profiling.measuring.interference import disturbances, look
-from profiling.profile.entries import Precision, RuntimeName
+from profiling.profile.entries import Device, Precision, RuntimeName
 from profiling.runtimes.registry import opener
-from profiling.runtimes.session import Device, Request, Session
+from profiling.runtimes.session import Request, Session
 
 STEADY = 0.02  # warm when the median of the last ten runs moves by less than this share
 WARM_RUNS, WARM_S = 50, 1.0

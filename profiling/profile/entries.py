@@ -7,6 +7,8 @@ from pydantic import Field, model_validator
 from data.common.schema import Count, Finite, Fraction, NonNegative, Positive, Rate, Strict
 
 Precision = Literal["fp32", "bf16", "int8"]
+Percentile = Literal["p50", "p90", "p99"]
+Device = Literal["cpu", "cuda"]
 RuntimeName = str  # a name in `profiling.runtimes.registry.RUNTIMES` of the jopa that measured
 Law = Literal["proportional", "affine", "affine_bytes", "per_model", "measured"]
 
@@ -86,7 +88,7 @@ class Measurement(Strict):
     """
 
     runtime: RuntimeName
-    device: Literal["cpu", "cuda"]
+    device: Device
     threads: list[int]
     batches: list[int]
     precisions: list[Precision]
@@ -118,7 +120,7 @@ class Latency(Strict):
     mean_s: Positive
     p50_low_s: Positive
     p50_high_s: Positive
-    intervals: dict[Literal["p50", "p90", "p99"], Interval]
+    intervals: dict[Percentile, Interval]
     count: Count
     outliers: Count
     round_p50_s: list[Positive]

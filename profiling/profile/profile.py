@@ -20,11 +20,11 @@ from profiling.profile.entries import (
     Law,
     Measurement,
     Model,
+    Percentile,
     Precision,
 )
 
 SCHEMA = 1
-Percentile = Literal["p50", "p90", "p99"]
 
 
 class Profile(Strict):

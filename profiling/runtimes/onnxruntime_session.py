@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from profiling.errors import ProfilingError
-from profiling.runtimes.session import Device, Images, Request, Session, fixed_input
+from profiling.profile.entries import Device
+from profiling.runtimes.session import Images, Request, Session, fixed_input
 
 
 @contextmanager

@@ -12,8 +12,8 @@ from typing import Any
 
 from data.common.device import is_installed, library_version
 from profiling.errors import ProfilingError
-from profiling.profile.entries import Precision, RuntimeName
-from profiling.runtimes.session import Device, Request, Session
+from profiling.profile.entries import Device, Precision, RuntimeName
+from profiling.runtimes.session import Request, Session
 
 
 @dataclass(frozen=True)

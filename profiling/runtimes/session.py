@@ -7,14 +7,12 @@ To add a runtime, write a module with a function `open_session(request) -> Sessi
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32
 
-from profiling.profile.entries import Precision, RuntimeName
+from profiling.profile.entries import Device, Precision, RuntimeName
 
-Device = Literal["cpu", "cuda"]
 Images = Float32[np.ndarray, "batch ..."]
 
 

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from profiling.errors import ProfilingError
-from profiling.runtimes.session import Device, Images, Request, Session, fixed_input
+from profiling.profile.entries import Device
+from profiling.runtimes.session import Images, Request, Session, fixed_input
 from pruning.load import load_model
 
 

@@ -226,7 +226,7 @@ def test_mfpt_holds_a_load_out_that_most_classes_share_and_splits_the_baseline_i
     assert dataset.test.images.shape[1:] == (1, 32, 32)
 
 
-def test_an_offset_is_no_vibration(tmp_path):
+def test_an_offset_is_not_a_vibration(tmp_path):
     config = make_folder(tmp_path / "a")
     x = np.load(tmp_path / "a" / "inner" / "a.npz")["x"]
     first = build_dataset(config)

@@ -212,7 +212,7 @@ def test_a_newer_lock_file_is_refused(config):
         cwru.fetch(config, CONSOLE)
 
 
-def test_a_number_that_is_no_recording_is_refused(config):
+def test_a_number_that_is_not_a_recording_is_refused(config):
     with pytest.raises(DataError, match="113: not among the CWRU recordings"):
         cwru.fetch(replace(config, only=(113,)), CONSOLE)
 

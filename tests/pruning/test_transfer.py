@@ -16,7 +16,7 @@ RATE = 12000.0
 
 
 def order_features(recording: Recording) -> list[np.ndarray]:
-    """How far the envelope's lines at each fault's frequency and its harmonics stand out, a row a 2 s window.
+    """How far the envelope's lines at each fault's frequency and its harmonics stand out, one row per 2 s window.
 
     The envelope's spectrum is taken in three bands at 12 kHz; each line is compared with the median around it.
     """

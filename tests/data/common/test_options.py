@@ -12,6 +12,6 @@ def test_values_are_separated_by_commas_or_spaces():
 @pytest.mark.parametrize(
     ("text", "message"), [("0.1;0.2", "separated by commas"), ("", "empty"), ("0.1,0.10", "twice")]
 )
-def test_rates_that_are_no_list_are_refused(text, message):
+def test_rates_that_are_not_a_list_are_refused(text, message):
     with pytest.raises(UserError, match=message):
         parse_list(text, float, "rates")

@@ -11,7 +11,7 @@ from optimizer.experiment import ExperimentConfig, find_network
 from optimizer.network.options import NetworkConfig
 
 
-def test_the_command_is_no_module_to_import():
+def test_the_command_is_not_a_module_to_import():
     done = subprocess.run(
         [sys.executable, "-c", "import optimizer.evaluate"], capture_output=True, text=True, check=False
     )

@@ -33,13 +33,15 @@ def test_no_checkpoint_ever_beats_the_optimum_on_any_slot(trained):
     assert trained[1].min() > -1e-9
 
 
-@pytest.mark.parametrize("reward", ["goodput", "delay"])
-def test_other_rewards_are_learned_too(reward):
+@pytest.mark.parametrize(("reward", "shortfall"), [("goodput", 0.01), ("delay", 0.2)])
+def test_other_rewards_are_learned_too(reward, shortfall):
+    """Measured at this seed: goodput 0.9976 of 1, delay -0.01245 where the optimum has -0.01135."""
     scenario = Scenario.load("paper").with_sensors(20).change(reward=reward)
     learner = finish(Learner([scenario], QUICK, seed=0))
     course = learner.courses[0]
     outcome, best = course.validate(learner.policy), course.best()
-    print(reward, best, outcome.reward.mean(), outcome.drop_ratio.mean())
+    assert best is not None
+    assert best - outcome.reward.mean() <= shortfall * abs(best)
     assert outcome.drop_ratio.mean() < 0.01
     assert (optimum(course.scenario, course.validation).reward >= outcome.reward - 1e-9).all()
 

@@ -162,7 +162,7 @@ def test_models_are_chosen_by_rate():
 
 # From profiles.
 
-SMALL = PAPER.with_sensors(20)  # 4 a gateway: the made-up profile was measured up to 4
+SMALL = PAPER.with_sensors(20)  # 4 per gateway: the made-up profile was measured up to 4
 
 
 def test_measured_latency_is_the_profiles_between_its_batches():

@@ -62,7 +62,7 @@ def test_the_second_trial_repeats_slots_and_its_policy_was_trained_on_the_first(
         ('{"schema": 2, "factors": {"local": [0.0], "edge": []}}', r"factors\.local\.0: .*got 0\.0"),
     ],
 )
-def test_a_world_is_not_made_from_what_is_no_trial(tmp_path, content, message):
+def test_a_world_is_not_made_from_what_is_not_a_trial(tmp_path, content, message):
     path = tmp_path / "trial.json"
     if content is not None:
         path.write_text(content)

@@ -103,7 +103,7 @@ class TestCount:
 
 class TestDamage:
     @pytest.mark.parametrize("content", [b"", b"no model", b"\x80\x04\x95 a pickle", bytes(100)])
-    def test_what_is_no_onnx_model_is_refused(self, tmp_path, content):
+    def test_what_is_not_an_onnx_model_is_refused(self, tmp_path, content):
         (tmp_path / "m.onnx").write_bytes(content)
         with pytest.raises(ProfilingError, match="not a valid ONNX model"):
             read_graph(tmp_path / "m.onnx")
