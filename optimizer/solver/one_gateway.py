@@ -199,7 +199,7 @@ def gateway_pieces(of, link, levels, edge, pieces):
     Returns:
         The number of pieces. Their worth leaves out the penalty for dropping all tasks of the gateway.
     """
-    kinds, tasks = len(of.counts), of.within[-1]
+    count, tasks = len(of.counts), of.within[-1]
     lines = np.zeros((tasks + 1, COLUMNS))
     lines[:, CONSTANT] = UNREACHABLE
     for n in range(tasks + 1):
@@ -208,10 +208,10 @@ def gateway_pieces(of, link, levels, edge, pieces):
     pieces[0] = lines[0]
     rows = 1
     shortest = edge_seconds(1.0, edge)
-    edges = np.empty(4 * kinds + 8)
+    edges = np.empty(4 * count + 8)
     regimes = thresholds(of.counts, link, levels.max_delay_s, shortest, tasks, edges)
-    limits = np.empty(kinds, np.int64)
-    high = np.empty((kinds + 1, tasks + 1), np.int64)
+    limits = np.empty(count, np.int64)
+    high = np.empty((count + 1, tasks + 1), np.int64)
     kept = np.empty(tasks + 1, np.bool_)
     for r in range(regimes):
         start = least_share(edges[r], edge)

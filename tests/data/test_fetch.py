@@ -212,6 +212,21 @@ def test_a_newer_lock_file_is_refused(config):
         cwru.fetch(config, CONSOLE)
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "cannot be read as JSON"),
+        ("[]", "no schema version"),
+        ('{"schema": 1, "files": []}', "damaged"),
+        ('{"schema": 1, "files": {"144.mat": {"bytes": 3}}}', "damaged"),
+    ],
+)
+def test_a_damaged_lock_file_is_refused(tmp_path, content, message):
+    (tmp_path / LOCK).write_text(content)
+    with pytest.raises(DataError, match=message):
+        read_lock(tmp_path)
+
+
 def test_a_number_that_is_not_a_recording_is_refused(config):
     with pytest.raises(DataError, match="113: not among the CWRU recordings"):
         cwru.fetch(replace(config, only=(113,)), CONSOLE)

@@ -1,7 +1,7 @@
 import pytest
 
 from data.common.errors import UserError
-from data.common.options import parse_list
+from data.common.options import check_least, parse_list
 
 
 def test_values_are_separated_by_commas_or_spaces():
@@ -15,3 +15,9 @@ def test_values_are_separated_by_commas_or_spaces():
 def test_rates_that_are_not_a_list_are_refused(text, message):
     with pytest.raises(UserError, match=message):
         parse_list(text, float, "rates")
+
+
+def test_a_number_below_its_least_value_is_refused_by_the_name_of_its_option():
+    check_least(UserError, "slots", 2, 2)
+    with pytest.raises(UserError, match="--slots: expected at least 2; got 1"):
+        check_least(UserError, "slots", 1, 2)
