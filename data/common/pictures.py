@@ -4,21 +4,16 @@ import io
 from pathlib import Path
 from typing import Any
 
-from data.common.extras import needs_extra
 from data.common.files import write_whole
 from data.common.paper import PAPER_ACCURACY
-
-with needs_extra(__name__):
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
 
 DPI = 120
 
 
 def save_png(figure: Any, path: Path) -> None:
     """Write a figure as a PNG file and close it; the same picture gives the same bytes."""
+    import matplotlib.pyplot as plt  # a gateway may not have it
+
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
     plt.close(figure)
