@@ -30,7 +30,8 @@ def test_decisions_are_written_and_earn_what_is_said(tmp_path):
         "--json", str(out), LC_ALL="C", HOME="/proc",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert max(map(len, done.stdout.splitlines())) <= 100
+    tables = done.stdout.partition("decisions: ")[0]  # what follows is as long as the test's folder
+    assert max(map(len, tables.splitlines())) <= 100
     content = json.loads(out.read_text())
     scenario = Scenario.parse(content["scenario"], "written")
     best = optimum(scenario, draw_states(scenario, 20, seed=0))
