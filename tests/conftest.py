@@ -10,7 +10,8 @@ from hypothesis import settings
 
 from data import DataConfig, Dataset, Examples
 
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+# Commands that tests start: with several test processes (pytest -n), one thread each.
+os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
 settings.register_profile("jopa", deadline=None)  # on a loaded machine an example may take seconds
 settings.load_profile("jopa")
 
