@@ -16,6 +16,17 @@ settings.register_profile("jopa", deadline=None)  # on a loaded machine an examp
 settings.load_profile("jopa")
 
 
+TOGETHER = {"evaluation": "a finished pipeline", "trial": "a finished pipeline", "pipeline": "a finished pipeline"}
+
+
+def pytest_collection_modifyitems(items):
+    """With several test processes: tests that share an expensive fixture run in one of them, others file by file."""
+    for item in items:
+        room = item.path.parent.name
+        shared = TOGETHER.get(room, room if room == "learning" else str(item.path))
+        item.add_marker(pytest.mark.xdist_group(shared))
+
+
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory, monkeypatch):
     """Tests neither read nor fill the user's cache."""
