@@ -15,7 +15,10 @@ PACKAGES = ("data", "pruning", "profiling", "optimizer")
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
     """The pages, as `make docs` builds them."""
-    recipe = subprocess.run(["make", "-n", "-o", ".venv/.ready", "docs"], capture_output=True, text=True, cwd=ROOT)
+    ask = ["make", "--no-print-directory", "-n", "-o", ".venv/.ready", "docs"]
+    # Under `make test` this make would be a part of that one, with its options.
+    alone = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    recipe = subprocess.run(ask, capture_output=True, text=True, cwd=ROOT, env=alone)
     command = recipe.stdout.strip().splitlines()[-1].split()
     assert command[0].endswith("python"), recipe.stdout + recipe.stderr
     folder = tmp_path_factory.mktemp("reference")
