@@ -13,6 +13,7 @@ GAINS = {
     "utilization": lambda busy, delay, accuracy, tasks, slot: busy / slot,
     "goodput": lambda busy, delay, accuracy, tasks, slot: accuracy / tasks,
     "delay": lambda busy, delay, accuracy, tasks, slot: -delay / tasks / slot,
+    "service": lambda busy, delay, accuracy, tasks, slot: (accuracy - 1e-3 * delay / slot) / tasks,
 }
 
 

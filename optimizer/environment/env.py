@@ -37,7 +37,7 @@ def slot_metrics(outcome: Outcome) -> dict[str, np.ndarray]:
 def gateway_reports(outcome: Outcome) -> dict[str, np.ndarray]:
     """What each gateway adds to the reward, and how many of its tasks were dropped: at [batch, gateway]."""
     served = (outcome.local_served + outcome.edge_served).sum(axis=2)
-    tasks = (outcome.local + outcome.offloaded).sum(axis=2)
+    tasks = outcome.tasks_of_level.sum(axis=2)
     return {"gateway_reward": outcome.worth, "gateway_dropped": tasks - served}
 
 

@@ -56,22 +56,30 @@ def _mark(outcome: Outcome, level: int, *, dropped: bool) -> dict[str, Any]:
 
 
 def _draw_local(axis: Axes, action: Action, outcome: Outcome, gateway: int) -> None:
-    """The batch on the gateway's processor, divided into levels."""
+    """The gateway's processor: one batch divided into levels, or the levels' batches one after the other."""
     scenario, local = outcome.scenario, outcome.local[0, gateway]
     if not local.sum():
         return
-    length, below = float(outcome.local_s[0, gateway]), 2.6
+    below = 2.6
     for k in range(len(local)):
-        height = 0.8 * local[k] / local.sum()
-        if height:
-            mark = _mark(outcome, k, dropped=not outcome.local_served[0, gateway, k])
-            axis.barh(below + height / 2, length, height, **mark)
-        below += height
-    rate = scenario.models[int(action.model[0, gateway])].rate
+        if not local[k]:
+            continue
+        done, mark = (
+            float(outcome.local_s[0, gateway, k]),
+            _mark(outcome, k, dropped=not outcome.local_served[0, gateway, k]),
+        )
+        if action.by_level:
+            length = float(outcome.local_work_s[0, gateway, k] * local[k])
+            axis.barh(3, length, 0.8, done - length, **mark)
+        else:
+            height = 0.8 * local[k] / local.sum()
+            axis.barh(below + height / 2, done, height, **mark)
+            below += height
+    rates = sorted({scenario.models[int(v)].rate for v in outcome.model[0, gateway][local > 0]})
     axis.text(
         0.01 * scenario.slot_s,
         3.0,
-        f"{local.sum()} x p = {rate:g}",
+        f"{local.sum()} x p = {', '.join(f'{rate:g}' for rate in rates)}",
         va="center",
         fontsize=8,
         bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.5},
@@ -83,13 +91,14 @@ def _draw_queue(axis: Axes, state: State, outcome: Outcome, gateway: int) -> Non
     scenario, sent = outcome.scenario, outcome.offloaded[0, gateway]
     hold = float(scenario.constants.hold_s[gateway, state.channel[0, gateway]])
     sending, edge = float(outcome.transmission_s[0, gateway]), float(outcome.edge_s[0, gateway])
-    start = 0.0
+    spacing = max(hold, edge) if scenario.fifo else hold
+    place = 0
     for k in range(len(sent) - 1, -1, -1):
-        mark = _mark(outcome, k, dropped=not outcome.edge_served[0, gateway, k])
-        for _ in range(int(sent[k])):
-            axis.barh(2, sending, 0.8, start, **mark)
-            axis.barh(1, min(edge, scenario.slot_s), 0.8, start + sending, **mark | {"linewidth": 0})
-            start += hold
+        for i in range(int(sent[k])):
+            mark = _mark(outcome, k, dropped=i >= outcome.edge_served[0, gateway, k])
+            axis.barh(2, sending, 0.8, place * hold, **mark)
+            axis.barh(1, min(edge, scenario.slot_s), 0.8, place * spacing + sending, **mark | {"linewidth": 0})
+            place += 1
 
 
 def _figure(scenario: Scenario) -> tuple[Figure, FigureCanvasAgg]:

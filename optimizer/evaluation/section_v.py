@@ -126,9 +126,9 @@ def level_results(outcome: Outcome) -> list[LevelResult]:
     for k, level in enumerate(scenario.qos):
         local, edge = outcome.local_served[..., k], outcome.edge_served[..., k]
         served = float(local.sum() + edge.sum())
-        total = int(outcome.local[..., k].sum() + outcome.offloaded[..., k].sum())
-        delay = float((local * outcome.local_s).sum() + (edge * outcome.edge_path_s[..., k]).sum())
-        right = float((local * accuracy).sum() + edge.sum())
+        total = int(outcome.tasks_of_level[..., k].sum())
+        delay = float((local * outcome.local_s[..., k]).sum() + outcome.edge_delays_s[..., k].sum())
+        right = float((local * accuracy[..., k]).sum() + edge.sum())
         rows.append(
             LevelResult(
                 criticality=level.criticality,

@@ -34,12 +34,14 @@ def check_action(action: Action, state: State, scenario: Scenario) -> None:
 
     Raises:
         OptimizerError: A wrong shape, shares that are not numbers of at least 0 with a sum of 1, (17d) and (17e), an
-            unknown model, or an offloaded task where there is no task.
+            unknown model, an offloaded task where there is no task, models by level or refused tasks where the network
+            has none.
     """
     want = state.level.shape
+    by_level = scenario.by_level and action.by_level
     for name, got, shape in (
         ("offload", action.offload.shape, want),
-        ("model", action.model.shape, want[:2]),
+        ("model", action.model.shape, (*want[:2], len(scenario.qos)) if by_level else want[:2]),
         ("share", action.share.shape, want[:2]),
     ):
         if got != shape:
@@ -56,3 +58,17 @@ def check_action(action: Action, state: State, scenario: Scenario) -> None:
         raise OptimizerError(f"action: model: expected indices from 0 to {len(scenario.models) - 1}.")
     if (action.offload & (state.level == PADDING)).any():
         raise OptimizerError("action: offload: set where a gateway has no sensor, or where the sensor is silent.")
+    if action.refused is not None:
+        _check_refused(action, action.refused, state, scenario)
+
+
+def _check_refused(action: Action, refused: np.ndarray, state: State, scenario: Scenario) -> None:
+    if refused.shape != state.level.shape:
+        raise OptimizerError(f"action: refused: expected shape {state.level.shape}, got {refused.shape}.")
+    if refused.any() and not scenario.can_refuse:
+        raise OptimizerError(
+            "action: refused: the paper's network has no such choice: there a dropped task has taken its time.",
+            'Refuse tasks in a network with [gateway] execution = "by level" or [edge] queue = "fifo".',
+        )
+    if (refused & (action.offload | (state.level == PADDING))).any():
+        raise OptimizerError("action: refused: set for a task that is offloaded, or where there is no task.")

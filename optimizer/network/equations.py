@@ -29,6 +29,12 @@ def local_delay(local: Counts, model: Models, constants: Constants) -> Gateways:
     return constants.local_s[gateway, model, local.sum(axis=2)]
 
 
+def batch_delays(local: Counts, model: Int64[np.ndarray, "batch gateways levels"], constants: Constants) -> Levels:
+    """Seconds of each level's own batch of local tasks, eq. (2) level by level; 0 for an empty batch."""
+    gateway = np.arange(local.shape[1])[:, None]
+    return constants.local_s[gateway, model, local]
+
+
 def edge_delay(share: Gateways, constants: Constants) -> Gateways:
     """E, seconds that one task takes at the edge, eq. (3): H I / (C_e (c + epsilon)), see errata row 4."""
     return constants.edge_task_s / (share + constants.epsilon)

@@ -106,6 +106,7 @@ _ALL = (
     Metric(
         "drop_ratio", "dropped", "%", 100, "Share of tasks dropped, eq. (21).", lambda o: o.drop_ratio, column="drop"
     ),
+    _cause("refused", "refused", "that were refused: neither gateway nor edge took them"),
     _cause("late_locally", "late on the gateway", "that missed their deadline on the gateway, (17a)"),
     _cause("inaccurate", "not accurate enough", "whose model on the gateway was not accurate enough, (17b)"),
     _cause("late_at_edge", "late by way of the edge", "that missed their deadline by way of the edge, (17a)"),

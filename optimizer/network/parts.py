@@ -5,13 +5,16 @@ A part is one table of the file: the link, a criticality level, a pruned model, 
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from data.common.schema import Fraction, Positive, Rate, Strict
+from profiling.profile.entries import Precision
 
 PositiveFraction = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+Execution = Literal["one batch", "by level"]
+Queue = Literal["none", "fifo"]
 AtLeastOne = Annotated[int, Field(ge=1)]
 
 
@@ -71,17 +74,24 @@ class LocalModel(Strict):
     """A pruned model that gateways can run.
 
     Attributes:
-        rate: Pruning rate, as a fraction.
+        rate: Pruning rate, as a fraction; 0 is the complete model.
         accuracy: Accuracy relative to the complete model.
         flops: FLOP of one task; by default 1 - rate of the complete model's.
         latency_s: Points (batch size, seconds), joined by straight lines. Without them, a batch takes its FLOP divided
             by the gateway's capacity, eq. (2).
+        precision: Precision that it runs at; None where there is only one.
     """
 
     rate: Rate
     accuracy: PositiveFraction
     flops: Positive | None = None
     latency_s: tuple[tuple[AtLeastOne, Positive], ...] | None = None
+    precision: Precision | None = None
+
+    @property
+    def label(self) -> str:
+        """Name in tables and figures, e.g. "p = 0.7" or "p = 0.7 int8"."""
+        return f"p = {self.rate:g}" + (f" {self.precision}" if self.precision else "")
 
     @model_validator(mode="after")
     def _ascending(self) -> "LocalModel":
@@ -108,21 +118,27 @@ class Gateway(Strict):
     Attributes:
         capacity_flop_per_s: C_g of eq. (2) in FLOP per second: one number for all gateways, or one number per gateway.
             It may be left out where every model has a measured latency.
+        execution: "one batch" as in the paper: a gateway's tasks run as one batch on one model. "by level": level by
+            level, the most critical first, each level as one batch on a model of its own.
     """
 
     capacity_flop_per_s: Positive | tuple[Positive, ...] | None = None
+    execution: Execution = "one batch"
 
 
 class Edge(Strict):
-    """The edge server, described by one of two numbers.
+    """The edge server, described by one of two numbers, and what happens where it is slower than the link.
 
     Attributes:
         capacity_flop_per_s: C_e of eq. (3), in FLOP per second.
         task_s: Seconds that one task takes on the whole server.
+        queue: "none" as in the paper: every task of a gateway is lost whose part of the edge is slower than its link,
+            (17f). "fifo": tasks wait for each other at the edge, and only those that are late are lost.
     """
 
     capacity_flop_per_s: Positive | None = None
     task_s: Positive | None = None
+    queue: Queue = "none"
 
     @model_validator(mode="after")
     def _one(self) -> "Edge":
@@ -171,9 +187,9 @@ def check_models(models: Sequence[LocalModel], gateway: Gateway, width: int, *, 
     """
     if not models:
         raise ValueError("models: expected at least one")
-    rates = [m.rate for m in models]
-    if len(set(rates)) < len(rates):
-        raise ValueError(f"models: expected different rates; a rate is given twice in {rates}")
+    kinds = [m.label for m in models]
+    if len(set(kinds)) < len(kinds):
+        raise ValueError(f"models: expected different rates; a rate is given twice in {', '.join(kinds)}")
     for model in models:
         if model.latency_s is None:
             if gateway.capacity_flop_per_s is None:

@@ -161,6 +161,21 @@ class Scenario(Strict):
         return REWARDS[self.reward]
 
     @property
+    def by_level(self) -> bool:
+        """Whether gateways work level by level instead of in one batch."""
+        return self.gateway.execution == "by level"
+
+    @property
+    def fifo(self) -> bool:
+        """Whether tasks queue at the edge instead of being lost by (17f)."""
+        return self.edge.queue == "fifo"
+
+    @property
+    def can_refuse(self) -> bool:
+        """Whether a task can be refused, as in every network but the paper's."""
+        return self.by_level or self.fifo
+
+    @property
     def sensors(self) -> int:
         """Number of sensors, N."""
         return sum(self.groups)
@@ -220,8 +235,9 @@ def _on_base(content: dict[str, Any], name: str) -> dict[str, Any]:
     below = _on_base(read_toml(FOLDER / f"{base}.toml"), base)
     if "groups" in content:
         below = {k: v for k, v in below.items() if k not in ("sensors", "gateways")}
-    if isinstance(content.get("edge"), dict):  # either of its two keys replaces the other
-        below["edge"] = {}
+    speed = {"capacity_flop_per_s", "task_s"}
+    if isinstance(content.get("edge"), dict) and speed & set(content["edge"]):  # either replaces the other
+        below["edge"] = {key: value for key, value in below["edge"].items() if key not in speed}
     return _merge(below, content)
 
 

@@ -39,27 +39,40 @@ class Action:
 
     Attributes:
         offload: Which tasks go to the edge; False where there is no task.
-        model: Index of each gateway's model.
+        model: Index of each gateway's model, which runs all its tasks as one batch; or, where gateways work by level,
+            the index of each level's model.
         share: Each gateway's share of the edge, at least 0, summing to 1 over gateways.
+        refused: Which tasks are refused; None if none is. The paper's network has no such choice.
     """
 
     offload: Bool[np.ndarray, "batch gateways width"]
-    model: Int64[np.ndarray, "batch gateways"]
+    model: Int64[np.ndarray, "batch gateways *levels"]
     share: Float64[np.ndarray, "batch gateways"]
+    refused: Bool[np.ndarray, "batch gateways width"] | None = None
 
     def __len__(self) -> int:
         return len(self.model)
 
     def __getitem__(self, which: slice) -> "Action":
-        return Action(self.offload[which], self.model[which], self.share[which])
+        refused = None if self.refused is None else self.refused[which]
+        return Action(self.offload[which], self.model[which], self.share[which], refused)
+
+    @property
+    def by_level(self) -> bool:
+        """Whether each level has a model and a batch of its own."""
+        return self.model.ndim == 3
 
 
 def concatenate(actions: Sequence[Action]) -> Action:
     """One batch from several, in order."""
+    refused = None
+    if any(a.refused is not None for a in actions):
+        refused = np.concatenate([np.zeros_like(a.offload) if a.refused is None else a.refused for a in actions])
     return Action(
         np.concatenate([a.offload for a in actions]),
         np.concatenate([a.model for a in actions]),
         np.concatenate([a.share for a in actions]),
+        refused,
     )
 
 

@@ -37,6 +37,7 @@ class Summary:
         served_per_s: Tasks served per second.
         correct_per_s: Expected correct answers per second.
         flops: FLOP per served task, those of dropped tasks included; None if none was served.
+        refused: Share of the tasks that were refused.
     """
 
     slots: int
@@ -60,6 +61,7 @@ class Summary:
     served_per_s: float
     correct_per_s: float
     flops: float | None
+    refused: float = 0.0
 
     def dump(self) -> dict[str, float | int | None]:
         """The summary as JSON would hold it."""

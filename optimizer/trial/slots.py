@@ -176,8 +176,8 @@ class Trial:
     def slot(self, number: int, repeat: int, state: State, action: Action, *, probe: bool) -> list[TaskRow]:
         """Carry out one slot (a batch of one); one row per task."""
         outcome = evaluate(self.scenario, state, action)
-        predicted = outcome.delay_of_tasks(state, action.offload)[0]
-        expected = outcome.served_tasks(state, action.offload)[0]
+        predicted = outcome.delay_of_tasks(state, action)[0]
+        expected = outcome.served_tasks(state, action)[0]
         rows = []
         for g in range(self.scenario.gateways):
             place = Place(number, repeat, probe, g, state, action, outcome, predicted[g], expected[g])

@@ -16,7 +16,7 @@ REWARDS = ["utilization", "goodput", "delay"]
 def test_local_tasks_share_one_batch():
     scenario = small()
     outcome = evaluate(scenario, at(scenario, ("good", "good"), ((0, 0), (0, 0))), action(scenario, [0, 0, 0, 1]))
-    assert outcome.local_s[0] == pytest.approx([2 * 9e9 / 768e9, 9e9 / 768e9])
+    assert outcome.local_s[0, :, 0] == pytest.approx([2 * 9e9 / 768e9, 9e9 / 768e9])
     assert outcome.local_utilization[0] == pytest.approx(3 * 9e9 / 768e9)
 
 
@@ -99,8 +99,8 @@ def test_delays_and_fates_of_single_tasks_agree_with_the_counts():
     offload = (rng.random(state.level.shape) < 0.5) & (state.level >= 0)
     made = Action(offload, rng.integers(0, 6, (20, 3)), np.full((20, 3), 1 / 3))
     outcome = evaluate(scenario, state, made)
-    served = outcome.served_tasks(state, offload)
-    delays = outcome.delay_of_tasks(state, offload)
+    served = outcome.served_tasks(state, made)
+    delays = outcome.delay_of_tasks(state, made)
     assert served.sum(axis=(1, 2)) == pytest.approx(outcome.served)
     assert np.where(served, delays, 0).sum(axis=(1, 2)) == pytest.approx(outcome.total_delay)
     assert np.isnan(delays[state.level < 0]).all()

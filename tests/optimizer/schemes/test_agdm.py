@@ -36,8 +36,8 @@ def test_agdms_cost_is_the_mean_delay_and_the_price_of_missing_accuracy():
     state = draw_states(scenario, 1, seed=0)
     sent, share = np.array([3, 1]), np.array([0.7, 0.3])
     offload = np.arange(5)[None, None] < sent[None, :, None]
-    outcome = evaluate(scenario, state, Action(offload, np.full((1, 2), 3), share[None]))
-    delay = np.nansum(outcome.delay_of_tasks(state, offload)) / 9
+    made = Action(offload, np.full((1, 2), 3), share[None])
+    delay = np.nansum(evaluate(scenario, state, made).delay_of_tasks(state, made)) / 9
     accuracy = scenario.models[3].accuracy
     missing = [agdm.asked[0] - (2 * accuracy + 3) / 5, agdm.asked[1] - (3 * accuracy + 1) / 4]
     expected = 2.0 * delay + 0.03 * missing[0] + 0.4 * missing[1]
