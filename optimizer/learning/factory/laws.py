@@ -1,4 +1,4 @@
-"""What the policy of a factory's network has learned: how long batches, sending and the edge take, and what answers are worth.
+"""What the policy of a factory's network has learned: times of batches, of sending and of the edge; worths of answers.
 
 All of it was estimated from reports of gateways (`statistics`). Nothing is told: before the first slot these numbers
 depend on the sizes of the network alone.

@@ -10,8 +10,9 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from optimizer.learning.factory.laws import FactoryLaws
-from optimizer.learning.factory.one_gateway import Best, Rules
-from optimizer.learning.factory.shares import Network, decide_slots
+from optimizer.learning.factory.local_batches import Rules
+from optimizer.learning.factory.one_gateway import Best
+from optimizer.learning.factory.shares import Network, Prices, decide_slots
 from optimizer.network.scenario import Scenario
 from optimizer.network.slots import PADDING, Action, State, count_tasks, send_first
 
@@ -66,20 +67,21 @@ def decide(
         answer=laws.answer,
         edge_answer=float(laws.edge_answer[0]),
         busy=0.0,
-        delay=objective.delay / scenario.slot_s,
-        per_task=1.0,
+        local_busy=0.0,
+        local_delay=0.0,
+        edge_delay=0.0,
+        per_task=0.0,
         penalty=0.0,
     )
+    prices = Prices(objective.busy / scenario.slot_s, objective.delay / scenario.slot_s, float(scenario.penalty))
     network = Network(
         laws.batch_seconds(scenario.width) * (1 + local), laws.sending_s, laws.hold_s, float(laws.edge[0]),
-        float(laws.edge[1]), 1.0 + by_edge,
+        float(laws.edge[1]), 1.0 + local, 1.0 + by_edge,
     )  # fmt: skip
     share = np.zeros(state.channel.shape)
     found = Best(np.zeros_like(counts), np.zeros_like(counts), np.zeros_like(counts))
-    worth = decide_slots(
-        rules, objective.busy / scenario.slot_s, float(scenario.penalty), network, counts,
-        state.channel.astype(np.int64), thorough, found, share,
-    )  # fmt: skip
+    channel = state.channel.astype(np.int64)
+    worth = decide_slots(rules, prices, network, counts, channel, thorough, found, share)
     return Decision(found.sent, found.kept, found.model, share / share.sum(axis=1, keepdims=True), worth)
 
 

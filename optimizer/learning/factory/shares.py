@@ -8,7 +8,8 @@ from typing import NamedTuple, no_type_check
 
 import numpy as np
 
-from optimizer.learning.factory.one_gateway import IMPOSSIBLE, Best, Edge, Rules, decide_gateway
+from optimizer.learning.factory.local_batches import IMPOSSIBLE, Rules
+from optimizer.learning.factory.one_gateway import Best, Edge, decide_gateway
 from optimizer.solver.compiled import kernel
 
 # Picked by hand:
@@ -21,12 +22,13 @@ class Network(NamedTuple):
     """What has been learned, with the margins that are planned with.
 
     Attributes:
-        seconds: Time of a batch at [gateway, model, tasks].
+        seconds: Time of a batch at [gateway, model, tasks], with the margin.
         sending: Time to send one task at [gateway, channel state].
         hold: Time that one task holds the queue at [gateway, channel state].
         task_s: Time of one task on the whole edge.
         epsilon: That of eq. (3).
-        late: Factor on delays by way of the edge, the margin.
+        slow: Factor on local times, their margin; `seconds` includes it.
+        late: Factor on delays by way of the edge, their margin.
     """
 
     seconds: np.ndarray
@@ -34,6 +36,7 @@ class Network(NamedTuple):
     hold: np.ndarray
     task_s: float
     epsilon: float
+    slow: float
     late: float
 
 
@@ -153,15 +156,22 @@ def give_rest(rules, network, counts, channel, share):
     share[who] += rest
 
 
+class Prices(NamedTuple):
+    """What a reward pays for in a slot: a second of busy time, a second of mean delay, and losing all tasks."""
+
+    busy: float
+    delay: float
+    penalty: float
+
+
 @no_type_check
 @kernel
-def decide_slots(rules, busy, penalty, network, counts, channel, thorough, found, share):
+def decide_slots(rules, prices, network, counts, channel, thorough, found, share):
     """Decide a batch of slots, one after the other.
 
     Args:
-        rules: What holds for all; its worth per task, busy time and penalty are set for each slot.
-        busy: Worth of a second of busy time.
-        penalty: Cost of losing all tasks of a slot.
+        rules: What holds for all; what is worth anything in it is set for each slot.
+        prices: What the reward pays for.
         network: What has been learned.
         counts: Tasks at [slot, gateway, level].
         channel: Channel states at [slot, gateway].
@@ -174,10 +184,11 @@ def decide_slots(rules, busy, penalty, network, counts, channel, thorough, found
     """
     worth = np.zeros(len(counts))
     for b in range(len(counts)):
-        tasks = max(counts[b].sum(), 1)
+        each = 1.0 / max(counts[b].sum(), 1)
         own = Rules(
-            rules.by_level, rules.fifo, rules.deadline, rules.usable, rules.answer, rules.edge_answer, busy,
-            rules.delay / tasks, 1.0 / tasks, penalty / tasks,
+            rules.by_level, rules.fifo, rules.deadline, rules.usable, rules.answer, rules.edge_answer, prices.busy,
+            prices.busy / network.slow, prices.delay * each / network.slow, prices.delay * each / network.late, each,
+            prices.penalty * each,
         )  # fmt: skip
         share_edge(own, network, counts[b], channel[b], share[b])
         for g in range(counts.shape[1]):

@@ -116,7 +116,5 @@ class Statistics:
         found = replace(laws, seconds=self.times.fit(), usable=usable, answer=worth[:-1], edge_answer=worth[-1:])
         if not self.delays.stored:
             return found
-        sending, hold, edge = fit_edge(
-            self.delays.samples, len(laws.seconds), self.channels, fifo=self.scenario.fifo
-        )
+        sending, hold, edge = fit_edge(self.delays.samples, len(laws.seconds), self.channels, fifo=self.scenario.fifo)
         return replace(found, sending_s=sending, hold_s=hold, edge=edge)

@@ -7,20 +7,20 @@ is drawn from (seed, block).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor, nn
 
-from data.common.options import check_least
 from optimizer.environment.env import OffloadingVectorEnv
 from optimizer.errors import BadSlotError, OptimizerError
 from optimizer.learning.factory.laws import FactoryLaws
 from optimizer.learning.factory.margins import KINDS, MARGINS, MarginStatistics
 from optimizer.learning.factory.policy import Decision, count_levels, decide, to_action
 from optimizer.learning.factory.reports import Report, random_decision
+from optimizer.learning.factory.settings import FactoryConfig
 from optimizer.learning.factory.statistics import Statistics
 from optimizer.learning.gateway_types import gateway_types_of
 from optimizer.learning.job import Row
@@ -37,28 +37,6 @@ EPISODE = 2**31  # slots: a block never reaches the end of an episode
 REACH = 2  # the policy serves gateways with up to this many times the tasks it was trained on
 GROUP = 8  # slots that are planned with the same margins
 COMPARED = 24  # slots on which margins are compared
-
-
-@dataclass(frozen=True)
-class FactoryConfig:
-    """Settings of the default preset in a factory's network."""
-
-    updates: int = 60
-    """Number of updates."""
-    slots: int = 64
-    """Number of slots in each update; they are decided together, in parallel networks."""
-    block: int = 10
-    """Number of updates between two checkpoints."""
-    at_random: int = 6
-    """Number of updates at the start in which all decisions are random."""
-    explore: float = 0.1
-    """Share of the slots that are decided at random afterwards."""
-
-    def __post_init__(self) -> None:
-        for name in ("updates", "slots", "block", "at_random"):
-            check_least(OptimizerError, f"factory.{name.replace('_', '-')}", getattr(self, name), 1)
-        if not 0 <= self.explore <= 1:
-            raise OptimizerError(f"--factory.explore: expected a number from 0 to 1; got {self.explore:g}.")
 
 
 class LawsModule(nn.Module):
@@ -82,13 +60,21 @@ class FactoryTraining:
         config: Settings.
         seed: Random seed of everything that is drawn.
         world: What really happens where it differs from the scenario.
+
+    Raises:
+        OptimizerError: A reward that pays for dropped tasks.
     """
 
     def __init__(
         self, scenarios: Sequence[Scenario], config: FactoryConfig, seed: int, world: World | None = None
     ) -> None:
         self.scenarios, self.config, self.seed = tuple(scenarios), config, seed
-        first = self.scenario = scenarios[0]
+        first = scenarios[0]
+        if not first.objective.solvable:
+            raise OptimizerError(
+                f"reward = {first.reward!r}: the default preset credits served tasks only.",
+                "This reward pays for dropped tasks, too, and exists to show that; use --preset paper.",
+            )
         self.total, self.done = config.updates, 0
         self.reach = REACH * max(s.width for s in scenarios)
         self.gateway_types: Float64[np.ndarray, "types 3"] = gateway_types_of(first)
@@ -96,9 +82,11 @@ class FactoryTraining:
         self.laws = FactoryLaws.untrained(*sizes, self.reach)
         self.statistics = Statistics(self.laws, first)
         self.margins = MarginStatistics()
-        self._environments = [OffloadingVectorEnv(config.slots, s, episode_length=EPISODE, world=world) for s in scenarios]
+        self._environments = [
+            OffloadingVectorEnv(config.slots, s, episode_length=EPISODE, world=world) for s in scenarios
+        ]
         self._validation = [draw_states(s, VALIDATION_SLOTS, VALIDATION_SEED) for s in scenarios]
-        self._best: float | None = None
+        self._module = LawsModule(self.laws)
 
     def run_block(self) -> Row:
         """Make a block of updates."""
@@ -204,7 +192,7 @@ class FactoryTraining:
         ]
 
     def validate(self) -> Row:
-        """Figures on validation slots, averaged over the networks of the training."""
+        """Figures on validation slots, averaged over the networks of the training; no gap, which takes long to find."""
         found = self.outcomes()
         reward = float(np.mean([o.reward.mean() for o in found]))
         return {"reward": reward, "drop_ratio": float(np.mean([o.drop_ratio.mean() for o in found])), "gap": None}
@@ -218,10 +206,12 @@ class FactoryTraining:
         """None: the laws follow from sums."""
         return {}
 
+    def _sums(self) -> dict[str, np.ndarray]:
+        return self.statistics.arrays() | {"lost": self.margins.lost, "planned": self.margins.slots}
+
     def memory(self) -> dict[str, Tensor]:
         """The sums."""
-        sums = self.statistics.arrays() | {"lost": self.margins.lost, "planned": self.margins.slots}
-        return {name: torch.from_numpy(array.copy()) for name, array in sums.items()}
+        return {name: torch.from_numpy(array.copy()) for name, array in self._sums().items()}
 
     def counters(self) -> dict[str, int]:
         """Number of delays that were ever reported."""
@@ -230,7 +220,7 @@ class FactoryTraining:
     def resume(self, done: int, memory: dict[str, Tensor], counters: dict[str, int]) -> None:
         """Go on after `done` updates; `modules` holds the laws then."""
         self.done, self.laws = done, self._module.laws()
-        for name, array in (self.statistics.arrays() | {"lost": self.margins.lost, "planned": self.margins.slots}).items():
+        for name, array in self._sums().items():
             array[...] = memory[name].numpy()
         self.statistics.delays.stored = counters["delays"]
 
