@@ -7,6 +7,7 @@ not have cost on average, since the statistics were last cleared.
 
 import numpy as np
 from jaxtyping import Float64, Int64
+from scipy.optimize import isotonic_regression
 
 # Picked by hand: from exact laws without noise to batches that scatter by tens of per cent.
 MARGINS = (1e-5, 1e-3, 3e-3, 0.01, 0.02, 0.04, 0.07, 0.11, 0.17, 0.25, 0.4, 0.7)
@@ -47,5 +48,9 @@ class MarginStatistics:
             planned: Worth that plans with each margin expect.
         """
         seen = self.slots[kind] > 0
-        worth = planned - self.lost[kind] / np.maximum(self.slots[kind], 1)
-        return MARGINS[int(np.where(seen, worth, -np.inf).argmax())] if seen.any() else MARGINS[0]
+        if not seen.any():
+            return MARGINS[0]
+        # A wider margin never loses more: where it seems to, both have their mean.
+        mean = self.lost[kind][seen] / self.slots[kind][seen]
+        lost = isotonic_regression(mean, weights=self.slots[kind][seen], increasing=False).x
+        return float(np.array(MARGINS)[seen][(planned[seen] - lost).argmax()])

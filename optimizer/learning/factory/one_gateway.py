@@ -12,7 +12,7 @@ from optimizer.learning.factory.local_batches import IMPOSSIBLE, local_by_level,
 from optimizer.solver.compiled import kernel
 
 # Picked by hand:
-MOST_TRIES = 200  # of the ascent
+MOST_TRIES = 30  # of the ascent
 LARGEST_STEP = 16  # tasks by which the ascent changes a number at first
 PLENTY = 1 << 40  # places, where nothing limits them
 
