@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from optimizer.errors import OptimizerError
-from optimizer.network.from_profiles import Accuracy, Latency, load_link, measured_scenario
+from optimizer.network.from_profiles import change_network, load_link, measured_scenario
+from optimizer.network.local_models import Accuracy, Latency
+from optimizer.network.parts import Execution, Queue
 from optimizer.network.rewards import REWARDS
 from optimizer.network.scenario import SHIPPED, Scenario
 from profiling.profile.entries import Percentile, Precision
@@ -44,12 +46,19 @@ class NetworkConfig:
     latency: Latency = "measured"
     """With profiles: `measured` joins the measured batches by straight lines; `fit` takes the fitted law, overhead +
     batch * FLOP / C."""
-    accuracy: Accuracy = "measured"
-    """With profiles: `measured` takes each model's measured accuracy, `cubic` the fitted curve."""
+    accuracy: Accuracy | None = None
+    """With profiles: `measured` takes each model's measured accuracy, `cubic` the fitted curve, `monotone` the measured
+    accuracies made to never rise with the rate. By default `measured` in the paper's network, `monotone` elsewhere."""
     percentile: Percentile = "p50"
     """With profiles: percentile of the measured latency to plan with."""
     precision: Precision | None = None
-    """With profiles: precision of the gateway's models. By default the first one in the profile."""
+    """With profiles: precision of the gateway's models. By default the first one in the profile; by level, all."""
+    execution: Execution | None = None
+    """How gateways work: `one batch`, as in the paper, or `by level`, the most critical level first, each level as one
+    batch on a model of its own. By default the scenario's own."""
+    queue: Queue | None = None
+    """What happens where the edge is slower than a gateway's link: with `none` tasks are lost, (17f) of the paper; with
+    `fifo` they wait for each other, and only late ones are lost. By default the scenario's own."""
     reward: Annotated[RewardName | None, tyro.conf.arg(help=REWARD_HELP)] = None
     extrapolate: bool = False
     """Allow gateways with more sensors than the largest measured batch."""
@@ -78,6 +87,7 @@ def build_scenario(config: NetworkConfig, sensors: int | None = None) -> Scenari
     scenario = Scenario.load("paper" if config.scenario == "measured" else config.scenario)
     if config.reward is not None:
         scenario = scenario.change(reward=config.reward)
+    scenario = change_network(scenario, config.execution, config.queue)
     if config.extrapolate:
         scenario = scenario.change(extrapolate=True)
     if sensors is not None:
