@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import tyro
 
 from data.common.command import run_command
@@ -17,8 +18,8 @@ from optimizer.network.options import NetworkConfig, build_scenario
 from optimizer.network.outcome import Outcome
 from optimizer.network.readings import parse_states
 from optimizer.network.scenario import Scenario
-from optimizer.network.slots import Action, State, draw_states
-from optimizer.schemes.registry import SCHEMES, find_scheme, make_scheme
+from optimizer.network.slots import PADDING, Action, State, draw_states
+from optimizer.schemes.registry import SCHEMES, find_scheme, make_scheme, schemes_of
 from optimizer.schemes.rollout import carry_out
 from optimizer.schemes.summary import Summary, summarise
 
@@ -62,14 +63,13 @@ class SolveConfig:
             check_least(OptimizerError, "sensors", min(self.sensors), 1)
         if self.states is not None and len(self.sensors) > 1:
             raise OptimizerError("--states holds the slots of one network: give one number of --sensors.")
-        for name in self.names:
+        for name in self.schemes if self.schemes != ("all",) else ():
             find_scheme(name)
         _ = self.steps, self.rates
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The schemes; `all` leaves out those that only small networks allow."""
-        return tuple(n for n, s in SCHEMES.items() if not s.small) if self.schemes == ("all",) else self.schemes
+    def names(self, scenario: Scenario) -> tuple[str, ...]:
+        """The schemes; `all` leaves out those that a network does not allow."""
+        return schemes_of(scenario) if self.schemes == ("all",) else self.schemes
 
     @property
     def steps(self) -> str | int:
@@ -93,6 +93,7 @@ class Solved:
     Attributes:
         scenario: The network.
         scheme: Name of the scheme in tables.
+        state: The slots.
         action: Its decisions.
         outcome: What became of every task.
         summary: Figures over all slots.
@@ -100,6 +101,7 @@ class Solved:
 
     scenario: Scenario
     scheme: str
+    state: State
     action: Action
     outcome: Outcome
     summary: Summary
@@ -107,16 +109,26 @@ class Solved:
     def slots(self) -> list[dict[str, Any]]:
         """Reward and decision of every slot, as JSON would hold them."""
         groups, rewards, drops = self.scenario.groups, self.outcome.reward, self.outcome.drop_ratio
+        places = self._places()
         return [
             {
                 "reward": float(rewards[i]),
                 "drop_ratio": float(drops[i]),
                 "offload": [[int(x) for x in self.action.offload[i, g, :m]] for g, m in enumerate(groups)],
-                "model": [int(v) for v in self.action.model[i]],
+                "place": [places[i, g, :m].tolist() for g, m in enumerate(groups)],
+                "model": self.action.model[i].tolist(),
                 "share": [float(c) for c in self.action.share[i]],
             }
             for i in range(len(rewards))
         ]
+
+    def _places(self) -> np.ndarray:
+        """What is decided for each task: gateway, edge, refused, or None for a silent sensor."""
+        found = np.where(self.action.offload, "edge", "gateway").astype(object)
+        if self.action.refused is not None:
+            found[self.action.refused] = "refused"
+        found[self.state.level == PADDING] = None
+        return found
 
     def head(self) -> dict[str, Any]:
         """Network, scheme and summary, as JSON would hold them."""
@@ -138,7 +150,7 @@ def solve(scenario: Scenario, state: State, scheme: str, shares: str | int = "ex
     """
     policy = make_scheme(scheme, scenario, shares, seed)
     action, outcome = carry_out(scenario, state, policy)
-    return Solved(scenario, policy.name, action, outcome, summarise(outcome))
+    return Solved(scenario, policy.name, state, action, outcome, summarise(outcome))
 
 
 def read_states(path: str | Path, scenario: Scenario) -> State:
@@ -164,7 +176,7 @@ def run(config: SolveConfig) -> None:
             state = read_states(config.states, scenario)
         else:
             state = draw_states(scenario, config.slots, config.seed)
-        for name in config.names:
+        for name in config.names(scenario):
             with console.status(f"{scenario.sensors} sensors, {len(state)} slots: {name}"):
                 solved.append(solve(scenario, state, name, config.steps, config.seed))
     print_summaries([(s.scenario, s.scheme, s.summary) for s in solved], config.shares, console)
@@ -175,6 +187,7 @@ def run(config: SolveConfig) -> None:
             "shares": config.steps,
             "seed": None if config.states else config.seed,
             "models": [m.rate for m in first.scenario.models],
+            "precisions": [m.precision for m in first.scenario.models],
             **first.head(),
             "slots": first.slots(),
             "runs": [s.head() for s in solved],

@@ -22,11 +22,9 @@ from optimizer.learning.manifest import PolicyManifest, find_policies, read_mani
 from optimizer.network.scenario import Scenario
 from optimizer.network.slots import State, draw_states
 from optimizer.schemes.base import Policy
-from optimizer.schemes.registry import SCHEMES, find_scheme, make_scheme
+from optimizer.schemes.registry import find_scheme, make_scheme, schemes_of
 from optimizer.schemes.rollout import run_policy
 from optimizer.schemes.summary import summarise
-
-COMPARABLE = tuple(name for name, scheme in SCHEMES.items() if name != "optimum" and not scheme.small)
 
 
 @dataclass(frozen=True)
@@ -44,8 +42,8 @@ class EvaluateConfig:
     """Number of sensors to compare on, if not the one of training; a policy of the default preset can serve many."""
     extrapolate: bool = False
     """Allow more sensors per gateway than the largest measured batch."""
-    schemes: Annotated[tuple[str, ...], comma_separated(str, "schemes", "NAME")] = COMPARABLE
-    """Schemes to compare with, separated by commas; by default all that any network allows."""
+    schemes: Annotated[tuple[str, ...], comma_separated(str, "schemes", "NAME")] = ("all",)
+    """Schemes to compare with, separated by commas; or all that the network allows."""
     seed: int = 0
     """Random seed for drawing slots, and of schemes that draw at random."""
     json: Path | None = None
@@ -54,7 +52,7 @@ class EvaluateConfig:
     def __post_init__(self) -> None:
         check_least(OptimizerError, "slots", self.slots, 2)
         check_least(OptimizerError, "seed", self.seed, 0)
-        for name in self.schemes:
+        for name in self.schemes if self.schemes != ("all",) else ():
             find_scheme(name)
 
 
@@ -82,16 +80,17 @@ def compare(
         scenario: The network.
         state: The slots.
         policies: Trained policies by name.
-        schemes: Names of schemes.
+        schemes: Names of schemes, or ("all",).
         seed: Random seed of schemes that draw at random; it is also noted as the slots' seed.
         warnings: What a reader of the figures should know.
     """
     # The literal reward has no exact optimum; schemes optimise the utilization of served tasks then.
     honest = scenario if scenario.objective.solvable else scenario.change(reward="utilization")
     best = run_policy(honest, state, make_scheme("optimum", honest, "exact", seed))
+    names = schemes_of(honest) if tuple(schemes) == ("all",) else schemes
     scale = abs(float(best.reward.mean())) or 1.0
     everyone = [(name, policy, True) for name, policy in policies.items()]
-    everyone += [(name, make_scheme(name, honest, "exact", seed), False) for name in schemes if name != "optimum"]
+    everyone += [(name, make_scheme(name, honest, "exact", seed), False) for name in names if name != "optimum"]
     rows = {}
     for name, policy, learned in everyone:
         outcome = run_policy(scenario, state, policy)

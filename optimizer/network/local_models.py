@@ -40,7 +40,7 @@ def pruned_models(
 def all_models(
     profile: Profile, latency: Latency, accuracy: Accuracy, percentile: Percentile, precision: Precision | None
 ) -> tuple[tuple[LocalModel, ...], tuple[str, ...]]:
-    """Every model that was measured and that no other beats; and the labels of those left out.
+    """Every model that was measured and that no other beats; and a note on each one left out.
 
     Args:
         profile: Profile of the gateway.
@@ -70,7 +70,9 @@ def all_models(
         if not any(_beats(other, model) for other in others):
             kept.append(model)
     kept.sort(key=lambda m: (m.rate, m.precision or ""))
-    return tuple(kept), tuple(m.label for m in found if m not in kept)
+    return tuple(kept), tuple(
+        f"left out, another model is as accurate and as fast: {m.label}" for m in found if m not in kept
+    )
 
 
 def relative_accuracies(profile: Profile, models: Sequence[Model], how: Accuracy) -> list[float]:
