@@ -13,6 +13,7 @@ from data.common.files import write_json
 from data.common.options import check_least, comma_separated, parse_list
 from data.common.schema import read_json
 from optimizer.errors import OptimizerError
+from optimizer.evaluation.slower import Slower, serious, slower, slower_line
 from optimizer.evaluation.tables import print_summaries
 from optimizer.network.options import NetworkConfig, build_scenario
 from optimizer.network.outcome import Outcome
@@ -97,6 +98,7 @@ class Solved:
         action: Its decisions.
         outcome: What became of every task.
         summary: Figures over all slots.
+        slower: Lost tasks where inference takes longer than planned.
     """
 
     scenario: Scenario
@@ -105,6 +107,7 @@ class Solved:
     action: Action
     outcome: Outcome
     summary: Summary
+    slower: list[Slower]
 
     def slots(self) -> list[dict[str, Any]]:
         """Reward and decision of every slot, as JSON would hold them."""
@@ -132,7 +135,23 @@ class Solved:
 
     def head(self) -> dict[str, Any]:
         """Network, scheme and summary, as JSON would hold them."""
-        return {"sensors": self.scenario.sensors, "scheme": self.scheme, "summary": self.summary.dump()}
+        longer = {f"{x.factor:g}": x.drop_ratio for x in self.slower}
+        return {
+            "sensors": self.scenario.sensors,
+            "scheme": self.scheme,
+            "summary": self.summary.dump(),
+            "drop_ratio_if_slower": longer,
+        }
+
+    @property
+    def fragile(self) -> bool:
+        """Whether a little slower inference already loses many more tasks than planned."""
+        return serious(self.summary.drop_ratio, self.slower)
+
+    @property
+    def if_slower(self) -> str:
+        """What slower inference does to this plan, in one sentence."""
+        return slower_line(f"N = {self.scenario.sensors}, {self.scheme}:", self.summary.drop_ratio, self.slower)
 
 
 def solve(scenario: Scenario, state: State, scheme: str, shares: str | int = "exact", seed: int = 0) -> Solved:
@@ -150,7 +169,8 @@ def solve(scenario: Scenario, state: State, scheme: str, shares: str | int = "ex
     """
     policy = make_scheme(scheme, scenario, shares, seed)
     action, outcome = carry_out(scenario, state, policy)
-    return Solved(scenario, policy.name, state, action, outcome, summarise(outcome))
+    longer = slower(scenario, state, action)
+    return Solved(scenario, policy.name, state, action, outcome, summarise(outcome), longer)
 
 
 def read_states(path: str | Path, scenario: Scenario) -> State:
@@ -179,7 +199,11 @@ def run(config: SolveConfig) -> None:
         for name in config.names(scenario):
             with console.status(f"{scenario.sensors} sensors, {len(state)} slots: {name}"):
                 solved.append(solve(scenario, state, name, config.steps, config.seed))
+    for fragile in (s for s in solved if s.fragile):
+        say(console, f"WARNING: {fragile.if_slower} Plan with a margin: --margin 0.1.", style="bold yellow")
     print_summaries([(s.scenario, s.scheme, s.summary) for s in solved], config.shares, console)
+    for sound in (s for s in solved if not s.fragile):
+        say(console, sound.if_slower)
     if config.json is not None:
         first = solved[0]
         content = {

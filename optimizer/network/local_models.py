@@ -40,7 +40,7 @@ def pruned_models(
 def all_models(
     profile: Profile, latency: Latency, accuracy: Accuracy, percentile: Percentile, precision: Precision | None
 ) -> tuple[tuple[LocalModel, ...], tuple[str, ...]]:
-    """Every model that was measured and that no other beats; and a note on each one left out.
+    """Every model that was measured and that no other beats; and a note on those left out.
 
     Args:
         profile: Profile of the gateway.
@@ -73,6 +73,12 @@ def all_models(
     return tuple(kept), tuple(
         f"left out, another model is as accurate and as fast: {m.label}" for m in found if m not in kept
     )
+
+
+def _beaten(models: Sequence[LocalModel]) -> tuple[str, ...]:
+    if not models:
+        return ()
+    return (f"left out, another model is as accurate and as fast: {', '.join(m.label for m in models)}",)
 
 
 def relative_accuracies(profile: Profile, models: Sequence[Model], how: Accuracy) -> list[float]:

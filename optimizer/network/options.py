@@ -26,6 +26,9 @@ REWARD_HELP = (
 )
 
 
+MOST_MARGIN = 10.0
+
+
 @dataclass(frozen=True)
 class NetworkConfig:
     """The network."""
@@ -59,6 +62,8 @@ class NetworkConfig:
     queue: Queue | None = None
     """What happens where the edge is slower than a gateway's link: with `none` tasks are lost, (17f) of the paper; with
     `fifo` they wait for each other, and only late ones are lost. By default the scenario's own."""
+    margin: float = 0.0
+    """Plan with inference times that are longer by this share, on the gateways and at the edge; 0.1 is 10 %."""
     reward: Annotated[RewardName | None, tyro.conf.arg(help=REWARD_HELP)] = None
     extrapolate: bool = False
     """Allow gateways with more sensors than the largest measured batch."""
@@ -70,6 +75,8 @@ class NetworkConfig:
             raise OptimizerError(
                 "--gateway and --edge go together.", "For a device without a profile: python -m profiling.spec"
             )
+        if not 0 <= self.margin <= MOST_MARGIN:
+            raise OptimizerError(f"--margin: expected a share from 0 to {MOST_MARGIN:g}; got {self.margin:g}.")
         if self.scenario == "measured" and self.gateway is None:
             raise OptimizerError("--scenario measured needs --gateway PROFILE and --edge PROFILE.")
 
@@ -94,16 +101,18 @@ def build_scenario(config: NetworkConfig, sensors: int | None = None) -> Scenari
         scenario = scenario.with_sensors(sensors)
     link = load_link(config.link) if config.link is not None else None
     if config.gateway is None or config.edge is None:
-        return scenario if link is None else scenario.change(link=link)
-    return measured_scenario(
-        Profile.load(config.gateway),
-        Profile.load(config.edge),
-        scenario,
-        link=link,
-        latency=config.latency,
-        accuracy=config.accuracy,
-        percentile=config.percentile,
-        precision=config.precision,
-        extrapolate=config.extrapolate,
-        allow_other_bundle=config.allow_other_bundle,
-    )
+        network = scenario if link is None else scenario.change(link=link)
+    else:
+        network = measured_scenario(
+            Profile.load(config.gateway),
+            Profile.load(config.edge),
+            scenario,
+            link=link,
+            latency=config.latency,
+            accuracy=config.accuracy,
+            percentile=config.percentile,
+            precision=config.precision,
+            extrapolate=config.extrapolate,
+            allow_other_bundle=config.allow_other_bundle,
+        )
+    return network.slower(1 + config.margin) if config.margin else network
