@@ -121,8 +121,8 @@ def run(config: CapacityConfig) -> None:
     if any(s.extrapolated for s in found.schemes.values()):
         say(
             console,
-            "note: these numbers need larger batches than were measured; their times were extrapolated by a straight "
-            "line. Profile again with larger --batches to be sure.",
+            "note: extrapolated: a gateway has more sensors there than the largest measured batch, and the times of "
+            "larger batches were taken from a straight line. Profile again with larger --batches to be sure.",
             style="yellow",
         )
     if config.json is not None:

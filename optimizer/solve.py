@@ -20,6 +20,7 @@ from optimizer.network.outcome import Outcome
 from optimizer.network.readings import parse_states
 from optimizer.network.scenario import Scenario
 from optimizer.network.slots import PADDING, Action, State, draw_states
+from optimizer.schemes.planner import Planner
 from optimizer.schemes.registry import SCHEMES, find_scheme, make_scheme, schemes_of
 from optimizer.schemes.rollout import carry_out
 from optimizer.schemes.summary import Summary, summarise
@@ -54,6 +55,8 @@ class SolveConfig:
     states: Path | None = None
     """JSON file of slots given by hand, instead of drawn ones: {"slots": [{"channel": ["good", ...], "criticality":
     [[0.2, null, ...], ...]}]}, where null stands for a sensor that is silent in the slot."""
+    planner: Path | None = None
+    """JSON file to write for deployment: `Planner.load(FILE).decide(state)` solves the first network's slots."""
     json: Path | None = None
     """JSON file to write: summaries, and the first network's and scheme's decisions slot by slot."""
 
@@ -204,6 +207,9 @@ def run(config: SolveConfig) -> None:
     print_summaries([(s.scenario, s.scheme, s.summary) for s in solved], config.shares, console)
     for sound in (s for s in solved if not s.fragile):
         say(console, sound.if_slower)
+    if config.planner is not None:
+        Planner(solved[0].scenario).save(config.planner)
+        say(console, f"planner: {config.planner}")
     if config.json is not None:
         first = solved[0]
         content = {

@@ -15,6 +15,7 @@ from pydantic import field_serializer
 from data.common.schema import Count, Fraction, NonNegative, Positive, Strict
 from optimizer.errors import OptimizerError
 from optimizer.evaluation.results import File
+from optimizer.evaluation.time_limit import within
 from optimizer.network.metrics import METRICS
 from optimizer.network.outcome import Outcome
 from optimizer.network.scenario import MOST_SENSORS, Scenario
@@ -25,6 +26,7 @@ from optimizer.schemes.rollout import run_policy
 RULE_OF_THREE = 3.0  # upper 95 % bound of a number of lost tasks of which none was seen
 FINE = 0.01  # the number of sensors is found to within 1 %
 CLEAR = 3.0  # picked by hand: whose interval begins above so many times the limit need not be looked at further
+EARLY = (5, 20)  # numbers of slots after which that is looked at
 NEAR = 1.3  # the ends of the interval are first looked for within this factor
 
 Make = Callable[[Scenario], Policy]
@@ -115,6 +117,8 @@ class Search:
         seed: Random seed of the slots.
         seconds: After so long the search ends with the most sensors that were found to pass.
         tried: What was found, by number of sensors.
+        begun: When the search began, on the monotonic clock.
+        timed_out: Whether the search ended because its time was up.
     """
 
     grow: Callable[[int], Scenario]
@@ -130,30 +134,33 @@ class Search:
     timed_out: bool = False
 
     def point(self, sensors: int) -> Point:
-        """What is lost with so many sensors: of the first slots, if those already lose far too many."""
+        """What is lost with so many sensors.
+
+        Raises:
+            TimeoutError: The time is up.
+        """
         if sensors not in self.tried:
-            scenario = self.grow(sensors)
-            state, policy = draw_states(scenario, self.slots, self.seed), self.make(scenario)
-            found = []
-            for start, stop in pairwise((0, *(n for n in (5, 20) if n < self.slots), self.slots)):
-                found.append(run_policy(scenario, state[start:stop], policy))
-                if len(state) > stop and _loss(found, sensors).low > CLEAR * self.limit:
-                    break
-                if self._late() and stop < self.slots:
-                    raise TimeoutError
-            self.tried[sensors] = _loss(found, sensors)
+            first = not self.tried  # it compiles what the others need, so it is carried out here
+            left = float("inf") if first else self.seconds - (time.monotonic() - self.begun)
+            self.tried[sensors] = within(left, lambda: self._try(sensors))
         return self.tried[sensors]
 
-    def _late(self) -> bool:
-        return time.monotonic() - self.begun > self.seconds
+    def _try(self, sensors: int) -> Point:
+        """Lost tasks of all slots, or of the first ones if those already lose far too many."""
+        scenario = self.grow(sensors)
+        state, policy = draw_states(scenario, self.slots, self.seed), self.make(scenario)
+        found: list[Outcome] = []
+        for start, stop in pairwise((0, *(n for n in EARLY if n < self.slots), self.slots)):
+            found.append(run_policy(scenario, state[start:stop], policy))
+            if stop < self.slots and _loss(found, sensors).low > CLEAR * self.limit:
+                break
+        return _loss(found, sensors)
 
     def run(self, say: Callable[[Point], None] | None = None) -> tuple[int, int, int]:
         """The most sensors whose lost share, its upper and its lower end are within the limit."""
         told = set()
 
         def passes(sensors: int, end: str) -> bool:
-            if sensors not in self.tried and self._late():
-                self.timed_out = True
             if self.timed_out and sensors not in self.tried:
                 return False
             try:
@@ -169,6 +176,12 @@ class Search:
         found = largest(lambda n: passes(n, "drop_ratio"), self.least, self.most)
         if not found:
             return 0, 0, largest(lambda n: passes(n, "low"), self.least, self.most)
+        if self.timed_out:
+            return (
+                found,
+                max((n for n, p in self.tried.items() if n <= found and p.high <= self.limit), default=0),
+                found,
+            )
         low = largest(lambda n: passes(n, "high"), self.least, found, start=int(found / NEAR))
         high = largest(lambda n: passes(n, "low"), found, self.most, start=found)
         return found, low, max(found, high)

@@ -162,16 +162,11 @@ class Scenario(Strict):
         """
 
         def scaled(capacity: float | tuple[float, ...] | None) -> Any:
-            return (
-                tuple(c / factor for c in capacity) if isinstance(capacity, tuple) else capacity and capacity / factor
-            )
+            if isinstance(capacity, tuple):
+                return tuple(c / factor for c in capacity)
+            return capacity and capacity / factor
 
-        models = tuple(
-            m
-            if m.latency_s is None
-            else m.model_copy(update={"latency_s": tuple((n, factor * s) for n, s in m.latency_s)})
-            for m in self.models
-        )
+        models = tuple(m.slower(factor) for m in self.models)
         edge = {"task_s": self.edge.task_s and factor * self.edge.task_s}
         edge["capacity_flop_per_s"] = scaled(self.edge.capacity_flop_per_s)
         gateway = {"capacity_flop_per_s": scaled(self.gateway.capacity_flop_per_s)}
