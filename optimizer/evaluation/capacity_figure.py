@@ -20,7 +20,7 @@ def capacity_figure(found: CapacityFile) -> Drawn:
     axis = axes[0]
     rows: Rows = []
     colours = mpl.colormaps["tab10"](np.arange(10))
-    for i, (name, scheme) in enumerate(_best_first(found.schemes)):
+    for i, (name, scheme) in enumerate(best_first(found.schemes)):
         points = sorted(scheme.points, key=lambda p: p.sensors)
         sensors = np.array([p.sensors for p in points])
         lost = np.array([max(p.drop_ratio, FLOOR) for p in points])
@@ -28,7 +28,8 @@ def capacity_figure(found: CapacityFile) -> Drawn:
         high = np.array([max(p.high, FLOOR) for p in points])
         colour = colours[i % 10]
         axis.plot(sensors, 100 * lost, marker=".", color=colour, label=f"{scheme.label}: {_number(scheme)}")
-        axis.fill_between(sensors, 100 * low, 100 * high, color=colour, alpha=0.15, linewidth=0)
+        seen = np.array([p.drop_ratio > 0 for p in points])  # a band below a loss of nothing would only be noise
+        axis.fill_between(sensors, 100 * low, 100 * high, where=seen, color=colour, alpha=0.15, linewidth=0)
         rows += [
             {"scheme": name, "sensors": p.sensors, "drop_ratio": p.drop_ratio, "low": p.low, "high": p.high}
             for p in points
@@ -38,7 +39,9 @@ def capacity_figure(found: CapacityFile) -> Drawn:
     axis.set_yscale("log")
     axis.set_xlabel("sensors")
     axis.set_ylabel("lost tasks, %")
-    axis.legend(fontsize=7, title=f"sensors with at most {100 * found.limit:g} % lost", title_fontsize=7)
+    axis.legend(
+        fontsize=7, loc="upper left", title=f"sensors with at most {100 * found.limit:g} % lost", title_fontsize=7
+    )
     caption = (
         f"Lost tasks against the number of sensors, {found.slots:.0f} slots at each; the bands are 95 % intervals, the "
         f"dotted line is the limit of {100 * found.limit:g} %. Shares below {100 * FLOOR:g} % are drawn there."
@@ -46,7 +49,8 @@ def capacity_figure(found: CapacityFile) -> Drawn:
     return Drawn("capacity", caption, figure, rows)
 
 
-def _best_first(schemes: Mapping[str, SchemeCapacity]) -> list[tuple[str, SchemeCapacity]]:
+def best_first(schemes: Mapping[str, SchemeCapacity]) -> list[tuple[str, SchemeCapacity]]:
+    """Schemes by the sensors that they carry, the most first."""
     return sorted(schemes.items(), key=lambda item: -item[1].sensors)
 
 
@@ -64,7 +68,7 @@ def capacity_table(schemes: Mapping[str, SchemeCapacity], title: str | None = No
         table.add_column(head, justify="right", no_wrap=True)
     table.add_column("")
     best = max((s.sensors for s in schemes.values()), default=0)
-    for _, scheme in _best_first(schemes):
+    for _, scheme in best_first(schemes):
         table.add_row(
             scheme.label,
             _number(scheme),
@@ -78,7 +82,7 @@ def capacity_table(schemes: Mapping[str, SchemeCapacity], title: str | None = No
 
 def first_line(found: CapacityFile) -> str:
     """The answer in one sentence."""
-    ranked = _best_first(found.schemes)
+    ranked = best_first(found.schemes)
     _, best = ranked[0]
     if not best.sensors:
         return f"No scheme carries any number of sensors with at most {100 * found.limit:g} % of the tasks lost."

@@ -16,6 +16,7 @@ from data.common.options import check_least, comma_separated
 from data.common.stats import half_interval
 from optimizer.errors import OptimizerError
 from optimizer.evaluation.results import Evaluation, PolicyResult, SeedMeans
+from optimizer.evaluation.slower import serious, slower, slower_line
 from optimizer.evaluation.tables import comparison_table
 from optimizer.learning.deployed import LearnedPolicy
 from optimizer.learning.manifest import PolicyManifest, find_policies, read_manifest
@@ -23,7 +24,7 @@ from optimizer.network.scenario import Scenario
 from optimizer.network.slots import State, draw_states
 from optimizer.schemes.base import Policy
 from optimizer.schemes.registry import find_scheme, make_scheme, schemes_of
-from optimizer.schemes.rollout import run_policy
+from optimizer.schemes.rollout import carry_out
 from optimizer.schemes.summary import summarise
 
 
@@ -86,14 +87,15 @@ def compare(
     """
     # The literal reward has no exact optimum; schemes optimise the utilization of served tasks then.
     honest = scenario if scenario.objective.solvable else scenario.change(reward="utilization")
-    best = run_policy(honest, state, make_scheme("optimum", honest, "exact", seed))
+    planned, best = carry_out(honest, state, make_scheme("optimum", honest, "exact", seed))
     names = schemes_of(honest) if tuple(schemes) == ("all",) else schemes
     scale = abs(float(best.reward.mean())) or 1.0
     everyone = [(name, policy, True) for name, policy in policies.items()]
     everyone += [(name, make_scheme(name, honest, "exact", seed), False) for name in names if name != "optimum"]
-    rows = {}
+    rows, longer = {}, {"optimum": slower(scenario, state, planned)}
     for name, policy, learned in everyone:
-        outcome = run_policy(scenario, state, policy)
+        action, outcome = carry_out(scenario, state, policy)
+        longer[name] = slower(scenario, state, action)
         apart = best.reward - outcome.reward
         rows[name] = PolicyResult(
             summary=summarise(outcome),
@@ -110,6 +112,7 @@ def compare(
         policies=rows,
         means=mean_over_seeds(rows),
         warnings=list(warnings),
+        slower=longer,
     )
 
 
@@ -192,7 +195,14 @@ def _common_network(manifests: dict[Path, PolicyManifest], sensors: int | None, 
 
 
 def print_comparison(found: Evaluation, console: Console) -> None:
-    """Print a table at most 100 columns wide, the means over seeds, and the warnings."""
+    """Print a table at most 100 columns wide, the means over seeds, and the warnings.
+
+    What a little slower inference would do comes first where it matters.
+    """
+    planned = {"optimum": found.optimum.drop_ratio, **{n: row.summary.drop_ratio for n, row in found.policies.items()}}
+    for name, longer in found.slower.items():
+        if serious(planned[name], longer):
+            say(console, f"WARNING: {slower_line(name, planned[name], longer)}", style="bold yellow")
     console.print(comparison_table(found))
     for name, mean in found.means.items():
         say(
