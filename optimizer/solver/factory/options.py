@@ -4,7 +4,7 @@ from typing import NamedTuple, no_type_check
 
 import numpy as np
 
-from optimizer.solver.compiled import kernel
+from optimizer.solver.compiled import inner_kernel
 from optimizer.solver.worth import local_gain
 
 
@@ -27,7 +27,7 @@ class Options(NamedTuple):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def options_of(counts, local, levels, worth):
     """The `Options` of a gateway: batches that are fast and accurate enough, pay, and that no other one replaces.
 
@@ -71,7 +71,7 @@ def options_of(counts, local, levels, worth):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def longest_batches(options, deadlines, longest):
     """The longest batch that each level may run, written to `longest`; returns the most that a local task is worth."""
     most = 0.0
