@@ -10,11 +10,12 @@ from typing import no_type_check
 import numpy as np
 
 from optimizer.solver.compiled import inner_kernel
-from optimizer.solver.factory.labels import ROOM, copy_label, thin
+from optimizer.solver.factory.labels import copy_label, thin
 from optimizer.solver.factory.regimes import worth_of_sending
 
 FIRST_GAP = 1e-3  # of the worth of a task: where the search for the threshold begins; picked by hand
 WIDER = 4.0  # how much further the threshold is lowered each time; picked by hand
+NARROW = 64  # labels kept per level where only some good decision is sought; picked by hand
 
 
 @no_type_check
@@ -71,7 +72,7 @@ def extend(gate, options, k, caps, limits, bounds, terms, threshold, labels, now
                 e = spare - turn if place < 0 else turn
                 if bound - place * e <= threshold:
                     break
-                if total == ROOM * most:
+                if total == labels.sent.shape[1]:
                     total, lost = thin(labels, fresh, total, terms, bounds, k, gate.price, most, held)
                     left_out = max(left_out, lost)
                     for m in range(total):
@@ -83,6 +84,7 @@ def extend(gate, options, k, caps, limits, bounds, terms, threshold, labels, now
                 labels.option[fresh, total] = o
                 labels.own[fresh, total] = e
                 total += 1
+                labels.work[0] += 1
     total, lost = thin(labels, fresh, total, terms, bounds, k, gate.price, most, now + 1)
     return total, max(left_out, lost)
 
@@ -123,11 +125,11 @@ def best_by_level(gate, options, caps, limits, bounds, terms, scale, labels, mos
     """
     top = bounds.base[len(caps)]
     gap = FIRST_GAP * scale
-    proven = top
-    floor = 1e-12 * scale
+    proven, floor = top, 1e-12 * scale
+    keep = most if labels.work[0] < labels.work[1] else NARROW
     while True:
         threshold = max(top - gap, -floor)
-        best, left_out = above(gate, options, caps, limits, bounds, terms, threshold, labels, most, plan)
+        best, left_out = above(gate, options, caps, limits, bounds, terms, threshold, labels, keep, plan)
         proven = min(proven, max(max(threshold, best), left_out))
         if best > threshold:
             break
@@ -136,8 +138,10 @@ def best_by_level(gate, options, caps, limits, bounds, terms, scale, labels, mos
             best = 0.0
             proven = max(proven, 0.0)
             break
+        if left_out > threshold:
+            keep = min(keep, NARROW)
         gap *= WIDER
-    if proven > best:
+    if proven > best and labels.work[0] < labels.work[1]:
         better = np.empty_like(plan)
         found, left_out = above(gate, options, caps, limits, bounds, terms, best, labels, most, better)
         proven = min(proven, max(max(best, found), left_out))

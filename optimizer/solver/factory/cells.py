@@ -14,7 +14,7 @@ from optimizer.solver.envelope import UNREACHABLE
 from optimizer.solver.factory.bounds import bounds_of
 from optimizer.solver.factory.by_level import best_by_level
 from optimizer.solver.factory.one_batch import best_in_one_batch, best_sizes, send_least_critical
-from optimizer.solver.factory.options import Options, longest_batches, options_of
+from optimizer.solver.factory.options import Options, longest_batches, options_of, some_of
 from optimizer.solver.factory.prices import find_prices
 from optimizer.solver.factory.regimes import (
     Gate,
@@ -41,6 +41,7 @@ class Choices(NamedTuple):
         regimes: Its regimes.
         by_level: Whether it works level by level.
         options: Its local batches, by level.
+        some: A selection of them.
         longest: The longest batch of each level.
         scale: What a local task is worth at most.
         gain: With one batch: the most a served task is worth, at [prefix, size].
@@ -51,6 +52,7 @@ class Choices(NamedTuple):
     regimes: Regimes
     by_level: bool
     options: Options
+    some: Options
     longest: np.ndarray
     scale: float
     gain: np.ndarray
@@ -94,7 +96,8 @@ def choices_of(counts, link, local, levels, worth, edge, by_level, fifo):
         gain, model = best_sizes(counts, local, levels, worth)
     scale = longest_batches(options, levels.max_delay_s, longest[: len(options.first) - 1])
     scale = max(scale, abs(head), 1e-12)
-    return Choices(gate, regimes_of(gate, edge), by_level, options, longest, scale, gain, model)
+    some = some_of(options, counts[: len(options.first) - 1])
+    return Choices(gate, regimes_of(gate, edge), by_level, options, some, longest, scale, gain, model)
 
 
 @no_type_check
@@ -223,7 +226,7 @@ def refine(rows, choices, edge, regime, share, labels, most, search):
     terms = sending_terms(gate, edge_seconds(share, edge))
     if not choices.by_level:
         return refine_one_batch(rows, choices, edge, row, caps, rank, terms)
-    prices = find_prices(gate, choices.options, caps, terms[0], terms[1], choices.scale)
+    prices = find_prices(gate, choices.some, caps, terms[0], terms[1], choices.scale)
     bounds = bounds_of(gate, choices.options, caps, choices.longest, terms[0], terms[1], prices)
     lower_all(rows, row, rank, bounds, prices)
     if not search:

@@ -195,6 +195,21 @@ def first_promises(rows, choices, edge, even, labels, most):
 
 @no_type_check
 @inner_kernel
+def give_slack(known, choices, share, row, sent):
+    """Where the time at the edge has no price, scale the least shares of the decisions up to the whole edge."""
+    gate = choices[0].gate
+    if gate.slope != 0 or gate.price != 0:
+        return
+    least = np.zeros(len(share))
+    for g in range(len(share)):
+        if sent[g] > 0:
+            least[g] = choices[g].regimes.start[known[g].since[row[g], sent[g]]]
+    if 0 < least.sum() <= 1:
+        share[:] = least / least.sum()
+
+
+@no_type_check
+@inner_kernel
 def divide(known, choices, edge, allowed, share, labels, most, row, sent):
     """The best shares and decisions; fills `share`, `row` and `sent`, returns their worth and a bound on the best."""
     gateways = len(share)
@@ -219,8 +234,10 @@ def divide(known, choices, edge, allowed, share, labels, most, row, sent):
         if total > best:
             best = total
             share[:], row[:], sent[:] = trial, at, n
-        if not learned or upper <= best + TOLERANCE:
+        if not learned or upper <= best + TOLERANCE or labels.work[0] > labels.work[1]:
             break
+    if allowed.steps == 0:
+        give_slack(known, choices, share, row, sent)
     return best, max(upper, best)
 
 
@@ -251,6 +268,7 @@ def solve_slots(problem, by_level, fifo, channel, level, allowed, most, decided)
     row, sent = np.zeros(gateways, np.int64), np.zeros(gateways, np.int64)
     labels = make_labels(levels, most)
     for b in range(len(channel)):
+        labels.work[0] = 0
         count_levels(level[b], counts)
         tasks = counts.sum()
         worth = in_slot(problem.worth, tasks)
