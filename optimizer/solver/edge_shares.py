@@ -11,7 +11,7 @@ import numpy as np
 
 from optimizer.solver.compiled import kernel
 from optimizer.solver.envelope import UNREACHABLE
-from optimizer.solver.problem import CONSTANT, SLOPE, START
+from optimizer.solver.problem import CONSTANT, END, SLOPE, START
 from optimizer.solver.queue import edge_seconds
 
 TOLERANCE = 1e-9  # in units of the reward: a box is left when it can hold nothing better by more than this
@@ -24,7 +24,7 @@ def best_piece(pieces, rows, share, edge):
     x = edge_seconds(share, edge)
     best, chosen = UNREACHABLE, -1
     for p in range(rows):
-        if pieces[p, START] <= share:
+        if pieces[p, START] <= share <= pieces[p, END]:
             worth = pieces[p, CONSTANT] + pieces[p, SLOPE] * x
             if worth > best:
                 best, chosen = worth, p
@@ -69,7 +69,7 @@ def respond(pieces, rows, low, high, price, edge, share):
         best, at = UNREACHABLE, low[g]
         for p in range(rows[g]):
             a = max(low[g], pieces[g, p, START])
-            b = high[g]
+            b = min(high[g], pieces[g, p, END])
             if a > b:
                 continue
             constant, slope = pieces[g, p, CONSTANT], pieces[g, p, SLOPE]

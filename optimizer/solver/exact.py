@@ -11,6 +11,7 @@ gateway for all shares at once, `edge_shares` shares out the edge; `docs/optimum
 """
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
@@ -23,10 +24,13 @@ from optimizer.network.checks import check_state
 from optimizer.network.rewards import REWARDS
 from optimizer.network.scenario import Scenario
 from optimizer.network.slots import Action, State
-from optimizer.solver.problem import make_problem
+from optimizer.solver.factory.slots import Decided
+from optimizer.solver.factory.slots import solve_slots as solve_factory_slots
+from optimizer.solver.problem import Problem, make_problem
 from optimizer.solver.slot_kernels import Allowed, Found, solve_slots
 
 MOST_BOXES = 20_000
+MOST_LABELS = 4_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +57,7 @@ def optimum(
     fixed: Float64[np.ndarray, " gateways"] | None = None,
     threads: int | None = None,
     most_boxes: int = MOST_BOXES,
+    most_labels: int = MOST_LABELS,
 ) -> Optimum:
     """The decision of highest reward in each slot of a batch.
 
@@ -63,6 +68,7 @@ def optimum(
         fixed: Shares that are given and not chosen, e.g. equal ones.
         threads: Number of threads that solve slots; by default one thread per core.
         most_boxes: Limit of the search over continuous shares; `Optimum.bound` says how much may be lost by it.
+        most_labels: Limit of the search of a gateway that works by level; `Optimum.bound` says the same of it.
 
     Raises:
         OptimizerError: A state that does not fit the scenario, a wrong number of steps, or a reward that has no exact
@@ -77,29 +83,57 @@ def optimum(
         raise OptimizerError(f"--shares: expected 'exact' or a number of steps of at least 1; got {shares!r}.")
     check_state(state, scenario)
     problem = make_problem(scenario)
-    batch, gateways, width = state.level.shape
-    found = Found(
-        offload=np.zeros((batch, gateways, width), np.bool_),
-        model=np.zeros((batch, gateways), np.int64),
-        share=np.zeros((batch, gateways)),
-        reward=np.zeros(batch),
-        bound=np.zeros(batch),
-    )
-
     allowed = Allowed(
         fixed=np.empty(0) if fixed is None else np.ascontiguousarray(fixed, dtype=np.float64),
         steps=0 if isinstance(shares, str) else int(shares),
         most_boxes=most_boxes,
     )
+    workers = min(threads or len(os.sched_getaffinity(0)), len(state))
+    if scenario.can_refuse:
+        return _with_refusals(scenario, problem, state, allowed, most_labels, workers)
+    found = Found(
+        offload=np.zeros(state.level.shape, np.bool_),
+        model=np.zeros(state.channel.shape, np.int64),
+        share=np.zeros(state.channel.shape),
+        reward=np.zeros(len(state)),
+        bound=np.zeros(len(state)),
+    )
 
     def solve(part: slice) -> None:
         solve_slots(problem, state.channel[part], state.level[part], allowed, Found(*(x[part] for x in found)))
 
-    workers = min(threads or len(os.sched_getaffinity(0)), batch)
-    if workers <= 1:
-        solve(slice(0, batch))
-    else:
-        size = max(1, -(-batch // (8 * workers)))
-        with ThreadPoolExecutor(workers) as pool:
-            list(pool.map(solve, [slice(i, i + size) for i in range(0, batch, size)]))
+    _in_parallel(solve, len(state), workers)
     return Optimum(Action(found.offload, found.model, found.share), found.reward, found.bound)
+
+
+def _with_refusals(
+    scenario: Scenario, problem: Problem, state: State, allowed: Allowed, most_labels: int, workers: int
+) -> Optimum:
+    """The optimum where tasks can be refused, by `solver.factory`."""
+    found = Decided(
+        offload=np.zeros(state.level.shape, np.bool_),
+        refused=np.zeros(state.level.shape, np.bool_),
+        model=np.zeros((*state.channel.shape, len(scenario.qos)), np.int64),
+        share=np.zeros(state.channel.shape),
+        reward=np.zeros(len(state)),
+        bound=np.zeros(len(state)),
+    )
+
+    def solve(part: slice) -> None:
+        decided = Decided(*(x[part] for x in found))
+        channel, level = state.channel[part], state.level[part]
+        solve_factory_slots(problem, scenario.by_level, scenario.fifo, channel, level, allowed, most_labels, decided)
+
+    _in_parallel(solve, len(state), workers)
+    model = found.model if scenario.by_level else np.ascontiguousarray(found.model[:, :, 0])
+    return Optimum(Action(found.offload, model, found.share, found.refused), found.reward, found.bound)
+
+
+def _in_parallel(solve: Callable[[slice], None], slots: int, workers: int) -> None:
+    """Solve parts of a batch on several threads."""
+    if workers <= 1:
+        solve(slice(0, slots))
+        return
+    size = max(1, -(-slots // (8 * workers)))
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(solve, [slice(i, i + size) for i in range(0, slots, size)]))

@@ -12,7 +12,7 @@ import numpy as np
 
 from optimizer.solver.compiled import kernel
 from optimizer.solver.envelope import UNREACHABLE, best_line, keep_envelope, rises_above
-from optimizer.solver.problem import COLUMNS, CONSTANT, MODEL, PREFIX, SENT, SHED, SLOPE, START
+from optimizer.solver.problem import COLUMNS, CONSTANT, END, MODEL, NO_END, PREFIX, SENT, SHED, SLOPE, START
 from optimizer.solver.queue import edge_seconds, fill_queue, least_share, position_limits, prefixes, unshed_tables
 from optimizer.solver.worth import Gains, edge_gains, gains_of, local_gain
 
@@ -202,6 +202,7 @@ def gateway_pieces(of, link, levels, edge, pieces):
     count, tasks = len(of.counts), of.within[-1]
     lines = np.zeros((tasks + 1, COLUMNS))
     lines[:, CONSTANT] = UNREACHABLE
+    lines[:, END] = NO_END
     for n in range(tasks + 1):
         lines[n, SLOPE] = of.gains.slope * n
     without_edge(of, lines)

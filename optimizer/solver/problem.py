@@ -9,10 +9,11 @@ import numpy as np
 
 from optimizer.network.scenario import Scenario
 
-# Columns of a piece: the best decision of one gateway for every share of the edge from `START` on, worth
+# Columns of a piece: the best decision of one gateway for every share of the edge from `START` to `END`, worth
 # constant + slope * (seconds at the edge). It runs `MODEL`, sends `SENT` tasks, of which `SHED` are dropped, and serves
-# local tasks of the levels up to `PREFIX`.
-START, CONSTANT, SLOPE, MODEL, SENT, SHED, PREFIX, COLUMNS = 0, 1, 2, 3, 4, 5, 6, 7
+# local tasks of the levels up to `PREFIX`. In the paper's network, pieces have no end.
+START, CONSTANT, SLOPE, MODEL, SENT, SHED, PREFIX, END, COLUMNS = 0, 1, 2, 3, 4, 5, 6, 7, 8
+NO_END = np.inf
 
 
 class Local(NamedTuple):
