@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from optimizer.network.scenario import Scenario
     from optimizer.network.slots import Action, State, draw_states
     from optimizer.schemes.base import Policy
+    from optimizer.schemes.planner import Planner
     from optimizer.schemes.registry import SCHEMES, make_scheme
     from optimizer.schemes.summary import summarise
     from optimizer.solver.exact import Optimum, optimum
@@ -34,6 +35,7 @@ __all__ = [
     "OptimizerError",
     "Optimum",
     "Outcome",
+    "Planner",
     "Policy",
     "Scenario",
     "State",
@@ -58,6 +60,7 @@ __getattr__, __dir__ = lazy_exports(
         "Optimum": "optimizer.solver.exact",
         "OptimizerError": "optimizer.errors",
         "Outcome": "optimizer.network.outcome",
+        "Planner": "optimizer.schemes.planner",
         "Policy": "optimizer.schemes.base",
         "REWARDS": "optimizer.network.rewards",
         "SCHEMES": "optimizer.schemes.registry",

@@ -47,6 +47,13 @@ COMMANDS = {
             "profile-figures", "profiling.figures", "profiling.figures", "FiguresConfig", "Draw one or more profiles."
         ),
         Command("solve", "optimizer.solve", "optimizer.solve", "SolveConfig", "Find the exact optimum of many slots."),
+        Command(
+            "capacity",
+            "optimizer.capacity",
+            "optimizer.capacity",
+            "CapacityConfig",
+            "Find how many sensors a network carries.",
+        ),
         Command("train", "optimizer.train", "optimizer.train", "TrainConfig", "Train an offloading policy."),
         Command(
             "evaluate",

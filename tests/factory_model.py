@@ -32,9 +32,7 @@ def link_seconds(scenario: Scenario, g: int, state: int) -> tuple[float, float]:
     powers = power if isinstance(power, tuple) else (power,) * len(scenario.groups)
     one = scenario.model_copy(update={"link": link.model_copy(update={"transmit_power_w": powers[g]})})
     rate = rate_bit_per_s(one, g, link.gains[state])
-    best = link.bandwidth_hz * math.log2(
-        1 + max(powers) * max(link.gains) / (link.noise_w_per_hz * link.bandwidth_hz)
-    )
+    best = link.bandwidth_hz * math.log2(1 + max(powers) * max(link.gains) / (link.noise_w_per_hz * link.bandwidth_hz))
     return link.task_bits / rate, math.ceil(best / rate - 1e-9) * link.task_bits / best
 
 
@@ -59,9 +57,11 @@ def served_locally(scenario: Scenario, g: int, levels, fate, model) -> list[tupl
         seconds = batch_seconds(scenario, g, v, len(batch))
         done += seconds
         accuracy = scenario.models[v].accuracy
-        for k in batch:
-            if done <= scenario.qos[k].max_delay_s and accuracy >= scenario.qos[k].min_accuracy:
-                served.append((seconds / len(batch), done, accuracy))
+        served += [
+            (seconds / len(batch), done, accuracy)
+            for k in batch
+            if done <= scenario.qos[k].max_delay_s and accuracy >= scenario.qos[k].min_accuracy
+        ]
     return served
 
 

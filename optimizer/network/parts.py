@@ -93,6 +93,12 @@ class LocalModel(Strict):
         """Name in tables and figures, e.g. "p = 0.7" or "p = 0.7 int8"."""
         return f"p = {self.rate:g}" + (f" {self.precision}" if self.precision else "")
 
+    def slower(self, factor: float) -> "LocalModel":
+        """The same model with its measured latencies multiplied by a factor."""
+        if self.latency_s is None:
+            return self
+        return self.model_copy(update={"latency_s": tuple((n, factor * seconds) for n, seconds in self.latency_s)})
+
     @model_validator(mode="after")
     def _ascending(self) -> "LocalModel":
         if self.latency_s is not None:

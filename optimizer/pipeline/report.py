@@ -15,8 +15,11 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from data.common.files import sha256, write_whole
-from optimizer.evaluation.reading import read_captions, read_claims, read_evaluation, read_results
+from optimizer.evaluation.capacity import CapacityFile
+from optimizer.evaluation.capacity_figure import best_first, first_line
+from optimizer.evaluation.reading import read_capacity, read_captions, read_claims, read_evaluation, read_results
 from optimizer.evaluation.results import CapacityRow, Captions, Claims, Evaluation, Results
+from optimizer.evaluation.slower import serious, slower_line
 from optimizer.network.scenario import Scenario
 from optimizer.trial.results import TaskRow, TrialFile, read_trial
 from profiling.profile.profile import Profile
@@ -24,7 +27,8 @@ from pruning.bundle import Manifest, read_manifest
 
 LOSSLESS = 0.001  # picked by hand: share of dropped tasks up to which a network is said to serve its sensors
 HASHED = (
-    "bundle/models.json", "gateway.json", "edge.json", "experiment/results.json", "evaluation.json", "trial.json",
+    "bundle/models.json", "gateway.json", "edge.json", "capacity/capacity.json", "experiment/results.json",
+    "evaluation.json", "trial.json",
     "second-trial.json",
 )  # fmt: skip
 
@@ -73,6 +77,7 @@ class Inputs:
     claims: Claims
     first: TrialFile
     trial: TrialFile
+    capacity: CapacityFile
 
 
 def read_inputs(run: Path) -> Inputs:
@@ -92,6 +97,7 @@ def read_inputs(run: Path) -> Inputs:
         claims=read_claims(figures / "claims.json"),
         first=read_trial(run / "trial.json"),
         trial=read_trial(run / "second-trial.json"),
+        capacity=read_capacity(run / "capacity" / "capacity.json"),
     )
 
 
@@ -199,6 +205,17 @@ def _policy_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
     return rows + [{"name": name, **row.model_dump()} for name, row in evaluation.policies.items()]
 
 
+def fragile(evaluation: Evaluation) -> list[str]:
+    """Which plans a little slower inference would spoil, in sentences."""
+    planned = {"optimum": evaluation.optimum.drop_ratio}
+    planned |= {name: row.summary.drop_ratio for name, row in evaluation.policies.items()}
+    return [
+        slower_line(name, planned[name], found)
+        for name, found in evaluation.slower.items()
+        if serious(planned[name], found)
+    ]
+
+
 def write_report(run: str | Path, out: str | Path) -> None:
     """Write the page from what the stages left in a run folder.
 
@@ -229,6 +246,11 @@ def write_report(run: str | Path, out: str | Path) -> None:
         scenario=scenario,
         models=models,
         advice=advice(models, scenario, models_used(found.trial.tasks)),
+        carried_line=first_line(found.capacity),
+        carriers=[scheme for _, scheme in best_first(found.capacity.schemes)],
+        carried_picture=picture(run / "capacity" / "capacity.png"),
+        capacity_limit=found.capacity.limit,
+        fragile=fragile(found.evaluation),
         carried=carried(found.results.capacity),
         policies=_policy_rows(found.evaluation),
         slots=found.evaluation.slots,

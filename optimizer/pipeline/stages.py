@@ -1,7 +1,7 @@
 """The stages of a pipeline, one function each: what it runs, what it reads and what it leaves.
 
-    prune -> profile -> edge -> train -> trial -> retrain -> second trial -> evaluate -> small network -> experiment
-    -> report
+    prune -> profile -> edge -> capacity -> train -> trial -> retrain -> second trial -> evaluate -> small network
+    -> experiment -> report
 
 The second training learns from the inference times of the first trial, where the first knew the profiles' medians.
 """
@@ -27,6 +27,8 @@ from profiling.config import RunConfig as ProfileConfig
 from pruning.config import SweepConfig
 
 Command = tuple[str, ...]
+CAPACITY_SLOTS = 50  # slots at each number of sensors
+CAPACITY_S = 20.0  # seconds for each scheme
 QUARTERS = (2, 3, 4, 5, 6)  # the experiment's loads, in quarters of --sensors: half of it to one and a half times
 
 
@@ -123,6 +125,15 @@ class Run:
         profiles = ("--gateway", str(self.gateway), "--edge", str(self.edge))
         return (*arguments(options, NetworkConfig), *profiles)
 
+    def factory(self) -> Command:
+        """Options that name the network as a factory has it: critical levels first, and a queue at the edge."""
+        own = self.config.network
+        factory = replace(
+            own, execution=own.execution or "by level", queue=own.queue or "fifo", reward=own.reward or "service"
+        )
+        profiles = ("--gateway", str(self.gateway), "--edge", str(self.edge))
+        return (*arguments(factory, NetworkConfig), *profiles)
+
     @property
     def network_files(self) -> tuple[Path, ...]:
         """Files that the network is built from; the small scenario stands for the scenario that it is made of."""
@@ -180,6 +191,17 @@ def edge(run: Run) -> Stage:
         resumes=(run.edge.with_suffix(""),),
         after=_copy(given, run.edge),
     )
+
+
+def capacity(run: Run) -> Stage:
+    """How many sensors each scheme carries in the network as a factory has it."""
+    out = run.out / "capacity"
+    command = (
+        "optimizer.capacity", *run.factory(), "--slots", str(CAPACITY_SLOTS), "--seconds", str(CAPACITY_S), "--seed",
+        str(run.config.seed), "--json", str(out / "capacity.json"), "--out", str(out),
+    )  # fmt: skip
+    reads = (run.gateway, run.edge, run.small_scenario, *_given(run.config.network.link))
+    return Stage("capacity", (command,), reads=reads, leaves=(out / "capacity.json", out / "capacity.png"))
 
 
 def train(run: Run) -> Stage:
@@ -267,14 +289,16 @@ def report(run: Run) -> Stage:
         write_report(out, out / "report.html")
 
     reads = (
-        run.manifest, run.gateway, run.edge, out / "evaluation.json", run.experiment / "results.json",
+        run.manifest, run.gateway, run.edge, out / "capacity" / "capacity.json",
+        out / "evaluation.json", run.experiment / "results.json",
         out / "trial.json", second,
     )  # fmt: skip
     return Stage("report", (), reads=reads, leaves=(out / "report.html",), after=write)
 
 
 STAGES = (
-    prune, profile, edge, train, trial, retrain, second_trial, evaluate, small_network_policy, experiment, report,
+    prune, profile, edge, capacity, train, trial, retrain, second_trial, evaluate, small_network_policy,
+    experiment, report,
 )  # fmt: skip
 
 

@@ -16,3 +16,12 @@ def kernel(function: Callable[..., Any]) -> Any:
         return njit(cache=True, nogil=True)(function)
     except RuntimeError:  # numba found no folder to write to
         return njit(nogil=True)(function)
+
+
+def inner_kernel(function: Callable[..., Any]) -> Any:
+    """The same for a function that only kernels call: it cannot be called from Python, and compiles faster."""
+    options: dict[str, Any] = {"nogil": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    try:
+        return njit(cache=True, **options)(function)
+    except RuntimeError:
+        return njit(**options)(function)

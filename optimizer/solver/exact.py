@@ -30,7 +30,7 @@ from optimizer.solver.problem import Problem, make_problem
 from optimizer.solver.slot_kernels import Allowed, Found, solve_slots
 
 MOST_BOXES = 20_000
-MOST_LABELS = 20_000
+MOST_LABELS = 4_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,9 +121,8 @@ def _with_refusals(
 
     def solve(part: slice) -> None:
         decided = Decided(*(x[part] for x in found))
-        solve_factory_slots(
-            problem, scenario.by_level, scenario.fifo, state.channel[part], state.level[part], allowed, most_labels, decided
-        )
+        channel, level = state.channel[part], state.level[part]
+        solve_factory_slots(problem, scenario.by_level, scenario.fifo, channel, level, allowed, most_labels, decided)
 
     _in_parallel(solve, len(state), workers)
     model = found.model if scenario.by_level else np.ascontiguousarray(found.model[:, :, 0])

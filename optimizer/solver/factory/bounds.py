@@ -10,7 +10,7 @@ from typing import NamedTuple, no_type_check
 
 import numpy as np
 
-from optimizer.solver.compiled import kernel
+from optimizer.solver.compiled import inner_kernel
 from optimizer.solver.factory.prices import best_number, best_option
 from optimizer.solver.factory.regimes import worth_of_sending
 
@@ -34,7 +34,7 @@ class Bounds(NamedTuple):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def bounds_of(gate, options, caps, longest, first, step, prices):
     """The `Bounds` that these prices give."""
     levels = len(caps)

@@ -9,16 +9,17 @@ from typing import no_type_check
 
 import numpy as np
 
-from optimizer.solver.compiled import kernel
-from optimizer.solver.factory.labels import make_labels, thin
+from optimizer.solver.compiled import inner_kernel
+from optimizer.solver.factory.labels import copy_label, thin
 from optimizer.solver.factory.regimes import worth_of_sending
 
 FIRST_GAP = 1e-3  # of the worth of a task: where the search for the threshold begins; picked by hand
 WIDER = 4.0  # how much further the threshold is lowered each time; picked by hand
+NARROW = 64  # labels kept per level where only some good decision is sought; picked by hand
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def promising(options, k, count, cap, bounds, room):
     """Options of level k, the best first, whose worth at the bound's prices exceeds -`room`; and that worth."""
     begin, end = options.first[k], options.first[k + 1]
@@ -36,109 +37,99 @@ def promising(options, k, count, cap, bounds, room):
 
 
 @no_type_check
-@kernel
-def extend(gate, options, k, caps, limits, bounds, terms, threshold, labels, count, most, fresh, target):
-    """Continue labels by level k. `fresh` is room to work in, `target` takes the result.
+@inner_kernel
+def extend(gate, options, k, caps, limits, bounds, terms, threshold, labels, now, count, most):
+    """Continue the labels of list `now` by level k, into the list after it.
 
-    Returns the number of labels, and the highest bound of one that was left out for want of room.
+    Returns their number, and the highest bound of one that was left out for want of room.
     """
-    first, step = terms
+    fresh, held = len(labels.sent) - 2, len(labels.sent) - 1
     left_out, total = -np.inf, 0
     top = -np.inf
     base = np.empty(count)
     for i in range(count):
-        base[i] = labels.worth[i] + bounds.base[k] - bounds.second[k] * labels.seconds[i]
-        base[i] -= bounds.place[k] * labels.sent[i]
+        base[i] = labels.worth[now, i] + bounds.base[k] - bounds.second[k] * labels.seconds[now, i]
+        base[i] -= bounds.place[k] * labels.sent[now, i]
         top = max(top, base[i])
     chosen, value = promising(options, k, gate.counts[k], caps[k], bounds, top - threshold)
-    room, held = len(fresh.sent), make_labels(most)
     place = bounds.place[k]
     for i in range(count):
+        sent, begun = labels.sent[now, i], labels.seconds[now, i]
         for c in range(len(chosen)):
             if base[i] + value[c] <= threshold:
                 break
             o = chosen[c]
-            seconds = labels.seconds[i] + options.seconds[o]
+            seconds = begun + options.seconds[o]
             if options.kept[o] > 0 and seconds > gate.deadlines[k]:
                 continue
-            worth = labels.worth[i] + options.own[o] - gate.price * options.kept[o] * labels.seconds[i]
-            bound = worth + bounds.base[k] - bounds.second[k] * seconds - place * labels.sent[i]
-            spare = min(gate.counts[k] - options.kept[o], caps[k] - labels.sent[i])
+            worth = labels.worth[now, i] + options.own[o] - gate.price * options.kept[o] * begun
+            bound = worth + bounds.base[k] - bounds.second[k] * seconds - place * sent
+            spare = min(gate.counts[k] - options.kept[o], caps[k] - sent)
             if not gate.fifo:
-                spare = min(spare, limits[k] + 1 - 2 * labels.sent[i])
+                spare = min(spare, limits[k] + 1 - 2 * sent)
             spare = max(spare, 0)
             for turn in range(spare + 1):
                 e = spare - turn if place < 0 else turn
                 if bound - place * e <= threshold:
                     break
-                if total == room:
-                    total, lost = thin(fresh, total, first, step, bounds, k, gate.price, most, held)
+                if total == labels.sent.shape[1]:
+                    total, lost = thin(labels, fresh, total, terms, bounds, k, gate.price, most, held)
                     left_out = max(left_out, lost)
                     for m in range(total):
-                        copy_to(held, m, fresh)
-                fresh.sent[total], fresh.seconds[total], fresh.worth[total] = labels.sent[i] + e, seconds, worth
-                fresh.before[total], fresh.option[total], fresh.own[total] = i, o, e
+                        copy_label(labels, held, m, fresh, m)
+                labels.sent[fresh, total] = sent + e
+                labels.seconds[fresh, total] = seconds
+                labels.worth[fresh, total] = worth
+                labels.before[fresh, total] = i
+                labels.option[fresh, total] = o
+                labels.own[fresh, total] = e
                 total += 1
-    total, lost = thin(fresh, total, first, step, bounds, k, gate.price, most, target)
+                labels.work[0] += 1
+    total, lost = thin(labels, fresh, total, terms, bounds, k, gate.price, most, now + 1)
     return total, max(left_out, lost)
 
 
 @no_type_check
-@kernel
-def copy_to(held, m, fresh):
-    """Copy label m to the same place of another list."""
-    fresh.sent[m], fresh.seconds[m], fresh.worth[m] = held.sent[m], held.seconds[m], held.worth[m]
-    fresh.before[m], fresh.option[m], fresh.own[m] = held.before[m], held.option[m], held.own[m]
-
-
-@no_type_check
-@kernel
-def above(gate, options, caps, limits, bounds, terms, threshold, most, plan):
+@inner_kernel
+def above(gate, options, caps, limits, bounds, terms, threshold, labels, most, plan):
     """The best decision worth more than a threshold, written to `plan[level]` = kept, model, sent.
 
     Returns its worth (minus infinity if none was found), and the highest bound of what was left out for want of room.
     """
     levels = len(caps)
-    stages = [make_labels(1)]
-    stages[0].sent[0], stages[0].seconds[0], stages[0].worth[0] = 0, 0.0, 0.0
-    fresh = make_labels(4 * most)
+    labels.sent[0, 0], labels.seconds[0, 0], labels.worth[0, 0] = 0, 0.0, 0.0
     count, left_out = 1, -np.inf
     for k in range(levels - 1, -1, -1):
-        target = make_labels(most)
-        count, lost = extend(
-            gate, options, k, caps, limits, bounds, terms, threshold, stages[-1], count, most, fresh, target
-        )
-        stages.append(target)
+        now = levels - 1 - k
+        count, lost = extend(gate, options, k, caps, limits, bounds, terms, threshold, labels, now, count, most)
         left_out = max(left_out, lost)
     best, at = -np.inf, -1
-    last = stages[-1]
     for i in range(count):
-        worth = last.worth[i] + worth_of_sending(terms[0], terms[1], last.sent[i])
+        worth = labels.worth[levels, i] + worth_of_sending(terms[0], terms[1], labels.sent[levels, i])
         if worth > best:
             best, at = worth, i
     if at >= 0:
         for k in range(levels):
-            stage = stages[levels - k]
-            o = stage.option[at]
-            plan[k, 0], plan[k, 1], plan[k, 2] = options.kept[o], options.model[o], stage.own[at]
-            at = stage.before[at]
+            o = labels.option[levels - k, at]
+            plan[k, 0], plan[k, 1], plan[k, 2] = options.kept[o], options.model[o], labels.own[levels - k, at]
+            at = labels.before[levels - k, at]
     return best, left_out
 
 
 @no_type_check
-@kernel
-def best_by_level(gate, options, caps, limits, bounds, terms, scale, most, plan):
+@inner_kernel
+def best_by_level(gate, options, caps, limits, bounds, terms, scale, labels, most, plan):
     """The best decision of a gateway, written to `plan`; returns its worth and a bound on that of any decision.
 
     The two are equal unless `most` labels per level were not enough.
     """
     top = bounds.base[len(caps)]
     gap = FIRST_GAP * scale
-    proven = top
-    floor = 1e-12 * scale
+    proven, floor = top, 1e-12 * scale
+    keep = most if labels.work[0] < labels.work[1] else NARROW
     while True:
         threshold = max(top - gap, -floor)
-        best, left_out = above(gate, options, caps, limits, bounds, terms, threshold, most, plan)
+        best, left_out = above(gate, options, caps, limits, bounds, terms, threshold, labels, keep, plan)
         proven = min(proven, max(max(threshold, best), left_out))
         if best > threshold:
             break
@@ -147,10 +138,12 @@ def best_by_level(gate, options, caps, limits, bounds, terms, scale, most, plan)
             best = 0.0
             proven = max(proven, 0.0)
             break
+        if left_out > threshold:
+            keep = min(keep, NARROW)
         gap *= WIDER
-    if proven > best:
+    if proven > best and labels.work[0] < labels.work[1]:
         better = np.empty_like(plan)
-        found, left_out = above(gate, options, caps, limits, bounds, terms, best, most, better)
+        found, left_out = above(gate, options, caps, limits, bounds, terms, best, labels, most, better)
         proven = min(proven, max(max(best, found), left_out))
         if found > best:
             best = found

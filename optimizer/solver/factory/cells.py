@@ -9,12 +9,12 @@ from typing import NamedTuple, no_type_check
 
 import numpy as np
 
-from optimizer.solver.compiled import kernel
+from optimizer.solver.compiled import inner_kernel
 from optimizer.solver.envelope import UNREACHABLE
 from optimizer.solver.factory.bounds import bounds_of
 from optimizer.solver.factory.by_level import best_by_level
 from optimizer.solver.factory.one_batch import best_in_one_batch, best_sizes, send_least_critical
-from optimizer.solver.factory.options import Options, longest_batches, options_of
+from optimizer.solver.factory.options import Options, longest_batches, options_of, some_of
 from optimizer.solver.factory.prices import find_prices
 from optimizer.solver.factory.regimes import (
     Gate,
@@ -29,7 +29,7 @@ from optimizer.solver.factory.regimes import (
 from optimizer.solver.queue import edge_seconds
 from optimizer.solver.worth import edge_gains
 
-MOST_ROWS = 48
+MOST_ROWS = 160
 NEAR = 1e-12  # worths that differ by less are the same
 
 
@@ -41,6 +41,7 @@ class Choices(NamedTuple):
         regimes: Its regimes.
         by_level: Whether it works level by level.
         options: Its local batches, by level.
+        some: A selection of them.
         longest: The longest batch of each level.
         scale: What a local task is worth at most.
         gain: With one batch: the most a served task is worth, at [prefix, size].
@@ -51,6 +52,7 @@ class Choices(NamedTuple):
     regimes: Regimes
     by_level: bool
     options: Options
+    some: Options
     longest: np.ndarray
     scale: float
     gain: np.ndarray
@@ -80,7 +82,7 @@ class Rows(NamedTuple):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def choices_of(counts, link, local, levels, worth, edge, by_level, fifo):
     """The `Choices` of a gateway."""
     head, slope, _ = edge_gains(worth, link)
@@ -94,11 +96,12 @@ def choices_of(counts, link, local, levels, worth, edge, by_level, fifo):
         gain, model = best_sizes(counts, local, levels, worth)
     scale = longest_batches(options, levels.max_delay_s, longest[: len(options.first) - 1])
     scale = max(scale, abs(head), 1e-12)
-    return Choices(gate, regimes_of(gate, edge), by_level, options, longest, scale, gain, model)
+    some = some_of(options, counts[: len(options.first) - 1])
+    return Choices(gate, regimes_of(gate, edge), by_level, options, some, longest, scale, gain, model)
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def make_rows(choices):
     """Nothing known."""
     width = choices.regimes.rank[-1] + 1
@@ -115,7 +118,7 @@ def make_rows(choices):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def row_of(rows, choices, regime):
     """The row of a regime, made if need be from the nearest looser one; -1 if there is no room."""
     looser = -1
@@ -144,7 +147,7 @@ def row_of(rows, choices, regime):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def lower(rows, row, n, value):
     """Local worth with n tasks sent is at most `value` in this row's regime, and so in all tighter ones."""
     for i in range(rows.used[0]):
@@ -153,7 +156,7 @@ def lower(rows, row, n, value):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def keep_plan(rows, choices, edge, row, n, value, plan):
     """Remember a decision in its row, and the tightest regime in which it is possible."""
     if value <= rows.found[row, n] + NEAR * choices.scale:
@@ -173,12 +176,45 @@ def keep_plan(rows, choices, edge, row, n, value, plan):
 
 
 @no_type_check
-@kernel
-def refine(rows, choices, edge, regime, share, most, search):
+@inner_kernel
+def lower_all(rows, row, rank, bounds, prices):
+    """Lower the bounds of a regime to those that prices give."""
+    base = bounds.base[-1] - bounds.base[0]
+    for n in range(rank + 1):
+        lower(rows, row, n, base - prices.sent * n)
+
+
+@no_type_check
+@inner_kernel
+def lower_looser(rows, choices, edge, row, terms, prices):
+    """Give rows of their own to some regimes between this one and the next looser one that has a row.
+
+    Their bounds come from this regime's prices. Without them, the looser row would promise too much for all of them.
+    """
+    gate, levels = choices.gate, len(choices.gate.counts)
+    regime, top = rows.regime[row], -1
+    for i in range(rows.used[0]):
+        if rows.regime[i] > regime and (top < 0 or rows.regime[i] < top):
+            top = rows.regime[i]
+    limits, caps = np.empty(levels, np.int64), np.empty(levels, np.int64)
+    for part in (8, 2):
+        between = regime + (top - regime) // part
+        if top < 0 or between <= regime or rows.used[0] >= MOST_ROWS // 2:
+            continue
+        i = row_of(rows, choices, between)
+        sending_limits(gate, edge_seconds(choices.regimes.start[between], edge), gate.counts.sum(), limits)
+        rank = most_sent(gate, limits, caps)
+        bounds = bounds_of(gate, choices.options, caps, choices.longest, terms[0], terms[1], prices)
+        lower_all(rows, i, rank, bounds, prices)
+
+
+@no_type_check
+@inner_kernel
+def refine(rows, choices, edge, regime, share, labels, most, search):
     """Solve a gateway at one share of the edge. Returns the row, the tasks sent, the worth and a bound on it.
 
     Without `search` the bounds of the regime are lowered cheaply, and nothing else is returned. The row is -1 if there
-    is no room for it.
+    is no room for it. `labels` is room to work in.
     """
     gate, levels = choices.gate, len(choices.gate.counts)
     row = row_of(rows, choices, regime)
@@ -190,14 +226,14 @@ def refine(rows, choices, edge, regime, share, most, search):
     terms = sending_terms(gate, edge_seconds(share, edge))
     if not choices.by_level:
         return refine_one_batch(rows, choices, edge, row, caps, rank, terms)
-    prices = find_prices(gate, choices.options, caps, terms[0], terms[1], choices.scale)
+    prices = find_prices(gate, choices.some, caps, terms[0], terms[1], choices.scale)
     bounds = bounds_of(gate, choices.options, caps, choices.longest, terms[0], terms[1], prices)
-    for n in range(rank + 1):
-        lower(rows, row, n, bounds.base[levels] - bounds.base[0] + prices.sent * n)
+    lower_all(rows, row, rank, bounds, prices)
     if not search:
         return row, 0, 0.0, 0.0
+    lower_looser(rows, choices, edge, row, terms, prices)
     plan = np.zeros((levels, 3), np.int64)
-    worth, proven = best_by_level(gate, choices.options, caps, limits, bounds, terms, choices.scale, most, plan)
+    worth, proven = best_by_level(gate, choices.options, caps, limits, bounds, terms, choices.scale, labels, most, plan)
     for n in range(rank + 1):
         lower(rows, row, n, proven - worth_of_sending(terms[0], terms[1], n))
     n = plan[:, 2].sum()
@@ -207,7 +243,7 @@ def refine(rows, choices, edge, regime, share, most, search):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def refine_one_batch(rows, choices, edge, row, caps, rank, terms):
     """The same with one batch, exactly for every number of tasks sent."""
     gate, levels = choices.gate, len(choices.gate.counts)
@@ -231,7 +267,7 @@ def refine_one_batch(rows, choices, edge, row, caps, rank, terms):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def keep_in_batch(counts, chosen, plan):
     """How many tasks of each level are kept: first those of the prefix, then those that fill the batch up."""
     left = chosen[2]

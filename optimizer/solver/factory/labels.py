@@ -8,12 +8,12 @@ from typing import NamedTuple, no_type_check
 
 import numpy as np
 
-from optimizer.solver.compiled import kernel
+from optimizer.solver.compiled import inner_kernel
 from optimizer.solver.factory.regimes import worth_of_sending
 
 
 class Labels(NamedTuple):
-    """A list of labels, with room for more.
+    """Lists of labels, at [list, label]: one for each number of decided levels, and two to work in.
 
     Attributes:
         sent: Tasks sent so far.
@@ -22,6 +22,7 @@ class Labels(NamedTuple):
         before: The label of the previous level that it continues.
         option: The option taken by its last level.
         own: Tasks sent by its last level.
+        work: How many labels were made in this slot, and how many may be made before the search gets narrow.
     """
 
     sent: np.ndarray
@@ -30,53 +31,68 @@ class Labels(NamedTuple):
     before: np.ndarray
     option: np.ndarray
     own: np.ndarray
+    work: np.ndarray
+
+
+ROOM = 4  # so many times the labels that are kept can be made before they are thinned out; picked by hand
+WORK = 2000  # labels made in a slot for each one that may be kept; 8 million take about 0.2 s
 
 
 @no_type_check
-@kernel
-def make_labels(room):
-    """An empty list of labels."""
+@inner_kernel
+def make_labels(levels, most):
+    """Empty lists. Memory that is not written to is not taken."""
+    shape = (levels + 3, ROOM * most)
     return Labels(
-        np.empty(room, np.int64),
-        np.empty(room),
-        np.empty(room),
-        np.empty(room, np.int64),
-        np.empty(room, np.int64),
-        np.empty(room, np.int64),
+        np.empty(shape, np.int64),
+        np.empty(shape),
+        np.empty(shape),
+        np.empty(shape, np.int64),
+        np.empty(shape, np.int64),
+        np.empty(shape, np.int64),
+        np.array([0, WORK * most]),
     )
 
 
 @no_type_check
-@kernel
-def copy_label(source, i, target, j):
-    """Copy label i to place j of another list."""
-    target.sent[j], target.seconds[j], target.worth[j] = source.sent[i], source.seconds[i], source.worth[i]
-    target.before[j], target.option[j], target.own[j] = source.before[i], source.option[i], source.own[i]
+@inner_kernel
+def copy_label(labels, a, i, b, j):
+    """Copy label i of list a to place j of list b."""
+    labels.sent[b, j], labels.seconds[b, j], labels.worth[b, j] = (
+        labels.sent[a, i],
+        labels.seconds[a, i],
+        labels.worth[a, i],
+    )
+    labels.before[b, j], labels.option[b, j], labels.own[b, j] = (
+        labels.before[a, i],
+        labels.option[a, i],
+        labels.own[a, i],
+    )
 
 
 @no_type_check
-@kernel
-def in_order(labels, count):
+@inner_kernel
+def in_order(sent, seconds, count):
     """Indices of labels by tasks sent, then by time."""
-    by_time = np.argsort(labels.seconds[:count])
+    by_time = np.argsort(seconds[:count])
     most = 0
     for i in range(count):
-        most = max(most, labels.sent[i])
+        most = max(most, sent[i])
     begin = np.zeros(most + 2, np.int64)
     for i in range(count):
-        begin[labels.sent[i] + 1] += 1
+        begin[sent[i] + 1] += 1
     begin = begin.cumsum()
     order = np.empty(count, np.int64)
     for i in by_time:
-        s = labels.sent[i]
+        s = sent[i]
         order[begin[s]] = i
         begin[s] += 1
     return order
 
 
 @no_type_check
-@kernel
-def undominated(labels, count, first, step, wait, safe):
+@inner_kernel
+def undominated(sent, seconds, worth, count, first, step, wait, safe):
     """Mark the labels that no other one replaces.
 
     A replaces B if A sends no more tasks, and one of two holds. A is no later and, with what is sent so far, worth at
@@ -84,20 +100,20 @@ def undominated(labels, count, first, step, wait, safe):
     before. Or A is later, but so early that no deadline can be missed any more, and worth more by what waiting can cost
     all later tasks, `wait` for each second.
     """
-    order = in_order(labels, count)
+    order = in_order(sent, seconds, count)
     keep = np.zeros(count, np.bool_)
     front, merged = np.empty(count, np.int64), np.empty(count, np.int64)
     total = np.empty(count)
     for i in range(count):
-        total[i] = labels.worth[i] + worth_of_sending(first, step, labels.sent[i])
+        total[i] = worth[i] + worth_of_sending(first, step, sent[i])
     size, begin = 0, 0
     while begin < count:
         end = begin
-        while end < count and labels.sent[order[end]] == labels.sent[order[begin]]:
+        while end < count and sent[order[end]] == sent[order[begin]]:
             end += 1
         a, b, n, best = 0, begin, 0, -np.inf
         while a < size or b < end:  # merge by time; keep what is worth more than everything earlier
-            if b >= end or (a < size and labels.seconds[front[a]] <= labels.seconds[order[b]]):
+            if b >= end or (a < size and seconds[front[a]] <= seconds[order[b]]):
                 i, a = front[a], a + 1
             else:
                 i, b = order[b], b + 1
@@ -109,12 +125,12 @@ def undominated(labels, count, first, step, wait, safe):
         size, best = 0, -np.inf
         for m in range(n - 1, -1, -1):
             i = merged[m]
-            value = total[i] - wait * labels.seconds[i]
+            value = total[i] - wait * seconds[i]
             if value <= best:
-                if labels.sent[i] == labels.sent[order[begin]]:
+                if sent[i] == sent[order[begin]]:
                     keep[i] = False
                 continue
-            if labels.seconds[i] <= safe:
+            if seconds[i] <= safe:
                 best = value
             front[size] = i
             size += 1
@@ -125,23 +141,24 @@ def undominated(labels, count, first, step, wait, safe):
 
 
 @no_type_check
-@kernel
-def thin(labels, count, first, step, bounds, k, price, most, target):
-    """Copy the labels worth following to `target`, at most `most` of them, those of the highest bounds.
+@inner_kernel
+def thin(labels, source, count, terms, bounds, k, price, most, target):
+    """Copy the labels worth following from one list to another, at most `most` of them, those of the highest bounds.
 
     Returns their number, and the highest bound of a label that was left out for want of room.
     """
-    keep = undominated(labels, count, first, step, price * bounds.tasks[k], bounds.safe[k])
+    sent, seconds, worth = labels.sent[source], labels.seconds[source], labels.worth[source]
+    keep = undominated(sent, seconds, worth, count, terms[0], terms[1], price * bounds.tasks[k], bounds.safe[k])
     kept = np.flatnonzero(keep)
     left_out = -np.inf
     if len(kept) > most:
         bound = np.empty(len(kept))
         for m in range(len(kept)):
             i = kept[m]
-            bound[m] = labels.worth[i] - bounds.second[k] * labels.seconds[i] - bounds.place[k] * labels.sent[i]
+            bound[m] = worth[i] - bounds.second[k] * seconds[i] - bounds.place[k] * sent[i]
         order = np.argsort(-bound)
         left_out = bound[order[most]] + bounds.base[k]
         kept = kept[order[:most]]
     for m in range(len(kept)):
-        copy_label(labels, kept[m], target, m)
+        copy_label(labels, source, kept[m], target, m)
     return len(kept), left_out

@@ -9,12 +9,12 @@ from typing import no_type_check
 
 import numpy as np
 
-from optimizer.solver.compiled import kernel
+from optimizer.solver.compiled import inner_kernel
 from optimizer.solver.worth import local_gain
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def best_sizes(counts, local, levels, worth):
     """The most that a task served in a batch is worth, at [prefix, size], and the model that gives it; -1 for none."""
     tasks, count = counts.sum(), len(counts)
@@ -36,7 +36,7 @@ def best_sizes(counts, local, levels, worth):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def best_in_one_batch(counts, gain, model, caps, worths, plans):
     """The best batch for every number of tasks sent: its worth, and `plans[n]` = prefix, model, size.
 
@@ -61,7 +61,7 @@ def best_in_one_batch(counts, gain, model, caps, worths, plans):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def send_least_critical(counts, prefix, above, n, sent):
     """How many tasks of each level are sent: of n, as many as the queue admits from above the prefix."""
     sent[:] = 0

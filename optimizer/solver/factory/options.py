@@ -4,8 +4,10 @@ from typing import NamedTuple, no_type_check
 
 import numpy as np
 
-from optimizer.solver.compiled import kernel
+from optimizer.solver.compiled import inner_kernel
 from optimizer.solver.worth import local_gain
+
+SIZES = 24  # picked by hand: prices from so many sizes are as good as from all
 
 
 class Options(NamedTuple):
@@ -27,7 +29,7 @@ class Options(NamedTuple):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def options_of(counts, local, levels, worth):
     """The `Options` of a gateway: batches that are fast and accurate enough, pay, and that no other one replaces.
 
@@ -71,7 +73,7 @@ def options_of(counts, local, levels, worth):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def longest_batches(options, deadlines, longest):
     """The longest batch that each level may run, written to `longest`; returns the most that a local task is worth."""
     most = 0.0
@@ -82,3 +84,17 @@ def longest_batches(options, deadlines, longest):
             most = max(most, options.own[i] / max(options.kept[i], 1))
         longest[k] = min(longest[k], deadlines[k])
     return most
+
+
+@no_type_check
+@inner_kernel
+def some_of(options, counts):
+    """About SIZES sizes of batches of each level, with all their models: enough to find prices with."""
+    keep = np.zeros(len(options.own), np.bool_)
+    first = np.zeros_like(options.first)
+    for k in range(len(counts)):
+        stride = max(1, counts[k] // SIZES)
+        for i in range(options.first[k], options.first[k + 1]):
+            keep[i] = options.kept[i] == 0 or (counts[k] - options.kept[i]) % stride == 0
+        first[k + 1] = first[k] + keep[options.first[k] : options.first[k + 1]].sum()
+    return Options(first, options.kept[keep], options.model[keep], options.seconds[keep], options.own[keep])

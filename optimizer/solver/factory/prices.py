@@ -9,7 +9,7 @@ from typing import NamedTuple, no_type_check
 
 import numpy as np
 
-from optimizer.solver.compiled import kernel
+from optimizer.solver.compiled import inner_kernel
 from optimizer.solver.factory.regimes import worth_of_sending
 
 MOST_PIVOTS = 400
@@ -31,7 +31,7 @@ class Prices(NamedTuple):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def best_number(first, step, price, most):
     """The number of tasks up to `most` that maximises the worth of sending them less a price for each."""
     if first - price <= 0:
@@ -47,7 +47,7 @@ def best_number(first, step, price, most):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def best_option(options, k, count, cap, second, place, waiting):
     """The option of level k that is worth most at these prices, what it is worth, and how many tasks it sends."""
     sending = max(0.0, -place)
@@ -61,7 +61,7 @@ def best_option(options, k, count, cap, second, place, waiting):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def enter(inverse, solution, cost, column, value):
     """Let a column enter the basis; returns the row that it takes, -1 if there is none."""
     size = len(solution)
@@ -88,7 +88,7 @@ def enter(inverse, solution, cost, column, value):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def choose_column(gate, options, caps, rank, first, step, dual, later, waiting, column, tolerance):
     """The column of largest reduced cost, written to `column`.
 
@@ -128,7 +128,7 @@ def choose_column(gate, options, caps, rank, first, step, dual, later, waiting, 
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def find_prices(gate, options, caps, first, step, scale):
     """`Prices` from the relaxation, solved twice: without waiting, and with the waiting that the first solution has."""
     levels = len(caps)
@@ -164,7 +164,7 @@ def find_prices(gate, options, caps, first, step, scale):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def estimate_waiting(gate, options, solution, basic_level, basic_option, later, waiting, cost):
     """How long each level waits (`waiting`) and how many local tasks wait for it (`later`); updates `cost`."""
     levels = len(later)

@@ -9,7 +9,7 @@ from typing import NamedTuple, no_type_check
 
 import numpy as np
 
-from optimizer.solver.compiled import kernel
+from optimizer.solver.compiled import inner_kernel
 from optimizer.solver.one_gateway import SLACK_S, thresholds
 from optimizer.solver.problem import Link
 from optimizer.solver.queue import edge_seconds, furthest, least_share, position_limits
@@ -52,7 +52,7 @@ class Regimes(NamedTuple):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def sending_terms(gate, x):
     """Sending n tasks is worth first * n - step * n (n - 1) / 2 when each takes x seconds at the edge."""
     wait = max(gate.link.hold_s, x) if gate.fifo else gate.link.hold_s
@@ -60,14 +60,14 @@ def sending_terms(gate, x):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def worth_of_sending(first, step, n):
     """Worth of n tasks at the edge, all of them served."""
     return first * n - step * (n * (n - 1) / 2)
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def sending_limits(gate, x, most, limits):
     """What each level's last task in the queue must keep to meet its deadline.
 
@@ -91,7 +91,7 @@ def sending_limits(gate, x, most, limits):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def most_sent(gate, limits, caps):
     """The most tasks that the levels from k on can send together, written to `caps[k]`; returns that of all levels."""
     reach = 0
@@ -105,7 +105,7 @@ def most_sent(gate, limits, caps):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def can_send(gate, limits, sent):
     """Whether so many tasks of each level all meet their deadlines."""
     ahead = 0
@@ -118,7 +118,7 @@ def can_send(gate, limits, sent):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def queue_thresholds(gate, shortest, tasks, found):
     """Times at the edge at which a place of its queue just meets a deadline, written to `found`; returns how many."""
     hold, total = gate.link.hold_s, 0
@@ -142,7 +142,7 @@ def queue_thresholds(gate, shortest, tasks, found):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def regimes_of(gate, edge):
     """The `Regimes` of a gateway."""
     levels, tasks = len(gate.counts), gate.counts.sum()
@@ -176,7 +176,7 @@ def regimes_of(gate, edge):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def regime_at(regimes, share):
     """The regime of a share: the last one that begins at or before it."""
     return np.searchsorted(regimes.start, share, side="right") - 1

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from factory_model import COEFFICIENTS, GROUPS, best_by_brute_force, random_factory, slot_reward
 
-from optimizer import Action, Scenario, State, draw_states, optimum
+from optimizer import State, draw_states, optimum
 from optimizer.network.checks import check_action
 from optimizer.network.outcome import evaluate
 from optimizer.network.rewards import REWARDS, Reward
