@@ -14,8 +14,8 @@ from optimizer.learning.factory.one_gateway import Best, Edge, decide_gateway
 from optimizer.solver.compiled import inner_kernel, kernel
 
 # Picked by hand:
-GRID = 40  # shares that are tried for each gateway,
-RANGE = 1000.0  # from this part of what is enough
+GRID = 24  # shares that are tried for each gateway, from this part of what is enough
+RANGE, BUSY_RANGE = 200.0, 1000.0  # the second one where busy time counts
 MOST_EXCHANGES = 60
 HALVINGS = 40  # of the price
 SHARE_OF_LINK = 0.5  # in a network with (17f): a share is enough if the edge takes this part of the link's time
@@ -75,7 +75,7 @@ def price_shares(rules, network, counts, channel, share):
     room = Best(np.zeros(levels, np.int64), np.zeros(levels, np.int64), np.zeros(levels, np.int64))
     for g in range(gateways):
         most[g] = min(enough(rules, network, g, channel[g]), 1.0)
-        least = most[g] / RANGE
+        least = most[g] / (RANGE if rules.busy == 0 else BUSY_RANGE)
         for i in range(GRID):
             if i > 0:
                 grid[g, i] = least * (most[g] / least) ** ((i - 1) / (GRID - 2))
