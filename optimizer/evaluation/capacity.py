@@ -143,6 +143,8 @@ class Search:
             first = not self.tried  # it compiles what the others need, so it is carried out here
             left = float("inf") if first else self.seconds - (time.monotonic() - self.begun)
             self.tried[sensors] = within(left, lambda: self._try(sensors))
+            if first:
+                self.begun = time.monotonic()
         return self.tried[sensors]
 
     def _try(self, sensors: int) -> Point:
