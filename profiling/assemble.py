@@ -42,10 +42,10 @@ PROTOCOL = (
     "often again unless they are over a third of all; all runs count."
 )
 IN_TURN = (
-    "As in service: each model is opened once with a dynamic batch (or once per size where the runtime has none), every "
-    "size is run twice unrecorded, and from then on all models and batch sizes take turns, in a new random order each "
-    "time. A run takes test windows in memory to classes in memory; monotonic clock. Fresh processes share the rounds. "
-    "All runs count."
+    "As in service: each model is opened once with a dynamic batch (or once per size where the runtime has none), "
+    "every size is run twice unrecorded, and from then on all models and batch sizes take turns, in a new random order "
+    "each time. A run takes test windows in memory to classes in memory; monotonic clock. Fresh processes share the "
+    "rounds. All runs count."
 )
 
 
