@@ -41,6 +41,12 @@ PROTOCOL = (
     "rounds. Noisy cells (the median's interval wider than 5 %, or a third of the visits disturbed) are visited as "
     "often again unless they are over a third of all; all runs count."
 )
+IN_TURN = (
+    "As in service: each model is opened once with a dynamic batch (or once per size where the runtime has none), "
+    "every size is run twice unrecorded, and from then on all models and batch sizes take turns, in a new random order "
+    "each time. A run takes test windows in memory to classes in memory; monotonic clock. Fresh processes share the "
+    "rounds. All runs count."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,7 +228,8 @@ def assemble(config: RunConfig, bundle: Bundle, found: Findings) -> Profile:
             drift=moved,
             rounds=config.rounds,
             processes=config.processes,
-            protocol=PROTOCOL,
+            order=config.order,
+            protocol=PROTOCOL if config.order == "hot" else IN_TURN,
             samples=f"{config.folder.name}/{found.samples.name}",
             samples_sha256=sha256(found.samples),
             chosen_from=found.trials,

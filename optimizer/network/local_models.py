@@ -32,6 +32,7 @@ def pruned_models(
             accuracy=value,
             flops=profile.model(rate, precision).flops,
             latency_s=_points(profile, rate, latency, percentile, precision),
+            precision=None if precision == profile.precision else precision,
         )
         for rate, value in zip(rates, levels, strict=True)
     )
@@ -60,7 +61,7 @@ def all_models(
             accuracy=value,
             flops=model.flops,
             latency_s=_points(profile, model.rate, latency, percentile, model.precision),
-            precision=model.precision if several else None,
+            precision=model.precision if several or model.precision != profile.precision else None,
         )
         for model, value in zip(chosen, relative_accuracies(profile, chosen, accuracy), strict=True)
     ]

@@ -109,8 +109,6 @@ class PipelineConfig:
     """Number of held-out slots to evaluate on."""
     trial_slots: int = 60
     """Number of slots of each trial."""
-    repeats: int = 3
-    """Repetitions of each slot of the second trial."""
     seed: int = 0
     """Random seed for drawing the slots of evaluations and trials."""
     network: Annotated[NetworkOptions, tyro.conf.arg(name="")] = field(default_factory=NetworkOptions)
@@ -130,7 +128,7 @@ class PipelineConfig:
 
     def __post_init__(self) -> None:
         for name, least in (
-            ("slots", 2), ("trial_slots", 1), ("repeats", 1), ("updates", 1), ("small_updates", 1), ("seed", 0),
+            ("slots", 2), ("trial_slots", 1), ("updates", 1), ("small_updates", 1), ("seed", 0),
         ):  # fmt: skip
             check_least(OptimizerError, name.replace("_", "-"), getattr(self, name), least)
         _ = self.base.with_sensors(self.sensors)

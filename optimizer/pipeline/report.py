@@ -21,7 +21,8 @@ from optimizer.evaluation.reading import read_capacity, read_captions, read_clai
 from optimizer.evaluation.results import CapacityRow, Captions, Claims, Evaluation, Results
 from optimizer.evaluation.slower import serious, slower_line
 from optimizer.network.scenario import Scenario
-from optimizer.trial.results import TaskRow, TrialFile, read_trial
+from optimizer.trial.findings import least_lost
+from optimizer.trial.results import SchemeResult, TrialFile, read_trial
 from profiling.profile.profile import Profile
 from pruning.bundle import Manifest, read_manifest
 
@@ -138,13 +139,13 @@ def models_table(bundle: Manifest, gateway: Profile, batch: int) -> list[ModelRo
     return rows
 
 
-def advice(models: Sequence[ModelRow], scenario: Scenario, used: dict[float, float]) -> list[str]:
+def advice(models: Sequence[ModelRow], scenario: Scenario, used: dict[str, float]) -> list[str]:
     """Which models to deploy on the gateway and why, in sentences.
 
     Args:
         models: What each model costs and gives.
         scenario: The network.
-        used: Share of the gateways' batches that each model runs, by its rate.
+        used: Share of the gateways' batches that each model runs, by its name.
     """
     found = []
     relative = {m.rate: m.accuracy for m in scenario.models}
@@ -163,7 +164,7 @@ def advice(models: Sequence[ModelRow], scenario: Scenario, used: dict[float, flo
                 f"({level.min_accuracy:.3f}); such tasks must go to the edge."
             )
     if used:
-        parts = ", ".join(f"p = {rate:g} in {100 * share:.0f} %" for rate, share in sorted(used.items()))
+        parts = ", ".join(f"{name} in {100 * share:.0f} %" for name, share in used.items())
         found.append(f"The policy runs {parts} of the batches that it keeps on gateways.")
     else:
         found.append(
@@ -173,11 +174,11 @@ def advice(models: Sequence[ModelRow], scenario: Scenario, used: dict[float, flo
     return found
 
 
-def models_used(tasks: Sequence[TaskRow]) -> dict[float, float]:
-    """Share of the gateways' batches that each model ran in the policy's slots, by its pruning rate."""
-    batches = {(t.slot, t.gateway): t.rate for t in tasks if not t.probe and t.rate > 0}
-    rates = list(batches.values())
-    return {rate: rates.count(rate) / len(rates) for rate in set(rates)}
+def models_used(scheme: SchemeResult) -> dict[str, float]:
+    """Share of the gateways' batches that each model ran, by its name."""
+    total = sum(m.batches for m in scheme.models)
+    used = sorted(scheme.models, key=lambda m: (m.rate, m.precision))
+    return {f"p = {m.rate:g} ({m.precision})": m.batches / total for m in used}
 
 
 def carried(capacity: Sequence[CapacityRow], limit: float = LOSSLESS) -> str:
@@ -231,6 +232,7 @@ def write_report(run: str | Path, out: str | Path) -> None:
     found, figures = read_inputs(run), run / "experiment" / "figures"
     scenario, captions = found.evaluation.scenario, found.captions.captions
     models = models_table(found.bundle, found.gateway, scenario.width)
+    deployed = list(found.trial.schemes.values())[-1]  # the policy that was trained again
     page = Environment(
         loader=PackageLoader("optimizer.pipeline", "templates"),
         autoescape=select_autoescape(["html"], default=True),
@@ -245,7 +247,7 @@ def write_report(run: str | Path, out: str | Path) -> None:
         edge=found.edge,
         scenario=scenario,
         models=models,
-        advice=advice(models, scenario, models_used(found.trial.tasks)),
+        advice=advice(models, scenario, models_used(deployed)),
         carried_line=first_line(found.capacity),
         carriers=[scheme for _, scheme in best_first(found.capacity.schemes)],
         carried_picture=picture(run / "capacity" / "capacity.png"),
@@ -256,6 +258,8 @@ def write_report(run: str | Path, out: str | Path) -> None:
         slots=found.evaluation.slots,
         first=found.first,
         trial=found.trial,
+        deployed=deployed,
+        least_lost=least_lost(found.first.schemes),
         claims=found.claims.claims,
         figures=[(name, captions[name], picture(figures / f"{name}.png")) for name in captions if name != "capacity"],
         capacity=picture(figures / "capacity.png") if "capacity" in captions else None,

@@ -144,13 +144,12 @@ class Run:
         settings = replace(self.config.train, learner=replace(self.config.train.learner, updates=updates), out=out)
         return ("optimizer.train", *network, *options, *arguments(settings, TrainConfig))
 
-    def trial(self, policy: Path, *options: str, out: Path) -> Command:
+    def trial(self, policies: tuple[Path, ...], *options: str, out: Path) -> Command:
         """A trial command."""
-        profiles = ("--gateway", str(self.gateway), "--edge", str(self.edge))
-        slots = ("--slots", str(self.config.trial_slots))
         return (
-            "optimizer.trial", "--policy", str(policy), "--models", str(self.bundle), *profiles, *slots, *options,
-            "--out", str(out),
+            "optimizer.trial", *self.network(), "--sensors", str(self.config.sensors), "--policy",
+            ",".join(map(str, policies)), "--models", str(self.bundle), "--slots", str(self.config.trial_slots),
+            *options, "--out", str(out),
         )  # fmt: skip
 
 
@@ -215,10 +214,10 @@ def train(run: Run) -> Stage:
 
 
 def trial(run: Run) -> Stage:
-    """Its decisions carried out with real inference."""
+    """Its decisions and those of every scheme, carried out with real inference."""
     out = run.out / "trial.json"
-    command = run.trial(run.policy, "--seed", str(run.config.seed), out=out)
-    reads = (run.manifest, run.gateway, run.edge, run.policy / "policy.json")
+    command = run.trial((run.policy,), "--seed", str(run.config.seed), out=out)
+    reads = (run.manifest, *run.network_files, run.policy / "policy.json")
     return Stage("trial", (command,), reads=reads, leaves=(out,))
 
 
@@ -234,11 +233,11 @@ def retrain(run: Run) -> Stage:
 
 
 def second_trial(run: Run) -> Stage:
-    """The retrained policy's decisions, on other slots, each carried out several times."""
+    """Both policies' decisions, on other slots."""
     out = run.out / "second-trial.json"
-    options = ("--repeats", str(run.config.repeats), "--probes", "0", "--seed", str(run.config.seed + 1))
-    command = run.trial(run.retrained, *options, out=out)
-    reads = (run.manifest, run.gateway, run.edge, run.retrained / "policy.json")
+    options = ("--schemes", "none", "--seed", str(run.config.seed + 1))
+    command = run.trial((run.policy, run.retrained), *options, out=out)
+    reads = (run.manifest, *run.network_files, run.policy / "policy.json", run.retrained / "policy.json")
     return Stage("second trial", (command,), reads=reads, leaves=(out,))
 
 
@@ -282,16 +281,16 @@ def experiment(run: Run) -> Stage:
 
 def report(run: Run) -> Stage:
     """The page."""
-    out, second = run.out, run.out / "second-trial.json"
+    out, first, second = run.out, run.out / "trial.json", run.out / "second-trial.json"
 
     def write() -> None:
-        write_trial_figure(read_trial(second), run.experiment / "figures" / "trial.png")
+        write_trial_figure(read_trial(first), run.experiment / "figures" / "trial.png")
         write_report(out, out / "report.html")
 
     reads = (
         run.manifest, run.gateway, run.edge, out / "capacity" / "capacity.json",
         out / "evaluation.json", run.experiment / "results.json",
-        out / "trial.json", second,
+        first, second,
     )  # fmt: skip
     return Stage("report", (), reads=reads, leaves=(out / "report.html",), after=write)
 

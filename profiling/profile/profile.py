@@ -24,7 +24,7 @@ from profiling.profile.entries import (
     Precision,
 )
 
-SCHEMA = 1
+SCHEMA = 2  # 2: `measurement.order`
 
 
 class Profile(Strict):

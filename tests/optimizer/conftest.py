@@ -38,7 +38,7 @@ def finished(bundle, tmp_path_factory):
         run = runner.run_command
         patch.setattr(runner, "run_command", lambda c, stage: None if c[0] == "pruning.run" else run(c, stage))
         config = PipelineConfig(
-            out=out, gateway=made.out, sensors=20, slots=20, trial_slots=2, repeats=2, updates=20, small_updates=20
+            out=out, gateway=made.out, sensors=20, slots=20, trial_slots=2, updates=20, small_updates=20
         )
         run_pipeline(config, SILENT)
         yield config
