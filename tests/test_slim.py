@@ -27,7 +27,7 @@ NEED_TORCH = re.compile(  # training and drawing; everything else must do withou
     r"|profiling\.(drawing|runtimes\.torch_session)"
     r"|optimizer\.(evaluate|train|experiment|figures|pipeline.*|trial.figure|environment.picture)"
     r"|optimizer\.evaluation\.(drawing|canvas)"
-    r"|optimizer\.learning\.(?!(deployed|manifest|gateway_types|units)$).*"  # what decides needs no torch
+    r"|optimizer\.learning\.(?!(deployed|manifest|gateway_types|units|factory(\.(?!training$).*)?)$).*"  # what decides
 )
 
 
