@@ -17,6 +17,7 @@ from data.common.progress import work_bar
 from data.common.runfolder import claim, only_process
 from pruning import spec as specs
 from pruning.assemble import assemble
+from pruning.baseline import Baseline, fit_baselines
 from pruning.bundle import MANIFEST, Manifest, read_manifest, verified
 from pruning.config import SweepConfig
 from pruning.errors import PruningError
@@ -137,6 +138,13 @@ def _say_dataset(dataset: Dataset, cache: Cache, console: Console) -> None:
         say(console, f"note: few windows of {', '.join(few)}", "yellow")
 
 
+def _say_baselines(baselines: list[Baseline], dataset: Dataset, console: Console) -> None:
+    for own in baselines:
+        accuracy = float((own.called["clean"] == dataset.test.labels).mean())
+        head = f"{own.words:<24} test accuracy {accuracy:7.2%}"
+        say(console, f"{head}   on {own.numbers} numbers, fitted in {own.fit_s:.1f} s")
+
+
 def run_sweep(config: SweepConfig, console: Console | None = None) -> Manifest:
     """Train, prune, retrain and test every model of a configuration, and write the bundle into `config.out`.
 
@@ -175,7 +183,9 @@ def run_sweep(config: SweepConfig, console: Console | None = None) -> Manifest:
         where = "GPU" if device.type == "cuda" else f"CPU, {threads} threads"
         say(console, f"training on {where}, {config.train.precision}")
         _say_dataset(dataset, cache, console)
-        manifest = _work(config, dataset, dense, device, console)
+        baselines = fit_baselines(dataset)
+        _say_baselines(baselines, dataset, console)
+        manifest = _work(config, dataset, dense, device, baselines, console)
         _drop_job_weights(config)
         return manifest
 
@@ -186,7 +196,14 @@ def _drop_job_weights(config: SweepConfig) -> None:
         (config.out / "jobs" / job.name / WEIGHTS).unlink(missing_ok=True)
 
 
-def _work(config: SweepConfig, dataset: Dataset, dense: VGGSpec, device: torch.device, console: Console) -> Manifest:
+def _work(
+    config: SweepConfig,
+    dataset: Dataset,
+    dense: VGGSpec,
+    device: torch.device,
+    baselines: list[Baseline],
+    console: Console,
+) -> Manifest:
     jobs = plan_jobs(config)
 
     def folder(name: str) -> JobFolder:
@@ -215,6 +232,7 @@ def _work(config: SweepConfig, dataset: Dataset, dense: VGGSpec, device: torch.d
             dense,
             jobs,
             folder,
+            baselines,
             lambda name: reporter.progress.update(reporter.task, description=f"writing {name}"),
         )
         reporter.progress.update(reporter.task, description="done")
