@@ -24,6 +24,7 @@ from pruning.jobs import Job
 from pruning.load import load_weights
 from pruning.metrics import Scores, difference, independent, score
 from pruning.spec import VGGSpec
+from pruning.weak import weakness
 
 TEST, CALIBRATION, HISTORY = "test.safetensors", "calibration.safetensors", "history.jsonl"
 CALIBRATION_WINDOWS = 64
@@ -83,6 +84,12 @@ def _all_scores(model: _Model, prefix: str, dataset: Dataset, apart: np.ndarray)
 def _correct(model: _Model, dataset: Dataset) -> np.ndarray:
     """Which test windows each seed of a model classifies correctly."""
     return np.stack([r.predictions["after.clean"] == dataset.test.labels for r in model.results])
+
+
+def _weakness(dense: _Model, dataset: Dataset, apart: np.ndarray) -> str | None:
+    """What is said of the first seed that is no better than a constant answer; None if all are better."""
+    found = [weakness(r.predictions["after.clean"], dataset, apart) for r in dense.results]
+    return next((said for said in found if said is not None), None)
 
 
 def _exported(model: _Model) -> int:
@@ -217,7 +224,7 @@ def assemble(
         "models": entries[:-1],
         "control": entries[-1],
         "baselines": baseline_entries(baselines, dataset, apart, _correct(models[0], dataset)),
-        "weak": None,
+        "weak": _weakness(models[0], dataset, apart),
         "test": TEST,
         "calibration": CALIBRATION,
         "history": HISTORY,

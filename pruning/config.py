@@ -8,6 +8,7 @@ import tyro
 
 from data import DataConfig
 from data.common.options import comma_separated, one_of
+from data.config import WEAK
 from pruning.augment import Augmentation
 from pruning.criteria import CRITERIA
 from pruning.errors import PruningError
@@ -106,5 +107,5 @@ class SweepConfig:
         settings["rates"] = list(self.pruned_rates)
         settings["seeds"] = list(self.seeds)
         settings["data"]["root"] = None
-        settings["data"]["accept"] = list(self.data.accept)
+        settings["data"]["accept"] = [kind for kind in self.data.accept if kind != WEAK]  # a stopped sweep goes on
         return settings

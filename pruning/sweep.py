@@ -15,6 +15,7 @@ from data.common.console import say
 from data.common.device import choose_device
 from data.common.progress import work_bar
 from data.common.runfolder import claim, only_process
+from data.config import WEAK
 from pruning import spec as specs
 from pruning.assemble import assemble
 from pruning.baseline import Baseline, fit_baselines
@@ -23,8 +24,10 @@ from pruning.config import SweepConfig
 from pruning.errors import PruningError
 from pruning.jobfolder import WEIGHTS, JobFolder
 from pruning.jobs import Job, JobContext, plan_jobs, pruned_spec, run_job
+from pruning.metrics import independent
 from pruning.spec import VGGSpec, dense_spec
 from pruning.train import EpochLog, choose_precision
+from pruning.weak import check_strength
 
 
 class _Reporter:
@@ -160,7 +163,8 @@ def run_sweep(config: SweepConfig, console: Console | None = None) -> Manifest:
 
     Raises:
         DataError: The recordings cannot be used.
-        PruningError: A rate cannot be reached, the folder is another run's or in use, or training failed.
+        PruningError: A rate cannot be reached, the folder is another run's or in use, training failed, or the dense
+            model is not better than a constant answer.
     """
     console = console or Console()
     device = choose_device(config.device, PruningError)
@@ -209,23 +213,28 @@ def _work(
     def folder(name: str) -> JobFolder:
         return JobFolder(config.out / "jobs" / name)
 
+    apart = independent(dataset.test.recordings, dataset.test.starts_s, dataset.window_s)
     costs = {job.name: _cost(job, config, dense, len(dataset.train)) for job in jobs}
     reporter = _Reporter(console, sum(total for _, total in costs.values()))
     with reporter.progress:
         context = JobContext(config, dataset, dense, device, folder, reporter.tick, reporter.epoch)
         for job in jobs:
             unit, total = costs[job.name]
-            if folder(job.name).result() is not None:
-                reporter.skip(total)
-                continue
-            reporter.begin(job, unit)
-            before = reporter.done
-            run_job(job, context)
-            reporter.skip(max(0.0, before + total - reporter.done))  # an early stop spared the rest
             result = folder(job.name).result()
-            if result is None:
-                raise PruningError(f"{config.out / 'jobs' / job.name}: what was just written reads back otherwise.")
-            reporter.finished(job, float((result.predictions["after.clean"] == dataset.test.labels).mean()))
+            if result is not None:
+                reporter.skip(total)
+            else:
+                reporter.begin(job, unit)
+                before = reporter.done
+                run_job(job, context)
+                reporter.skip(max(0.0, before + total - reporter.done))  # an early stop spared the rest
+                result = folder(job.name).result()
+                if result is None:
+                    raise PruningError(f"{config.out / 'jobs' / job.name}: what was just written reads back otherwise.")
+                reporter.finished(job, float((result.predictions["after.clean"] == dataset.test.labels).mean()))
+            if job.kind == "dense" and WEAK not in config.data.accept:
+                called = result.predictions["after.clean"]
+                check_strength(called, dataset, apart, baselines, len(result.facts["logs"]))
         manifest = assemble(
             config,
             dataset,

@@ -25,6 +25,7 @@ def measured_scenario(
     precision: Precision | None = None,
     extrapolate: bool = False,
     allow_other_bundle: bool = False,
+    accept_weak: bool = False,
 ) -> Scenario:
     """`base` with the models, latencies and accuracies of two profiles.
 
@@ -40,14 +41,16 @@ def measured_scenario(
         precision: Precision of the gateway's models; by default the first one in the profile.
         extrapolate: Allow gateways with more sensors than the largest measured batch.
         allow_other_bundle: Accept profiles that were measured on two different bundles.
+        accept_weak: Accept profiles of models that are no better than a constant answer.
 
     Raises:
-        OptimizerError: Two bundles, no pruned model, or fewer measured batches than a gateway has sensors.
+        OptimizerError: Two bundles, weak models, no pruned model, or fewer measured batches than a gateway has sensors.
         ProfilingError: A percentile or precision that the profile does not hold.
     """
     if not allow_other_bundle:
         _check_bundles(gateway, edge)
-    dense = edge.model(0.0)
+    if not accept_weak:
+        _check_strength(gateway, edge)
     rates = [r for r in gateway.rates if r > 0]
     if not rates:
         raise OptimizerError("--gateway: the profile holds no pruned model.", "Profile a bundle with rates above 0.")
@@ -60,16 +63,15 @@ def measured_scenario(
         )
         for rate in rates
     )
-    source = f"{gateway.name} ({gateway.kind}), {latency} latency at {percentile}, {accuracy} accuracy"
     return base.change(
         name="measured",
         models=models,
-        task=Task(flops=dense.flops),
+        task=Task(flops=edge.model(0.0).flops),
         gateway=Gateway(capacity_flop_per_s=gateway.capacity if gateway.kind == "datasheet" else None),
         edge=Edge(task_s=_one_task(edge, latency, percentile)),
         link=link or base.link,
         extrapolate=extrapolate,
-        notes=(f"gateway: {source}", f"edge: {edge.name} ({edge.kind})"),
+        notes=_notes(gateway, edge, f"{latency} latency at {percentile}, {accuracy} accuracy"),
     )
 
 
@@ -108,6 +110,22 @@ def _check_bundles(gateway: Profile, edge: Profile) -> None:
         raise OptimizerError(
             f"--gateway and --edge are profiles of two different complete models ({here:,} and {there:,} FLOP).", remedy
         )
+
+
+def _check_strength(gateway: Profile, edge: Profile) -> None:
+    for option, profile in (("--gateway", gateway), ("--edge", edge)):
+        if profile.weak is not None:
+            raise OptimizerError(
+                f"{option}: a profile of weak models. {profile.weak}",
+                "A network of such models decides nothing. Train better ones, or go on with --accept-weak.",
+            )
+
+
+def _notes(gateway: Profile, edge: Profile, how: str) -> tuple[str, ...]:
+    """Where the numbers came from, and what is wrong with them."""
+    weak = gateway.weak or edge.weak
+    sources = (f"gateway: {gateway.name} ({gateway.kind}), {how}", f"edge: {edge.name} ({edge.kind})")
+    return (*sources, f"weak models: {weak}") if weak else sources
 
 
 def _relative_accuracy(profile: Profile, rate: float, how: Accuracy, precision: Precision | None) -> float:
