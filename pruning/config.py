@@ -101,6 +101,8 @@ class SweepConfig:
         settings = asdict(self)
         for name in ("out", "device"):
             del settings[name]
+        for name in ("updates", "retrain_updates"):
+            del settings["train"][name]  # the epochs of `TrainConfig.for_windows` say it; older folders go on
         if self.criterion == "l1":
             del settings["criterion"]  # folders begun before there was a choice go on
         settings["target"] = self.resolved_target

@@ -16,9 +16,9 @@ from data.common.device import choose_device
 from data.common.progress import work_bar
 from data.common.runfolder import claim, only_process
 from data.config import WEAK
-from pruning import spec as specs
 from pruning.assemble import assemble
 from pruning.baseline import Baseline, fit_baselines
+from pruning.budget import budget_words, cost, estimate, raised
 from pruning.bundle import MANIFEST, Manifest, read_manifest, verified
 from pruning.config import SweepConfig
 from pruning.errors import PruningError
@@ -72,24 +72,6 @@ class _Reporter:
             share = (self.done - self.skipped) / max(self.total - self.skipped, 1e-9)
             line += f"   {self.done / self.total:4.0%} done, about {spent / max(share, 1e-9) - spent:.0f} s left"
         say(self.console, line)
-
-
-def _cost(job: Job, config: SweepConfig, dense: VGGSpec, images: int) -> tuple[float, float]:
-    """FLOP of one update and of the whole job."""
-    batch = min(config.train.batch, images)
-    updates = max(1, images // config.train.batch)
-    if job.kind == "pruned":
-        shape = specs.channel_target(dense, job.rate) if config.method == "mask" else None
-        if config.ranking == "global":
-            forward = (1 - job.rate) * specs.flops(dense)
-        else:
-            forward = specs.flops(shape or pruned_spec(config, dense, job.rate))
-        epochs = config.train.retrain_epochs
-    else:
-        forward = specs.flops(dense)
-        epochs = config.train.epochs if job.kind == "dense" else config.train.retrain_epochs * config.steps
-    unit = 3.0 * forward * batch
-    return unit, unit * updates * epochs
 
 
 def check_reachable(config: SweepConfig, dense: VGGSpec) -> None:
@@ -175,9 +157,9 @@ def run_sweep(config: SweepConfig, console: Console | None = None) -> Manifest:
         check_reachable(config, dense)
         precision = choose_precision(config.train.precision, device)
         low = precision == torch.bfloat16
-        config = replace(
-            config, threads=threads, train=replace(config.train, precision="bfloat16" if low else "float32")
-        )
+        train = replace(config.train.for_windows(len(dataset.train)), precision="bfloat16" if low else "float32")
+        more = raised(config.train, train, len(dataset.train))
+        config = replace(config, threads=threads, train=train)
         claim(config.out, {**config.identity(), "data_set": dataset.fingerprint, "device_type": device.type})
         finished = _finished_bundle(config, console)
         if finished is not None:
@@ -187,6 +169,8 @@ def run_sweep(config: SweepConfig, console: Console | None = None) -> Manifest:
         where = "GPU" if device.type == "cuda" else f"CPU, {threads} threads"
         say(console, f"training on {where}, {config.train.precision}")
         _say_dataset(dataset, cache, console)
+        if more:
+            say(console, f"note: {more}", "yellow")
         baselines = fit_baselines(dataset)
         _say_baselines(baselines, dataset, console)
         manifest = _work(config, dataset, dense, device, baselines, console)
@@ -214,12 +198,15 @@ def _work(
         return JobFolder(config.out / "jobs" / name)
 
     apart = independent(dataset.test.recordings, dataset.test.starts_s, dataset.window_s)
-    costs = {job.name: _cost(job, config, dense, len(dataset.train)) for job in jobs}
-    reporter = _Reporter(console, sum(total for _, total in costs.values()))
+    costs = {job.name: cost(job, config, dense, len(dataset.train)) for job in jobs}
+    todo = [job for job in jobs if folder(job.name).result() is None]
+    spent = estimate(todo, config, dense, dataset, device)
+    say(console, budget_words(todo, config, dense, len(dataset.train), spent))
+    reporter = _Reporter(console, sum(own.total for own in costs.values()))
     with reporter.progress:
         context = JobContext(config, dataset, dense, device, folder, reporter.tick, reporter.epoch)
         for job in jobs:
-            unit, total = costs[job.name]
+            unit, total = costs[job.name].unit, costs[job.name].total
             result = folder(job.name).result()
             if result is not None:
                 reporter.skip(total)
@@ -234,7 +221,8 @@ def _work(
                 reporter.finished(job, float((result.predictions["after.clean"] == dataset.test.labels).mean()))
             if job.kind == "dense" and WEAK not in config.data.accept:
                 called = result.predictions["after.clean"]
-                check_strength(called, dataset, apart, baselines, len(result.facts["logs"]))
+                updates = len(result.facts["logs"]) * config.train.updates_an_epoch(len(dataset.train))
+                check_strength(called, dataset, apart, baselines, updates)
         manifest = assemble(
             config,
             dataset,

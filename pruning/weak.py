@@ -58,7 +58,7 @@ def by_class(called: Int64[np.ndarray, " n"], dataset: Dataset) -> list[str]:
     return lines
 
 
-def _advice(dataset: Dataset, apart: Bool[np.ndarray, " n"], baselines: Sequence[Baseline], epochs: int) -> list[str]:
+def _advice(dataset: Dataset, apart: Bool[np.ndarray, " n"], baselines: Sequence[Baseline], updates: int) -> list[str]:
     """What to try, the most promising first."""
     labels = dataset.test.labels
     count = int(apart.sum())
@@ -77,7 +77,7 @@ def _advice(dataset: Dataset, apart: Bool[np.ndarray, " n"], baselines: Sequence
             if accuracy >= ACCURATE
             else told + "check the classes, the channel and the split, and what python -m data.inspect says of them."
         )
-    ways = [f"train longer (--epochs {2 * epochs}; it was {epochs})"]
+    ways = [f"train longer (--updates {2 * updates}; there were {updates})"]
     if dataset.config.hop_s > DENSE_ENOUGH_S:
         ways.append(f"cut more windows (--hop-s {max(DENSE_ENOUGH_S, dataset.config.hop_s / 4):g})")
     ways += ["give more recordings", "try another --split"]
@@ -92,7 +92,7 @@ def check_strength(
     dataset: Dataset,
     apart: Bool[np.ndarray, " n"],
     baselines: Sequence[Baseline],
-    epochs: int,
+    updates: int,
 ) -> None:
     """Refuse to prune a dense model that is not better than a constant answer.
 
@@ -101,7 +101,7 @@ def check_strength(
         dataset: What it was trained and tested on.
         apart: Test windows of which no two overlap.
         baselines: The simplest detectors on the same windows.
-        epochs: Epochs that it was trained for.
+        updates: Updates that it was trained for.
 
     Raises:
         PruningError: It is not; the message says what was seen of each class, and what to try.
@@ -110,5 +110,5 @@ def check_strength(
     if problem is not None:
         seen = "\n  ".join([problem, *by_class(called, dataset)])
         raise PruningError(
-            f"{seen}\n  Nothing more was pruned.", "\n  ".join(_advice(dataset, apart, baselines, epochs))
+            f"{seen}\n  Nothing more was pruned.", "\n  ".join(_advice(dataset, apart, baselines, updates))
         )

@@ -69,7 +69,12 @@ class TestSweep:
         assert "not better than always naming" in caught.value.problem
         for name in ("normal: ", "inner: ", "outer: "):
             assert f"{name}" in caught.value.problem
-        for advice in ("straight line on 64 numbers gets 100.0 %", "--epochs", "--hop-s", "--accept weak"):
+        for advice in (
+            "straight line on 64 numbers gets 100.0 %",
+            "--updates 36; there were 18",
+            "--hop-s",
+            "--accept weak",
+        ):
             assert advice in caught.value.remedy
         assert sorted(p.name for p in (tmp_path / "jobs").iterdir()) == ["seed0-dense"]
         assert not (tmp_path / "models.json").exists()
