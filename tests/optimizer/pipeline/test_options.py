@@ -13,6 +13,7 @@ import tyro
 from data import DataConfig
 from data.common.errors import UserError
 from data.fetch import FetchConfig
+from data.inspect import InspectConfig
 from optimizer import OptimizerError
 from optimizer.evaluation.compare import EvaluateConfig
 from optimizer.experiment import ExperimentConfig
@@ -40,7 +41,16 @@ OPTIMIZER = (
     TrialConfig,
     PipelineConfig,
 )
-OTHERS = (FetchConfig, CompareConfig, ProfileConfig, FiguresConfig, SchemaConfig, SpecConfig, SweepConfig)
+OTHERS = (
+    FetchConfig,
+    InspectConfig,
+    CompareConfig,
+    ProfileConfig,
+    FiguresConfig,
+    SchemaConfig,
+    SpecConfig,
+    SweepConfig,
+)
 
 
 def options(config) -> set[str]:
