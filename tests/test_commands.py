@@ -141,8 +141,8 @@ def test_random_arguments_end_with_0_or_2_and_never_a_traceback(words, config):
     "module",
     [
         "pruning.run", "data.fetch", "data.inspect", "profiling.run", "profiling.compare", "profiling.spec",
-        "optimizer.solve", "optimizer.train", "optimizer.evaluate", "optimizer.experiment", "optimizer.figures", "optimizer.trial",
-        "optimizer.pipeline",
+        "optimizer.solve", "optimizer.train", "optimizer.evaluate", "optimizer.experiment", "optimizer.figures",
+        "optimizer.trial", "optimizer.pipeline",
     ],
 )  # fmt: skip
 def test_help_is_worth_reading(module):
