@@ -21,19 +21,21 @@ from pruning.filters import Masks, apply_masks
 EVALUATION_BATCH = 256
 TIMED_UPDATES = 3  # after a first one, which allocates memory
 MOMENTUM = 0.9
+EPOCHS, RETRAIN_EPOCHS = 8, 6
+UPDATES, RETRAIN_UPDATES = 120, 90  # what these epochs are on 480 windows; the 14 recordings of MFPT need no more
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """How a model is trained."""
 
-    epochs: int = 8
+    epochs: int = EPOCHS
     """Passes over the training windows for the dense model."""
-    retrain_epochs: int = 6
+    retrain_epochs: int = RETRAIN_EPOCHS
     """Passes after pruning (after each step with --steps), and further passes of the control."""
-    updates: int = 120
+    updates: int = UPDATES
     """Fewest updates of the dense model: on a small set, epochs are raised until they are reached. 0: no minimum."""
-    retrain_updates: int = 90
+    retrain_updates: int = RETRAIN_UPDATES
     """Fewest updates of each retraining and, for each step, of the control; as above."""
     batch: int = 32
     """Images per update."""
@@ -78,13 +80,24 @@ class TrainConfig:
         return max(1, windows // self.batch)
 
     def for_windows(self, windows: int) -> "TrainConfig":
-        """The same with as many epochs as the fewest updates need; on a large set, these very settings."""
+        """The same with as many epochs as the fewest updates need.
+
+        A set that is large enough for the default epochs to reach the default minimum trains exactly as `epochs` and
+        `retrain_epochs` say, few as they may be; a minimum that the user changed always holds.
+        """
         each = self.updates_an_epoch(windows)
         return replace(
             self,
-            epochs=max(self.epochs, -(-self.updates // each)),
-            retrain_epochs=max(self.retrain_epochs, -(-self.retrain_updates // each)),
+            epochs=_enough(self.epochs, self.updates, (EPOCHS, UPDATES), each),
+            retrain_epochs=_enough(self.retrain_epochs, self.retrain_updates, (RETRAIN_EPOCHS, RETRAIN_UPDATES), each),
         )
+
+
+def _enough(epochs: int, updates: int, default: tuple[int, int], each: int) -> int:
+    """Epochs, raised to reach a number of updates if `each` is that of an epoch; `default` has both defaults."""
+    if updates == default[1] and default[0] * each >= updates:
+        return epochs
+    return max(epochs, -(-updates // each))
 
 
 class EpochLog(NamedTuple):

@@ -39,6 +39,13 @@ def test_epochs_are_raised_until_the_fewest_updates_are_reached(windows, epochs,
     assert train.retrain_epochs * train.updates_an_epoch(windows) >= 90
 
 
+def test_a_large_set_trains_as_its_epochs_say_however_few():
+    few = TrainConfig(epochs=3, retrain_epochs=2)
+    assert few.for_windows(1080) == few
+    assert few.for_windows(320).epochs == 12
+    assert replace(few, updates=200).for_windows(1080).epochs == 7  # asked for by name: 33 updates an epoch
+
+
 def test_no_minimum_leaves_the_epochs_alone():
     train = TrainConfig(updates=0, retrain_updates=0)
     assert train.for_windows(56) == train
