@@ -88,7 +88,9 @@ def test_every_option_that_a_message_names_exists():
     """A name that is partly formatted, as in --default.{}, must begin like one that exists."""
     known = set().union(*(options(c) for c in (*OPTIMIZER, *OTHERS)))
     pattern = r"--([a-z][a-z0-9.-]*[a-z0-9])(\.?\{\})?"
-    named = [(place, *found) for place, text in messages("optimizer") for found in re.findall(pattern, text)]
+    packages = ("data", "pruning", "profiling", "optimizer")
+    texts = [found for package in packages for found in messages(package)]
+    named = [(place, *found) for place, text in texts for found in re.findall(pattern, text)]
     assert len(named) > 40
     wrong = [
         (place, name)
