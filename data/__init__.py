@@ -3,7 +3,7 @@
 In: recordings (CWRU, MFPT, a folder of your own, or the built-in simulation). Out: a `Dataset` of log-spectrograms in
 training, validation and test parts, with the split and its caveats. It may import no other package of ours, nor torch.
 Start reading at `build.build_dataset`; `recording.Recording` is what readers give, `splits.plan_split` decides what
-is tested, `sources.DATASETS` lists the data sets. `python -m data.fetch cwru|mfpt --root DIR` downloads.
+is tested, `sources.DATASETS` lists the data sets. `python -m data.fetch` downloads, `python -m data.inspect` looks.
 """
 
 from typing import TYPE_CHECKING

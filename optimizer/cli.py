@@ -37,6 +37,9 @@ COMMANDS = {
     for command in (
         Command("fetch", "data.fetch", "data.fetch", "FetchConfig", "Download bearing recordings."),
         Command(
+            "inspect", "data.inspect", "data.inspect", "InspectConfig", "Look at recordings before training on them."
+        ),
+        Command(
             "prune", "pruning.run", "pruning.run", "SweepConfig", "Prune, retrain and test models; write a bundle."
         ),
         Command("profile", "profiling.run", "profiling.run", "RunConfig", "Measure a bundle's models on this machine."),

@@ -31,7 +31,7 @@ from profiling.profile.entries import (
 )
 from profiling.profile.laws import Cell as Point
 from profiling.profile.laws import capacity_flop_per_s, fit_capacity
-from profiling.profile.profile import SCHEMA, Profile
+from profiling.profile.profile import SCHEMA, WEAK, Profile
 
 NOISY_SHARE = 0.1  # if more of the cells are noisy, the whole run is graded noisy
 PROTOCOL = (
@@ -240,6 +240,7 @@ def assemble(config: RunConfig, bundle: Bundle, found: Findings) -> Profile:
         capacities=capacities,
         accuracy_curve=fit_accuracy([m.rate for m in own], [m.accuracy for m in own], config.degree),
         notes=[
+            *([WEAK + bundle.manifest.weak] if bundle.manifest.weak else []),
             *speed_notes(models, threads),
             *width_note(bundle.subjects, config.device),
             *_accuracy_notes(bundle, found, accuracies, first),

@@ -16,6 +16,7 @@ from safetensors.numpy import load_file
 from data import DataError
 from data.common.command import StoppedError, run_command
 from data.fetch import FetchConfig
+from data.inspect import InspectConfig
 from data.readers import cwru
 from optimizer.evaluation.compare import EvaluateConfig
 from optimizer.experiment import ExperimentConfig
@@ -117,8 +118,8 @@ WORDS = st.one_of(
 
 
 CONFIGS = [
-    SweepConfig, FetchConfig, ProfileConfig, CompareConfig, SpecConfig, FiguresConfig, SchemaConfig, SolveConfig,
-    TrainConfig, EvaluateConfig, ExperimentConfig, PaperFiguresConfig, TrialConfig, PipelineConfig,
+    SweepConfig, FetchConfig, InspectConfig, ProfileConfig, CompareConfig, SpecConfig, FiguresConfig, SchemaConfig,
+    SolveConfig, TrainConfig, EvaluateConfig, ExperimentConfig, PaperFiguresConfig, TrialConfig, PipelineConfig,
 ]  # fmt: skip
 
 
@@ -139,9 +140,9 @@ def test_random_arguments_end_with_0_or_2_and_never_a_traceback(words, config):
 @pytest.mark.parametrize(
     "module",
     [
-        "pruning.run", "data.fetch", "profiling.run", "profiling.compare", "profiling.spec", "optimizer.solve",
-        "optimizer.train", "optimizer.evaluate", "optimizer.experiment", "optimizer.figures", "optimizer.trial",
-        "optimizer.pipeline",
+        "pruning.run", "data.fetch", "data.inspect", "profiling.run", "profiling.compare", "profiling.spec",
+        "optimizer.solve", "optimizer.train", "optimizer.evaluate", "optimizer.experiment", "optimizer.figures",
+        "optimizer.trial", "optimizer.pipeline",
     ],
 )  # fmt: skip
 def test_help_is_worth_reading(module):

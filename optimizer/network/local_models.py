@@ -20,8 +20,8 @@ Accuracy = Literal["measured", "cubic", "monotone"]
 
 def pruned_models(
     profile: Profile, latency: Latency, accuracy: Accuracy, percentile: Percentile, precision: Precision | None
-) -> tuple[LocalModel, ...]:
-    """The pruned models of one precision, the paper's choices; arguments as in `measured_scenario`."""
+) -> tuple[tuple[LocalModel, ...], tuple[str, ...]]:
+    """The pruned models of one precision, the paper's choices, and no notes; arguments as in `measured_scenario`."""
     rates = [r for r in profile.rates if r > 0]
     if not rates:
         raise OptimizerError("--gateway: the profile holds no pruned model.", "Profile a bundle with rates above 0.")

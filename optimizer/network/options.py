@@ -69,6 +69,8 @@ class NetworkConfig:
     """Allow gateways with more sensors than the largest measured batch."""
     allow_other_bundle: bool = False
     """Accept two profiles that were measured on different bundles."""
+    accept_weak: bool = False
+    """Accept profiles whose dense model is no better than always naming the most frequent class."""
 
     def __post_init__(self) -> None:
         if (self.gateway is None) != (self.edge is None):
@@ -114,5 +116,6 @@ def build_scenario(config: NetworkConfig, sensors: int | None = None) -> Scenari
             precision=config.precision,
             extrapolate=config.extrapolate,
             allow_other_bundle=config.allow_other_bundle,
+            accept_weak=config.accept_weak,
         )
     return network.slower(1 + config.margin) if config.margin else network

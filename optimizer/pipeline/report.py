@@ -25,6 +25,7 @@ from optimizer.trial.findings import least_lost
 from optimizer.trial.results import SchemeResult, TrialFile, read_trial
 from profiling.profile.profile import Profile
 from pruning.bundle import Manifest, read_manifest
+from pruning.verdict import notices
 
 LOSSLESS = 0.001  # picked by hand: share of dropped tasks up to which a network is said to serve its sensors
 HASHED = (
@@ -243,6 +244,7 @@ def write_report(run: str | Path, out: str | Path) -> None:
     text = page.render(
         made=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         bundle=found.bundle,
+        notices=notices(found.bundle),
         gateway=found.gateway,
         edge=found.edge,
         scenario=scenario,

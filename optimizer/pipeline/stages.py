@@ -13,6 +13,7 @@ from pathlib import Path
 from data.common.device import has_gpu
 from data.common.files import sha256, write_json
 from data.common.schema import read_json
+from data.config import WEAK
 from optimizer.errors import OptimizerError
 from optimizer.evaluation.section_v import small_network
 from optimizer.learning.options import TrainConfig
@@ -122,6 +123,7 @@ class Run:
     def network(self, scenario: str | None = None) -> Command:
         """Options that name the network, by default the pipeline's own."""
         options = self.config.network if scenario is None else replace(self.config.network, scenario=scenario)
+        options = replace(options, accept_weak=options.accept_weak or WEAK in self.config.data.accept)
         profiles = ("--gateway", str(self.gateway), "--edge", str(self.edge))
         return (*arguments(options, NetworkConfig), *profiles)
 

@@ -13,6 +13,7 @@ import tyro
 from data import DataConfig
 from data.common.errors import UserError
 from data.fetch import FetchConfig
+from data.inspect import InspectConfig
 from optimizer import OptimizerError
 from optimizer.evaluation.compare import EvaluateConfig
 from optimizer.experiment import ExperimentConfig
@@ -40,7 +41,16 @@ OPTIMIZER = (
     TrialConfig,
     PipelineConfig,
 )
-OTHERS = (FetchConfig, CompareConfig, ProfileConfig, FiguresConfig, SchemaConfig, SpecConfig, SweepConfig)
+OTHERS = (
+    FetchConfig,
+    InspectConfig,
+    CompareConfig,
+    ProfileConfig,
+    FiguresConfig,
+    SchemaConfig,
+    SpecConfig,
+    SweepConfig,
+)
 
 
 def options(config) -> set[str]:
@@ -78,7 +88,9 @@ def test_every_option_that_a_message_names_exists():
     """A name that is partly formatted, as in --default.{}, must begin like one that exists."""
     known = set().union(*(options(c) for c in (*OPTIMIZER, *OTHERS)))
     pattern = r"--([a-z][a-z0-9.-]*[a-z0-9])(\.?\{\})?"
-    named = [(place, *found) for place, text in messages("optimizer") for found in re.findall(pattern, text)]
+    packages = ("data", "pruning", "profiling", "optimizer")
+    texts = [found for package in packages for found in messages(package)]
+    named = [(place, *found) for place, text in texts for found in re.findall(pattern, text)]
     assert len(named) > 40
     wrong = [
         (place, name)
