@@ -17,6 +17,7 @@ from optimizer.solver.factory.regimes import worth_of_sending
 FIRST_GAP = 1e-3  # of the worth of a task: where the search for the threshold begins; picked by hand
 WIDER = 4.0  # how much further the threshold is lowered each time; picked by hand
 WIDE_GAP = 0.01  # of the worth of a task: from where on the closer bound pays; picked by hand
+LOOKS = 8  # options looked at take about as long as one label made
 NARROW = 64  # labels kept per level where only some good decision is sought; picked by hand
 
 
@@ -57,6 +58,7 @@ def extend(gate, options, k, caps, limits, bounds, terms, threshold, labels, now
     place = bounds.place[k]
     for i in range(count):
         sent, begun = labels.sent[now, i], labels.seconds[now, i]
+        labels.work[0] += len(chosen) // LOOKS
         for c in range(len(chosen)):
             if base[i] + value[c] <= threshold:
                 break
@@ -150,7 +152,7 @@ def best_by_level(gate, options, caps, limits, bounds, terms, scale, labels, mos
         gap *= WIDER
     if proven > best and labels.work[0] < labels.work[1]:
         better = np.empty_like(plan)
-        found, left_out = above(gate, options, caps, limits, bounds, terms, best, labels, most, better)
+        found, left_out = above(gate, options, caps, limits, bounds, terms, best, labels, max(most // 4, 1), better)
         proven = min(proven, max(max(best, found), left_out))
         if found > best:
             best = found
