@@ -9,6 +9,9 @@ is tested, `sources.DATASETS` lists the data sets. `python -m data.fetch` downlo
 from typing import TYPE_CHECKING
 
 from data.common.lazy import lazy_exports
+from data.common.loading import stop_quietly_if_a_command_loads
+
+stop_quietly_if_a_command_loads()
 
 if TYPE_CHECKING:
     from data.build import build_dataset

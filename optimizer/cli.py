@@ -176,7 +176,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     from data.common.command import called_as
     from data.common.extras import MissingExtraError, needs_extra
+    from data.common.loading import stop_quietly_while_loading
 
+    stop_quietly_while_loading()
     try:
         with needs_extra(__name__):
             module = import_module(command.code)

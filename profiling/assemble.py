@@ -251,4 +251,5 @@ def assemble(config: RunConfig, bundle: Bundle, found: Findings) -> Profile:
 def _device_name(config: RunConfig, environment: Environment) -> str:
     if environment.accelerator is not None:
         return environment.accelerator.name
-    return f"{environment.processor.name}, {config.resolved_threads[0]} threads"
+    threads = config.resolved_threads[0]
+    return f"{environment.processor.name}, {threads} {'thread' if threads == 1 else 'threads'}"

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+from together import made_once
 
 from data import DataConfig, Dataset, Examples
 
@@ -107,22 +108,30 @@ def quick_data() -> DataConfig:
     return DataConfig(hop_s=0.5)
 
 
-def _swept(out: Path, **changes) -> Path:
+def _swept(out: Path, **changes) -> None:
     from sweeps import sweep  # it imports what this module defines
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pruning.sweep.build_dataset", lambda config, cache: tiny_dataset())
         sweep(out, **changes)
-    return out
 
 
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory) -> Path:
     """One finished structural bundle with two seeds: dense, 0.5 and 0.9, narrow, 32 pixels."""
-    return _swept(tmp_path_factory.mktemp("bundle"), seeds=(0, 1))
+    return made_once(tmp_path_factory, "bundle", lambda out: _swept(out, seeds=(0, 1)))
 
 
 @pytest.fixture(scope="session")
 def masked(tmp_path_factory) -> Path:
     """The same by masks."""
-    return _swept(tmp_path_factory.mktemp("masked"), method="mask", width=0.125)
+    return made_once(tmp_path_factory, "masked", lambda out: _swept(out, method="mask", width=0.125))
+
+
+@pytest.fixture(scope="session")
+def kernels(tmp_path_factory) -> None:
+    """The solver is compiled, and kept on disk, by one test process: half a minute where it was not yet."""
+    from optimizer import Scenario, draw_states, optimum
+
+    scenario = Scenario.load("paper").with_sensors(5)
+    made_once(tmp_path_factory, "kernels", lambda _: optimum(scenario, draw_states(scenario, 1, 0)))

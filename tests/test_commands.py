@@ -284,3 +284,27 @@ def test_400_damaged_copies_of_a_real_recording_never_end_this_process(bearing_d
         assert all(told), (i, offset, told)
     assert refused >= 200
     assert read + refused == 400
+
+
+@pytest.mark.parametrize("module", ["data.fetch", "pruning.run", "profiling.compare", "optimizer.train"])
+def test_ctrl_c_while_a_command_loads_is_no_traceback(module):
+    """Loading PyTorch takes seconds; `-X importtime` says when the package is there and its command is not yet."""
+    arguments = [sys.executable, "-X", "importtime", "-m", module, "--help"]
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if line.rpartition("|")[2].strip() == module.split(".")[0]:
+            process.send_signal(signal.SIGINT)
+            break
+    said, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.endswith("stopped while loading; nothing was begun.\n")
+    assert "Traceback" not in errors
+    assert not said
+
+
+def test_a_program_that_imports_the_packages_keeps_its_own_ctrl_c():
+    code = (
+        "import signal, data, pruning, profiling, optimizer\n"
+        "assert signal.getsignal(signal.SIGINT) is signal.default_int_handler"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -132,6 +132,9 @@ class PipelineConfig:
         ):  # fmt: skip
             check_least(OptimizerError, name.replace("_", "-"), getattr(self, name), least)
         _ = self.base.with_sensors(self.sensors)
+        for name, path in (("gateway", self.gateway), ("edge", self.edge), ("link", self.network.link)):
+            if path is not None and not path.is_file():  # told now, not after the minutes of the first stage
+                raise OptimizerError(f"--{name} {path}: no such file.", "Give a file that exists.")
 
     @property
     def base(self) -> Scenario:

@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 from rich.console import Console
+from together import made_once
 
 from optimizer import Scenario
 from optimizer.evaluation.section_v import evaluation
@@ -21,6 +22,11 @@ from profiling.profiler import run_profile
 SILENT = Console(quiet=True)
 QUICK = LearnerConfig(updates=60, slots=16, block=10)
 SAC = SacConfig(slots=60, hidden=(16, 16), batch=16, buffer=40, block=20, precision="float32")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _kernels(kernels):
+    """Nearly every test here solves slots."""
 
 
 @pytest.fixture(scope="session")
@@ -53,12 +59,14 @@ def results():
 @pytest.fixture(scope="session")
 def policies(tmp_path_factory):
     """A default policy of 20 sensors, one of 10 and 20, and a paper agent of 20."""
-    out = tmp_path_factory.mktemp("policies")
-    for config in (
-        TrainConfig(sensors=(20,), learner=QUICK, out=out / "one"),
-        TrainConfig(sensors=(10, 20), mixed=True, learner=QUICK, out=out / "many"),
-        TrainConfig(sensors=(20,), preset="paper", sac=SAC, out=out / "paper"),
-    ):
-        for job in plan(config):
-            train(job, config, lambda *_: None)
-    return out
+
+    def make(out):
+        for config in (
+            TrainConfig(sensors=(20,), learner=QUICK, out=out / "one"),
+            TrainConfig(sensors=(10, 20), mixed=True, learner=QUICK, out=out / "many"),
+            TrainConfig(sensors=(20,), preset="paper", sac=SAC, out=out / "paper"),
+        ):
+            for job in plan(config):
+                train(job, config, lambda *_: None)
+
+    return made_once(tmp_path_factory, "policies", make)

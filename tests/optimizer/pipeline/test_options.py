@@ -203,3 +203,9 @@ def test_options_that_make_no_sense_are_refused(wrong, message):
 def test_recordings_without_a_folder_are_refused_at_once():
     with pytest.raises(UserError, match="--data cwru"):
         replace(PipelineConfig(), data=DataConfig(data="cwru"))
+
+
+@pytest.mark.parametrize("name", ["gateway", "edge"])
+def test_a_profile_that_is_not_there_is_told_before_the_first_stage(tmp_path, name):
+    with pytest.raises(OptimizerError, match=rf"--{name} .*other\.json: no such file"):
+        PipelineConfig(**{name: tmp_path / "other.json"})
