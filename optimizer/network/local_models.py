@@ -26,7 +26,7 @@ def pruned_models(
     if not rates:
         raise OptimizerError("--gateway: the profile holds no pruned model.", "Profile a bundle with rates above 0.")
     levels = relative_accuracies(profile, [profile.model(r, precision) for r in rates], accuracy)
-    return tuple(
+    models = tuple(
         LocalModel(
             rate=rate,
             accuracy=value,
@@ -36,6 +36,7 @@ def pruned_models(
         )
         for rate, value in zip(rates, levels, strict=True)
     )
+    return models, ()
 
 
 def all_models(
