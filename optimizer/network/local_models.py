@@ -72,9 +72,7 @@ def all_models(
         if not any(_beats(other, model) for other in others):
             kept.append(model)
     kept.sort(key=lambda m: (m.rate, m.precision or ""))
-    return tuple(kept), tuple(
-        f"left out, another model is as accurate and as fast: {m.label}" for m in found if m not in kept
-    )
+    return tuple(kept), _beaten([m for m in found if m not in kept])
 
 
 def _beaten(models: Sequence[LocalModel]) -> tuple[str, ...]:
