@@ -29,9 +29,8 @@ from pruning.verdict import notices
 
 LOSSLESS = 0.001  # picked by hand: share of dropped tasks up to which a network is said to serve its sensors
 HASHED = (
-    "bundle/models.json", "gateway.json", "edge.json", "capacity/capacity.json", "experiment/results.json",
-    "evaluation.json", "trial.json",
-    "second-trial.json",
+    "bundle/models.json", "gateway.json", "edge.json", "capacity/capacity.json", "trial.json", "evaluation.json",
+    "experiment/results.json",
 )  # fmt: skip
 
 
@@ -77,7 +76,6 @@ class Inputs:
     evaluation: Evaluation
     captions: Captions
     claims: Claims
-    first: TrialFile
     trial: TrialFile
     capacity: CapacityFile
 
@@ -97,8 +95,7 @@ def read_inputs(run: Path) -> Inputs:
         evaluation=read_evaluation(run / "evaluation.json"),
         captions=read_captions(figures / "captions.json"),
         claims=read_claims(figures / "claims.json"),
-        first=read_trial(run / "trial.json"),
-        trial=read_trial(run / "second-trial.json"),
+        trial=read_trial(run / "trial.json"),
         capacity=read_capacity(run / "capacity" / "capacity.json"),
     )
 
@@ -223,7 +220,7 @@ def write_report(run: str | Path, out: str | Path) -> None:
 
     Args:
         run: Folder of the pipeline (`bundle`, `gateway.json`, `edge.json`, `experiment`, `evaluation.json`,
-            `trial.json`, `second-trial.json`).
+            `trial.json`, `capacity`).
         out: The HTML file.
 
     Raises:
@@ -233,7 +230,8 @@ def write_report(run: str | Path, out: str | Path) -> None:
     found, figures = read_inputs(run), run / "experiment" / "figures"
     scenario, captions = found.evaluation.scenario, found.captions.captions
     models = models_table(found.bundle, found.gateway, scenario.width)
-    deployed = list(found.trial.schemes.values())[-1]  # the policy that was trained again
+    schemes = found.trial.schemes
+    best = min(schemes, key=lambda name: (schemes[name].lost, -(schemes[name].accuracy or 0)))
     page = Environment(
         loader=PackageLoader("optimizer.pipeline", "templates"),
         autoescape=select_autoescape(["html"], default=True),
@@ -249,7 +247,7 @@ def write_report(run: str | Path, out: str | Path) -> None:
         edge=found.edge,
         scenario=scenario,
         models=models,
-        advice=advice(models, scenario, models_used(deployed)),
+        advice=advice(models, scenario, models_used(schemes[best])),
         carried_line=first_line(found.capacity),
         carriers=[scheme for _, scheme in best_first(found.capacity.schemes)],
         carried_picture=picture(run / "capacity" / "capacity.png"),
@@ -258,14 +256,14 @@ def write_report(run: str | Path, out: str | Path) -> None:
         carried=carried(found.results.capacity),
         policies=_policy_rows(found.evaluation),
         slots=found.evaluation.slots,
-        first=found.first,
         trial=found.trial,
-        deployed=deployed,
-        least_lost=least_lost(found.first.schemes),
+        best=schemes[best],
+        simple=schemes.get("local"),
+        least_lost=least_lost(schemes),
         claims=found.claims.claims,
         figures=[(name, captions[name], picture(figures / f"{name}.png")) for name in captions if name != "capacity"],
         capacity=picture(figures / "capacity.png") if "capacity" in captions else None,
-        trial_picture=picture(figures / "trial.png"),
+        trial_picture=picture(run / "trial.png"),
         hashes=[(name, sha256(run / name)) for name in HASHED],
         configuration=json.dumps(scenario.dump(), indent=1),
     )

@@ -8,13 +8,14 @@ from together import made_once
 
 from optimizer import Scenario
 from optimizer.evaluation.section_v import evaluation
+from optimizer.learning.factory.settings import FactoryConfig
 from optimizer.learning.options import TrainConfig
 from optimizer.learning.paper_sac import SacConfig
 from optimizer.learning.plan import plan
 from optimizer.learning.run import train
 from optimizer.learning.schedule import LearnerConfig
 from optimizer.pipeline import runner
-from optimizer.pipeline.options import PipelineConfig
+from optimizer.pipeline.options import PipelineConfig, TrainOptions
 from optimizer.pipeline.runner import run_pipeline
 from profiling.config import RunConfig as ProfileConfig
 from profiling.profiler import run_profile
@@ -44,8 +45,12 @@ def finished(bundle, tmp_path_factory):
         run = runner.run_command
         patch.setattr(runner, "run_command", lambda c, stage: None if c[0] == "pruning.run" else run(c, stage))
         config = PipelineConfig(
-            out=out, gateway=made.out, sensors=20, slots=20, trial_slots=2, updates=20, small_updates=20
-        )
+            out=out, gateway=made.out, paper_sensors=20, slots=20, paper_slots=20, trial_slots=2, updates=20,
+            small_updates=20,
+            train=TrainOptions(factory=FactoryConfig(updates=4, slots=8, block=2, at_random=2)),
+        )  # fmt: skip
+        patch.setattr("optimizer.pipeline.stages.CAPACITY_SLOTS", 2)
+        patch.setattr("optimizer.pipeline.stages.CAPACITY_S", 0.5)
         run_pipeline(config, SILENT)
         yield config
 

@@ -168,16 +168,12 @@ def test_schemes_that_ask_for_the_same_run_share_it(bundle, measured, tmp_path, 
     assert len([jobs for jobs in asked if len(jobs[0][1]) == 2]) <= 2 * 5 + 5  # each gateway and slot once; opening
 
 
-def test_the_pipeline_s_trials_hold_its_policies(finished):
-    first, second = (read_trial(finished.out / name) for name in ("trial.json", "second-trial.json"))
-    assert [name for name, s in first.schemes.items() if s.learned] == ["n20-seed0"]
-    assert "optimum" in first.schemes
-    assert list(second.schemes) == ["policies/n20-seed0", "retrained/n20-seed0"]
-    made = json.loads((finished.out / "retrained" / "n20-seed0" / "run.json").read_text())
-    assert made["world"]["samples"] == first.factors.local
-    assert made["world"]["edge_samples"] == first.factors.edge
-    assert first.factors.edge == sorted(first.factors.edge)
-    assert len(first.factors.edge) == 200
+def test_the_pipeline_s_trial_holds_its_policy_and_the_schemes(finished):
+    found = read_trial(finished.out / "trial.json")
+    (learned,) = [name for name, s in found.schemes.items() if s.learned]
+    assert learned.startswith("n")
+    assert {"optimum", "local", "local-batch", "greedy"} <= set(found.schemes)
+    assert found.factors.edge == sorted(found.factors.edge)
 
 
 def test_a_policy_brings_its_own_network(finished, tmp_path):
