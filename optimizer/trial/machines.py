@@ -16,7 +16,7 @@ from optimizer.trial.worker import Answer, Job, Station
 
 SPEED_RUNS = 50  # picked by hand: runs of the complete model whose median tells how fast the machine is now
 MOST_PROCESSES = 8  # picked by hand: with more gateways, several share a process, to bound the memory
-Windows = Int64[np.ndarray, " windows"]
+Windows = Int64[np.ndarray, "_"]
 
 
 class Machines:
@@ -99,7 +99,7 @@ class Machines:
                 self._note(model, windows, classes)
         return self._slot[asked], fresh
 
-    def run_edge(self, windows: Windows) -> tuple[Float64[np.ndarray, " windows"], Int64[np.ndarray, " windows"]]:
+    def run_edge(self, windows: Windows) -> tuple[Float64[np.ndarray, "_"], Int64[np.ndarray, "_"]]:
         """Run windows one by one on the complete model: the seconds and the class of each."""
         ((seconds, classes),) = self._edge.run([(self._setting.complete, windows.tolist(), 1)])
         self._note(self._setting.complete, windows, classes)

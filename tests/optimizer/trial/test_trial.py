@@ -17,7 +17,7 @@ from optimizer.trial.processes import Worker
 from optimizer.trial.results import read_trial
 from optimizer.trial.run import run, run_trial
 from optimizer.trial.slots import LATE, SERVED
-from optimizer.trial.table import print_trial
+from optimizer.trial.table import delays_table, fates_table, print_trial
 from optimizer.trial.worker import Station
 from profiling import Profile
 from profiling.config import RunConfig as ProfileConfig
@@ -118,11 +118,14 @@ def test_the_picture_and_the_table_fit(tried, capsys):
     picture = matplotlib.image.imread(tried.figure)
     assert min(picture.shape[:2]) > 300
     assert picture.std() > 0.01
-    print_trial(read_trial(tried.out), Console(width=100))
-    said = capsys.readouterr().out.splitlines()
-    assert "lost least" in said[0]
-    assert max(len(line) for line in said if "%" not in line or "─" in line) <= 100
-    assert not any("…" in line for line in said)
+    trial = read_trial(tried.out)
+    print_trial(trial, Console(width=100))
+    assert "lost least" in capsys.readouterr().out.splitlines()[0]
+    for table in (fates_table(trial.schemes), delays_table(trial.schemes)):
+        Console(width=100).print(table)
+        said = capsys.readouterr().out
+        assert max(map(len, said.splitlines())) <= 100
+        assert "…" not in said
 
 
 @pytest.mark.parametrize(("sensors", "groups"), [(3, (3,)), (8, (1,) * 8), (30, (1,) * 30)])
