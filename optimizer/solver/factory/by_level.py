@@ -130,9 +130,11 @@ def best_by_level(gate, options, caps, limits, bounds, terms, scale, labels, mos
     top = bounds.base[len(caps)]
     gap = FIRST_GAP * scale
     proven, floor = top, 1e-12 * scale
-    keep = most if labels.work[0] < labels.work[1] else NARROW
+    keep = most
     while True:
         threshold = max(top - gap, -floor)
+        if labels.work[0] >= labels.work[1]:
+            keep = min(keep, NARROW)
         best, left_out = above(gate, options, caps, limits, bounds, terms, threshold, labels, keep, plan)
         proven = min(proven, max(max(threshold, best), left_out))
         if best > threshold:
