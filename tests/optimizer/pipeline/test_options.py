@@ -15,6 +15,7 @@ from data.common.errors import UserError
 from data.fetch import FetchConfig
 from data.inspect import InspectConfig
 from optimizer import OptimizerError
+from optimizer.capacity import CapacityConfig
 from optimizer.evaluation.compare import EvaluateConfig
 from optimizer.evaluation.reading import read_capacity
 from optimizer.experiment import ExperimentConfig
@@ -34,6 +35,7 @@ from pruning.config import SweepConfig
 
 ROOT = Path(__file__).parents[3]
 OPTIMIZER = (
+    CapacityConfig,
     SolveConfig,
     TrainConfig,
     EvaluateConfig,
