@@ -17,15 +17,28 @@ settings.register_profile("jopa", deadline=None)  # on a loaded machine an examp
 settings.load_profile("jopa")
 
 
-TOGETHER = {"evaluation": "a finished pipeline", "trial": "a finished pipeline", "pipeline": "a finished pipeline"}
+TOGETHER = {
+    "tests/optimizer/evaluation/": "a finished pipeline",
+    "tests/optimizer/trial/": "a finished pipeline",
+    "tests/optimizer/pipeline/": "a finished pipeline",
+    "tests/optimizer/learning/": "trained learners",
+}
 
 
-def pytest_collection_modifyitems(items):
-    """With several test processes: tests that share an expensive fixture run in one of them, others file by file."""
-    for item in items:
-        room = item.path.parent.name
-        shared = TOGETHER.get(room, room if room == "learning" else str(item.path))
-        item.add_marker(pytest.mark.xdist_group(shared))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """With several test processes: tests that share an expensive fixture run in one of them, others file by file.
+
+    `--dist loadgroup` would do this by a mark, but with pytest-xdist 3.8 and pytest 9 the mark has no effect.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFixture(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            path = nodeid.partition("::")[0]
+            return next((name for room, name in TOGETHER.items() if path.startswith(room)), path)
+
+    return ByFixture(config, log)
 
 
 @pytest.fixture(autouse=True)
