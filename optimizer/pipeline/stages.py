@@ -144,15 +144,14 @@ class Run:
     def network(self, scenario: str | None = None) -> Command:
         """Options that name the paper's network, by default with the pipeline's own scenario."""
         own = self.config.network
-        options = own if scenario is None else replace(own, scenario=scenario)
-        papers = {"execution": None, "queue": None, "reward": None if own.reward == "service" else own.reward}
-        return self._options(replace(options, **papers))  # type: ignore[arg-type]  # each is a field's own type
+        reward = self.config.base.reward if own.reward in (None, "service") else own.reward
+        papers = replace(own, execution="one batch", queue="none", reward=reward)
+        return self._options(papers if scenario is None else replace(papers, scenario=scenario))
 
     def factory(self) -> Command:
         """Options that name the network as a factory has it: critical levels first, and a queue at the edge."""
         own = self.config.network
-        wanted = {"execution": own.execution or "by level", "queue": own.queue or "fifo"}
-        return self._options(replace(own, **wanted, reward=own.reward or "service"))  # type: ignore[arg-type]  # as above
+        return self._options(replace(own, execution=own.execution or "by level", queue=own.queue or "fifo"))
 
     def _options(self, options: NetworkConfig) -> Command:
         options = replace(options, accept_weak=options.accept_weak or WEAK in self.config.data.accept)

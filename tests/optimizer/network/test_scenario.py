@@ -2,6 +2,7 @@
 
 import copy
 import tomllib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -257,6 +258,12 @@ def test_options_build_the_measured_scenario_with_another_link(tmp_path):
     config = NetworkConfig(scenario="measured", gateway=path, edge=path, link=link, reward="goodput")
     scenario = build_scenario(config, 20)
     assert (scenario.name, scenario.reward, scenario.link.bandwidth_hz) == ("measured", "goodput", 2e6)
+    assert (scenario.gateway.execution, scenario.edge.queue) == ("by level", "fifo")
+    assert build_scenario(replace(config, reward=None)).reward == "service"
+    papers = build_scenario(replace(config, reward=None), papers=True)
+    assert (papers.reward, papers.can_refuse) == (PAPER.reward, False)
+    asked = build_scenario(replace(config, reward=None, execution="one batch", queue="none"))
+    assert (asked.reward, asked.can_refuse) == (PAPER.reward, False)
     link.write_text("[link]\n" + "\n".join(rows))
     assert load_link(link).bandwidth_hz == 2e6
     link.write_text("bandwidth_hz = 2e6")
