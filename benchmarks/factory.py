@@ -4,9 +4,9 @@
 
 5 gateways, 12 models whose batches take 1 ms and 0.065 to 0.3 ms for each task (the order of the demo's profile at 32
 pixels) times a factor, which sets the load; an edge of 0.5 ms per task, and the paper's link with tasks of 8,192 bits
-at 10,000 sensors and of 65,536 bits at 200, so that the edge cannot take everything.
-Milliseconds of one core for a slot (medians and largest of slots, compiled), the share of tasks lost, and how much the
-bound says may be lost by a search that was cut off.
+at 10,000 sensors and of 65,536 bits at 200, so that the edge cannot take everything. Milliseconds of one core for a
+slot (medians and largest of slots, compiled), the share of tasks lost, and how much the bound says may be lost by a
+search that was cut off.
 """
 
 import argparse

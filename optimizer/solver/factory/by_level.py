@@ -58,6 +58,9 @@ def extend(gate, options, k, caps, limits, bounds, terms, threshold, labels, now
     place = bounds.place[k]
     for i in range(count):
         sent, begun = labels.sent[now, i], labels.seconds[now, i]
+        if i >= NARROW and labels.work[0] >= labels.work[1] and len(chosen) > 0:
+            left_out = max(left_out, base[i:].max() + value[0])
+            break
         labels.work[0] += len(chosen) // LOOKS
         for c in range(len(chosen)):
             if base[i] + value[c] <= threshold:

@@ -36,7 +36,7 @@ class Labels(NamedTuple):
 
 
 ROOM = 4  # so many times the labels that are kept can be made before they are thinned out; picked by hand
-WORK = 1000  # labels made in a slot for each one that may be kept; 4 million take about 0.3 s
+WORK = 2000  # labels made in a slot for each one that may be kept; 4 million take about 0.3 s
 
 
 @no_type_check
