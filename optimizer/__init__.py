@@ -9,6 +9,9 @@ are loaded when they are first used, so that `import optimizer` costs little.
 from typing import TYPE_CHECKING
 
 from data.common.lazy import lazy_exports
+from data.common.loading import stop_quietly_if_a_command_loads
+
+stop_quietly_if_a_command_loads()
 
 if TYPE_CHECKING:
     from optimizer.environment.picture import draw_slot
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from optimizer.network.scenario import Scenario
     from optimizer.network.slots import Action, State, draw_states
     from optimizer.schemes.base import Policy
+    from optimizer.schemes.planner import Planner
     from optimizer.schemes.registry import SCHEMES, make_scheme
     from optimizer.schemes.summary import summarise
     from optimizer.solver.exact import Optimum, optimum
@@ -34,6 +38,7 @@ __all__ = [
     "OptimizerError",
     "Optimum",
     "Outcome",
+    "Planner",
     "Policy",
     "Scenario",
     "State",
@@ -58,6 +63,7 @@ __getattr__, __dir__ = lazy_exports(
         "Optimum": "optimizer.solver.exact",
         "OptimizerError": "optimizer.errors",
         "Outcome": "optimizer.network.outcome",
+        "Planner": "optimizer.schemes.planner",
         "Policy": "optimizer.schemes.base",
         "REWARDS": "optimizer.network.rewards",
         "SCHEMES": "optimizer.schemes.registry",

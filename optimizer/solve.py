@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import tyro
 
 from data.common.command import run_command
@@ -12,13 +13,15 @@ from data.common.files import write_json
 from data.common.options import check_least, comma_separated, parse_list
 from data.common.schema import read_json
 from optimizer.errors import OptimizerError
+from optimizer.evaluation.slower import Slower, serious, slower, slower_line
 from optimizer.evaluation.tables import print_summaries
 from optimizer.network.options import NetworkConfig, build_scenario
 from optimizer.network.outcome import Outcome
 from optimizer.network.readings import parse_states
 from optimizer.network.scenario import Scenario
-from optimizer.network.slots import Action, State, draw_states
-from optimizer.schemes.registry import SCHEMES, find_scheme, make_scheme
+from optimizer.network.slots import PADDING, Action, State, draw_states
+from optimizer.schemes.planner import Planner
+from optimizer.schemes.registry import SCHEMES, find_scheme, make_scheme, schemes_of
 from optimizer.schemes.rollout import carry_out
 from optimizer.schemes.summary import Summary, summarise
 
@@ -52,6 +55,8 @@ class SolveConfig:
     states: Path | None = None
     """JSON file of slots given by hand, instead of drawn ones: {"slots": [{"channel": ["good", ...], "criticality":
     [[0.2, null, ...], ...]}]}, where null stands for a sensor that is silent in the slot."""
+    planner: Path | None = None
+    """JSON file to write for deployment: `Planner.load(FILE).decide(state)` solves the first network's slots."""
     json: Path | None = None
     """JSON file to write: summaries, and the first network's and scheme's decisions slot by slot."""
 
@@ -62,14 +67,13 @@ class SolveConfig:
             check_least(OptimizerError, "sensors", min(self.sensors), 1)
         if self.states is not None and len(self.sensors) > 1:
             raise OptimizerError("--states holds the slots of one network: give one number of --sensors.")
-        for name in self.names:
+        for name in self.schemes if self.schemes != ("all",) else ():
             find_scheme(name)
         _ = self.steps, self.rates
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The schemes; `all` leaves out those that only small networks allow."""
-        return tuple(n for n, s in SCHEMES.items() if not s.small) if self.schemes == ("all",) else self.schemes
+    def names(self, scenario: Scenario) -> tuple[str, ...]:
+        """The schemes; `all` leaves out those that a network does not allow."""
+        return schemes_of(scenario) if self.schemes == ("all",) else self.schemes
 
     @property
     def steps(self) -> str | int:
@@ -93,34 +97,64 @@ class Solved:
     Attributes:
         scenario: The network.
         scheme: Name of the scheme in tables.
+        state: The slots.
         action: Its decisions.
         outcome: What became of every task.
         summary: Figures over all slots.
+        slower: Lost tasks where inference takes longer than planned.
     """
 
     scenario: Scenario
     scheme: str
+    state: State
     action: Action
     outcome: Outcome
     summary: Summary
+    slower: list[Slower]
 
     def slots(self) -> list[dict[str, Any]]:
         """Reward and decision of every slot, as JSON would hold them."""
         groups, rewards, drops = self.scenario.groups, self.outcome.reward, self.outcome.drop_ratio
+        places = self._places()
         return [
             {
                 "reward": float(rewards[i]),
                 "drop_ratio": float(drops[i]),
                 "offload": [[int(x) for x in self.action.offload[i, g, :m]] for g, m in enumerate(groups)],
-                "model": [int(v) for v in self.action.model[i]],
+                "place": [places[i, g, :m].tolist() for g, m in enumerate(groups)],
+                "model": self.action.model[i].tolist(),
                 "share": [float(c) for c in self.action.share[i]],
             }
             for i in range(len(rewards))
         ]
 
+    def _places(self) -> np.ndarray:
+        """What is decided for each task: gateway, edge, refused, or None for a silent sensor."""
+        found = np.where(self.action.offload, "edge", "gateway").astype(object)
+        if self.action.refused is not None:
+            found[self.action.refused] = "refused"
+        found[self.state.level == PADDING] = None
+        return found
+
     def head(self) -> dict[str, Any]:
         """Network, scheme and summary, as JSON would hold them."""
-        return {"sensors": self.scenario.sensors, "scheme": self.scheme, "summary": self.summary.dump()}
+        longer = {f"{x.factor:g}": x.drop_ratio for x in self.slower}
+        return {
+            "sensors": self.scenario.sensors,
+            "scheme": self.scheme,
+            "summary": self.summary.dump(),
+            "drop_ratio_if_slower": longer,
+        }
+
+    @property
+    def fragile(self) -> bool:
+        """Whether a little slower inference already loses many more tasks than planned."""
+        return serious(self.summary.drop_ratio, self.slower)
+
+    @property
+    def if_slower(self) -> str:
+        """What slower inference does to this plan, in one sentence."""
+        return slower_line(f"N = {self.scenario.sensors}, {self.scheme}:", self.summary.drop_ratio, self.slower)
 
 
 def solve(scenario: Scenario, state: State, scheme: str, shares: str | int = "exact", seed: int = 0) -> Solved:
@@ -138,7 +172,8 @@ def solve(scenario: Scenario, state: State, scheme: str, shares: str | int = "ex
     """
     policy = make_scheme(scheme, scenario, shares, seed)
     action, outcome = carry_out(scenario, state, policy)
-    return Solved(scenario, policy.name, action, outcome, summarise(outcome))
+    longer = slower(scenario, state, action)
+    return Solved(scenario, policy.name, state, action, outcome, summarise(outcome), longer)
 
 
 def read_states(path: str | Path, scenario: Scenario) -> State:
@@ -164,10 +199,17 @@ def run(config: SolveConfig) -> None:
             state = read_states(config.states, scenario)
         else:
             state = draw_states(scenario, config.slots, config.seed)
-        for name in config.names:
+        for name in config.names(scenario):
             with console.status(f"{scenario.sensors} sensors, {len(state)} slots: {name}"):
                 solved.append(solve(scenario, state, name, config.steps, config.seed))
+    for fragile in (s for s in solved if s.fragile):
+        say(console, f"WARNING: {fragile.if_slower} Plan with a margin: --margin 0.1.", style="bold yellow")
     print_summaries([(s.scenario, s.scheme, s.summary) for s in solved], config.shares, console)
+    for sound in (s for s in solved if not s.fragile):
+        say(console, sound.if_slower)
+    if config.planner is not None:
+        Planner(solved[0].scenario).save(config.planner)
+        say(console, f"planner: {config.planner}")
     if config.json is not None:
         first = solved[0]
         content = {
@@ -175,6 +217,7 @@ def run(config: SolveConfig) -> None:
             "shares": config.steps,
             "seed": None if config.states else config.seed,
             "models": [m.rate for m in first.scenario.models],
+            "precisions": [m.precision for m in first.scenario.models],
             **first.head(),
             "slots": first.slots(),
             "runs": [s.head() for s in solved],

@@ -7,10 +7,11 @@
     envs = gym.make_vec("jopa/OffloadingBox-v0", num_envs=4096, vectorization_mode="vector_entry_point")
 
 `jopa/Offloading-v0` takes a dictionary: `offload` (0 or 1 for each task), `model` (an index for each gateway) and
-`share` (on the simplex). `jopa/OffloadingBox-v0` takes a flat array that is decoded as in section IV-A. The observation
+`share` (on the simplex). In a factory's network it takes `refuse` too (0 or 1 for each task), and by level a model for
+each gateway and level. `jopa/OffloadingBox-v0` takes a flat array that is decoded as in section IV-A. The observation
 holds G channel gains and N criticalities, eq. (18). The next state does not depend on the action, eq. (20), so nothing
 ever terminates; episodes are truncated. `info` carries every metric of section V, and what each gateway adds to the
-reward and drops.
+reward and drops; in a factory's network also when the tasks of each gateway and level were answered.
 """
 
 from pathlib import Path
@@ -38,7 +39,25 @@ def gateway_reports(outcome: Outcome) -> dict[str, np.ndarray]:
     """What each gateway adds to the reward, and how many of its tasks were dropped: at [batch, gateway]."""
     served = (outcome.local_served + outcome.edge_served).sum(axis=2)
     tasks = outcome.tasks_of_level.sum(axis=2)
-    return {"gateway_reward": outcome.worth, "gateway_dropped": tasks - served}
+    reports = {"gateway_reward": outcome.worth, "gateway_dropped": tasks - served}
+    return reports | (level_reports(outcome) if outcome.scenario.can_refuse else {})
+
+
+def level_reports(outcome: Outcome) -> dict[str, np.ndarray]:
+    """When the tasks of each level were answered, and how many were served: at [batch, gateway, level].
+
+    A gateway sees this of its own tasks: `level_local_s` is the delay of a level's local tasks, `level_edge_first_s`
+    and `level_edge_last_s` are the delays of the first and the last one that it sent; 0 where there was none.
+    """
+    sent = outcome.offloaded
+    last = outcome.edge_path_s + outcome.edge_spacing_s[..., None] * (sent - 1)
+    return {
+        "level_local_s": np.where(outcome.local > 0, outcome.local_s, 0.0),
+        "level_edge_first_s": np.where(sent > 0, outcome.edge_path_s, 0.0),
+        "level_edge_last_s": np.where(sent > 0, last, 0.0),
+        "level_local_served": outcome.local_served,
+        "level_edge_served": outcome.edge_served,
+    }
 
 
 class _Streaming:

@@ -37,8 +37,10 @@ def draw_slot(axis: Axes, state: State, action: Action, outcome: Outcome, gatewa
     axis.set_ylim(0.5, 3.5)
     axis.axvline(scenario.slot_s, color="black", linewidth=1)
     channel = scenario.link.states[int(state.channel[0, gateway])]
+    refused = int(outcome.refused[0, gateway].sum())
     axis.set_title(
-        f"gateway {gateway + 1}: channel {channel}, {100 * action.share[0, gateway]:.0f} % of the edge",
+        f"gateway {gateway + 1}: channel {channel}, {100 * action.share[0, gateway]:.0f} % of the edge"
+        + (f", {refused} refused" if refused else ""),
         loc="left",
         fontsize=9,
     )
@@ -95,7 +97,7 @@ def _draw_queue(axis: Axes, state: State, outcome: Outcome, gateway: int) -> Non
     place = 0
     for k in range(len(sent) - 1, -1, -1):
         for i in range(int(sent[k])):
-            mark = _mark(outcome, k, dropped=i >= outcome.edge_served[0, gateway, k])
+            mark = _mark(outcome, k, dropped=i >= int(outcome.edge_served[0, gateway, k]))
             axis.barh(2, sending, 0.8, place * hold, **mark)
             axis.barh(1, min(edge, scenario.slot_s), 0.8, place * spacing + sending, **mark | {"linewidth": 0})
             place += 1

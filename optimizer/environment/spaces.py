@@ -8,7 +8,7 @@ from gymnasium.vector.utils import batch_space
 from jaxtyping import Float64
 
 from optimizer.errors import OptimizerError
-from optimizer.network.codec import SUM_TOLERANCE, Encoding
+from optimizer.network.codec import SUM_TOLERANCE, Encoding, model_shape, numbers_of
 from optimizer.network.scenario import Scenario
 
 
@@ -43,17 +43,21 @@ def _batch_simplex(space: Simplex, n: int = 1) -> Simplex:
 
 
 def action_space(scenario: Scenario, encoding: Encoding) -> gym.Space[Any]:
-    """The actions of one slot: N decisions to offload, G models and G shares, as a dictionary or a flat array."""
-    gateways = scenario.gateways
+    """The actions of one slot, as a dictionary or a flat array.
+
+    They are N decisions to offload, a model for each gateway (and for each level where gateways work by level), G
+    shares, and N decisions to refuse where tasks can be refused. A task that is refused is not sent.
+    """
     if encoding == "box":
-        return gym.spaces.Box(-1.0, 1.0, (scenario.sensors + 2 * gateways,), np.float32)
-    return gym.spaces.Dict(
-        {
-            "offload": gym.spaces.MultiBinary(scenario.sensors),
-            "model": gym.spaces.MultiDiscrete(np.full(gateways, len(scenario.models))),
-            "share": Simplex((gateways,)),
-        }
-    )
+        return gym.spaces.Box(-1.0, 1.0, (numbers_of(scenario),), np.float32)
+    parts: dict[str, gym.Space[Any]] = {
+        "offload": gym.spaces.MultiBinary(scenario.sensors),
+        "model": gym.spaces.MultiDiscrete(np.full(model_shape(scenario), len(scenario.models))),
+        "share": Simplex((scenario.gateways,)),
+    }
+    if scenario.can_refuse:
+        parts["refuse"] = gym.spaces.MultiBinary(scenario.sensors)
+    return gym.spaces.Dict(parts)
 
 
 def observation_space(scenario: Scenario, observation: str) -> gym.spaces.Box:

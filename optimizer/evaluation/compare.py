@@ -16,17 +16,16 @@ from data.common.options import check_least, comma_separated
 from data.common.stats import half_interval
 from optimizer.errors import OptimizerError
 from optimizer.evaluation.results import Evaluation, PolicyResult, SeedMeans
+from optimizer.evaluation.slower import serious, slower, slower_line
 from optimizer.evaluation.tables import comparison_table
 from optimizer.learning.deployed import LearnedPolicy
 from optimizer.learning.manifest import PolicyManifest, find_policies, read_manifest
 from optimizer.network.scenario import Scenario
 from optimizer.network.slots import State, draw_states
 from optimizer.schemes.base import Policy
-from optimizer.schemes.registry import SCHEMES, find_scheme, make_scheme
-from optimizer.schemes.rollout import run_policy
+from optimizer.schemes.registry import find_scheme, make_scheme, schemes_of
+from optimizer.schemes.rollout import carry_out
 from optimizer.schemes.summary import summarise
-
-COMPARABLE = tuple(name for name, scheme in SCHEMES.items() if name != "optimum" and not scheme.small)
 
 
 @dataclass(frozen=True)
@@ -44,8 +43,8 @@ class EvaluateConfig:
     """Number of sensors to compare on, if not the one of training; a policy of the default preset can serve many."""
     extrapolate: bool = False
     """Allow more sensors per gateway than the largest measured batch."""
-    schemes: Annotated[tuple[str, ...], comma_separated(str, "schemes", "NAME")] = COMPARABLE
-    """Schemes to compare with, separated by commas; by default all that any network allows."""
+    schemes: Annotated[tuple[str, ...], comma_separated(str, "schemes", "NAME")] = ("all",)
+    """Schemes to compare with, separated by commas; or all that the network allows."""
     seed: int = 0
     """Random seed for drawing slots, and of schemes that draw at random."""
     json: Path | None = None
@@ -54,7 +53,7 @@ class EvaluateConfig:
     def __post_init__(self) -> None:
         check_least(OptimizerError, "slots", self.slots, 2)
         check_least(OptimizerError, "seed", self.seed, 0)
-        for name in self.schemes:
+        for name in self.schemes if self.schemes != ("all",) else ():
             find_scheme(name)
 
 
@@ -82,19 +81,21 @@ def compare(
         scenario: The network.
         state: The slots.
         policies: Trained policies by name.
-        schemes: Names of schemes.
+        schemes: Names of schemes, or ("all",).
         seed: Random seed of schemes that draw at random; it is also noted as the slots' seed.
         warnings: What a reader of the figures should know.
     """
     # The literal reward has no exact optimum; schemes optimise the utilization of served tasks then.
     honest = scenario if scenario.objective.solvable else scenario.change(reward="utilization")
-    best = run_policy(honest, state, make_scheme("optimum", honest, "exact", seed))
+    planned, best = carry_out(honest, state, make_scheme("optimum", honest, "exact", seed))
+    names = schemes_of(honest) if tuple(schemes) == ("all",) else schemes
     scale = abs(float(best.reward.mean())) or 1.0
     everyone = [(name, policy, True) for name, policy in policies.items()]
-    everyone += [(name, make_scheme(name, honest, "exact", seed), False) for name in schemes if name != "optimum"]
-    rows = {}
+    everyone += [(name, make_scheme(name, honest, "exact", seed), False) for name in names if name != "optimum"]
+    rows, longer = {}, {"optimum": slower(scenario, state, planned)}
     for name, policy, learned in everyone:
-        outcome = run_policy(scenario, state, policy)
+        action, outcome = carry_out(scenario, state, policy)
+        longer[name] = slower(scenario, state, action)
         apart = best.reward - outcome.reward
         rows[name] = PolicyResult(
             summary=summarise(outcome),
@@ -111,6 +112,7 @@ def compare(
         policies=rows,
         means=mean_over_seeds(rows),
         warnings=list(warnings),
+        slower=longer,
     )
 
 
@@ -193,7 +195,14 @@ def _common_network(manifests: dict[Path, PolicyManifest], sensors: int | None, 
 
 
 def print_comparison(found: Evaluation, console: Console) -> None:
-    """Print a table at most 100 columns wide, the means over seeds, and the warnings."""
+    """Print a table at most 100 columns wide, the means over seeds, and the warnings.
+
+    What a little slower inference would do comes first where it matters.
+    """
+    planned = {"optimum": found.optimum.drop_ratio, **{n: row.summary.drop_ratio for n, row in found.policies.items()}}
+    for name, longer in found.slower.items():
+        if serious(planned[name], longer):
+            say(console, f"WARNING: {slower_line(name, planned[name], longer)}", style="bold yellow")
     console.print(comparison_table(found))
     for name, mean in found.means.items():
         say(

@@ -5,6 +5,7 @@ from typing import Any
 
 from data.common.schema import Model, check_schema, parse_model, read_json, read_model
 from optimizer.errors import OptimizerError
+from optimizer.evaluation.capacity import CapacityFile
 from optimizer.evaluation.results import SCHEMA, Captions, Claims, Evaluation, Results
 
 RENAMED = {"overall_utilization": "utilization", "delay": "delay_s"}  # metrics of files without a schema version
@@ -73,6 +74,11 @@ def read_captions(path: str | Path) -> Captions:
 def read_evaluation(path: str | Path) -> Evaluation:
     """A file of `python -m optimizer.evaluate --json`. Raises OptimizerError."""
     return _read(path, Evaluation, "a file of an evaluation", "Run `python -m optimizer.evaluate --json FILE` again.")
+
+
+def read_capacity(path: str | Path) -> CapacityFile:
+    """A file of `python -m optimizer.capacity --json`. Raises OptimizerError."""
+    return _read(path, CapacityFile, "a file of capacities", "Run `python -m optimizer.capacity --json FILE` again.")
 
 
 def _read(path: str | Path, model: type[Model], what: str, remedy: str) -> Model:

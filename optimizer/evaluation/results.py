@@ -19,6 +19,7 @@ from data.common.schema import (
     Rate,
     Strict,
 )
+from optimizer.evaluation.slower import Slower
 from optimizer.network.scenario import Scenario
 from optimizer.schemes.summary import Summary
 
@@ -274,6 +275,7 @@ class Evaluation(File):
         policies: Trained policies and schemes by name.
         means: Means over seeds by the policies' common name.
         warnings: What a reader should know.
+        slower: For each of them, tasks lost where inference takes longer than planned.
     """
 
     scenario: Scenario
@@ -284,6 +286,7 @@ class Evaluation(File):
     policies: dict[str, PolicyResult]
     means: dict[str, SeedMeans]
     warnings: list[str]
+    slower: dict[str, list[Slower]] = Field(default_factory=dict)
 
     @field_serializer("scenario")
     def _scenario(self, scenario: Scenario) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""A trained policy as it is deployed: `LearnedPolicy(folder).decide(state)`, with onnxruntime and without torch."""
+"""A trained policy as it is deployed: `LearnedPolicy(folder).decide(state)`, with onnxruntime and without torch.
+
+In a factory's network the policy is laws and a search (`factory`), and numba takes the place of onnxruntime.
+"""
 
 from pathlib import Path
 
@@ -8,12 +11,13 @@ from jaxtyping import Int8, Int64
 from data.common.files import sha256
 from optimizer.errors import OptimizerError
 from optimizer.learning.gateway_types import find_gateway_types, gateway_types_of
-from optimizer.learning.manifest import MANIFEST, ONNX, read_manifest
+from optimizer.learning.manifest import MANIFEST, ONNX, WEIGHTS, read_manifest
 from optimizer.learning.units import drop_cost
 from optimizer.network.checks import check_state
 from optimizer.network.codec import Codec
 from optimizer.network.scenario import Scenario
 from optimizer.network.slots import PADDING, Action, State, count_tasks, send_first
+from optimizer.schemes.base import Policy
 
 MAY_DIFFER = ("name", "notes", "groups", "extrapolate")  # parts of a scenario that a policy does not depend on
 
@@ -32,19 +36,19 @@ class LearnedPolicy:
     """
 
     def __init__(self, folder: Path | str, scenario: Scenario | None = None, threads: int = 1) -> None:
-        import onnxruntime
-
         self.folder = Path(folder)
         self.manifest = read_manifest(self.folder)
         self.name = self.folder.name
         trained = Scenario.parse(self.manifest.scenario, str(self.folder / MANIFEST))
         self.scenario = scenario or trained
         self._check(trained)
-        path = self.folder / ONNX
-        if not path.is_file() or sha256(path) != self.manifest.onnx_sha256:
-            raise OptimizerError(
-                f"{path}: missing, or not the file that was written (SHA-256 differs).", "Train the policy again."
-            )
+        self._factory: Policy | None = None
+        if self.manifest.onnx_sha256 is None:
+            self._factory = self._load_laws()
+            return
+        path = self._checked(ONNX, self.manifest.onnx_sha256)
+        import onnxruntime
+
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = threads
         options.log_severity_level = 3
@@ -56,6 +60,25 @@ class LearnedPolicy:
             found = find_gateway_types(own, np.array(self.manifest.gateway_types))
             named = {"gateway_type", "kind"} & {part.name for part in self._session.get_inputs()}
             self._gateway_type = dict.fromkeys(named, found)  # policies of schema 1 say `kind`
+
+    def _checked(self, name: str, digest: str) -> Path:
+        """The path of a file that is as it was written."""
+        path = self.folder / name
+        if not path.is_file() or sha256(path) != digest:
+            raise OptimizerError(
+                f"{path}: missing, or not the file that was written (SHA-256 differs).", "Train the policy again."
+            )
+        return path
+
+    def _load_laws(self) -> Policy:
+        """The policy of a factory's network, which numba compiles; its gateways keep their order."""
+        from optimizer.learning.factory.deployed import load_policy
+
+        for g, (own, known) in enumerate(
+            zip(gateway_types_of(self.scenario), np.array(self.manifest.gateway_types), strict=True)
+        ):
+            find_gateway_types(own[None], known[None], first=g)
+        return load_policy(self._checked(WEIGHTS, self.manifest.weights_sha256), self.scenario)
 
     def _check(self, trained: Scenario) -> None:
         own, other = trained.dump(), self.scenario.dump()
@@ -84,12 +107,14 @@ class LearnedPolicy:
             )
 
     def decide(self, state: State) -> Action:
-        """Offloading, models and shares for each slot. Sensors may be silent: their level is -1.
+        """Offloading, models, shares and refused tasks for each slot. Sensors may be silent: their level is -1.
 
         Raises:
             OptimizerError: The state does not fit the network.
         """
         check_state(state, self.scenario)
+        if self._factory is not None:
+            return self._factory.decide(state)
         if self.manifest.preset == "paper":
             flat = self._session.run(None, {"observation": self._codec.observe(state)})[0]
             return self._codec.decode(np.clip(flat, -1, 1), state)

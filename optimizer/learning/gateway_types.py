@@ -26,20 +26,21 @@ def gateway_types_of(scenario: Scenario) -> Float64[np.ndarray, "gateways 3"]:
 
 
 def find_gateway_types(
-    own: Float64[np.ndarray, "gateways 3"], known: Float64[np.ndarray, "types 3"]
+    own: Float64[np.ndarray, "gateways 3"], known: Float64[np.ndarray, "types 3"], *, first: int = 0
 ) -> Int64[np.ndarray, " gateways"]:
     """The nearest known type of each gateway.
 
     Args:
         own: Types of a network's gateways, from `gateway_types_of`.
         known: Types that a policy was trained with.
+        first: Index of the first gateway in `own`, for error messages.
 
     Raises:
         OptimizerError: A gateway is unlike all known types; it is named.
     """
     apart = np.abs(own[:, None] - known[None]).sum(axis=2)
     if apart.min(axis=1).max() > NEAR:
-        g = int(apart.min(axis=1).argmax())
+        g = first + int(apart.min(axis=1).argmax())
         raise OptimizerError(
             f"gateway {g}: its processor, power or number of sensors is unlike those that the policy was trained with.",
             "Train a policy on this network.",

@@ -84,6 +84,6 @@ class Training(Protocol):
         """Go on from a checkpoint, after the weights and moments were loaded."""
         ...
 
-    def to_onnx(self) -> bytes:
-        """The policy as an ONNX file."""
+    def to_onnx(self) -> bytes | None:
+        """The policy as an ONNX file; None where it decides from its weights alone (`factory.policy`)."""
         ...

@@ -10,7 +10,7 @@ from data.common.schema import Strict, check_schema, first_problem, read_json
 from optimizer.errors import OptimizerError
 
 MANIFEST, ONNX, WEIGHTS = "policy.json", "policy.onnx", "weights.safetensors"
-SCHEMA = 2
+SCHEMA = 3
 TRAIN_AGAIN = "Train the policy again with `python -m optimizer.train`."
 FINISHED = "Give a folder in which `python -m optimizer.train` finished a training."
 Preset = Literal["default", "paper"]
@@ -48,7 +48,7 @@ class PolicyManifest(Strict):
         config: Settings of the training.
         training: Number of slots, number of updates, and seconds that the training took.
         sources: Profiles that the scenario was built from.
-        onnx_sha256: Hash of policy.onnx.
+        onnx_sha256: Hash of policy.onnx; None for a policy that decides from its weights (`factory.policy`).
         weights_sha256: Hash of weights.safetensors.
         history: One row per block of the training: its slots, reward and drop ratio, and reward, drop ratio and gap
             on the validation slots.
@@ -64,9 +64,14 @@ class PolicyManifest(Strict):
     config: dict[str, Any]
     training: dict[str, float]
     sources: dict[str, Source]
-    onnx_sha256: Hash
+    onnx_sha256: Hash | None
     weights_sha256: Hash
     history: tuple[dict[str, float | None], ...] = ()
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Files that the folder holds beside the manifest."""
+        return (WEIGHTS,) if self.onnx_sha256 is None else (ONNX, WEIGHTS)
 
 
 def read_manifest(folder: Path | str) -> PolicyManifest:
@@ -88,7 +93,7 @@ def read_manifest(folder: Path | str) -> PolicyManifest:
 
 
 def _migrated(content: dict[str, Any]) -> dict[str, Any]:
-    """The content as the newest schema has it: schema 1 had `kinds` for `gateway_types`."""
+    """The content as the newest schema has it: schema 1 had `kinds` for `gateway_types`, all before 3 have an ONNX."""
     if content["schema"] == 1 and "kinds" in content:
         content = {("gateway_types" if key == "kinds" else key): value for key, value in content.items()}
     return {**content, "schema": SCHEMA}

@@ -8,11 +8,13 @@ import tyro
 
 from data.common.options import check_least, comma_separated, parse_list
 from optimizer.errors import OptimizerError
+from optimizer.learning.factory.settings import FactoryConfig
 from optimizer.learning.manifest import Preset
 from optimizer.learning.paper_sac import SacConfig
 from optimizer.learning.schedule import LearnerConfig
 from optimizer.network.options import NetworkConfig
 from optimizer.network.rewards import REWARDS
+from optimizer.network.scenario import Scenario
 from optimizer.network.world import World
 
 
@@ -44,7 +46,9 @@ class TrainConfig:
     out: Path = Path("runs/policies")
     """Folder to write the policies to."""
     learner: Annotated[LearnerConfig, tyro.conf.arg(name="default")] = field(default_factory=LearnerConfig)
-    """Settings of the default preset."""
+    """Settings of the default preset in the paper's networks."""
+    factory: Annotated[FactoryConfig, tyro.conf.arg(name="factory")] = field(default_factory=FactoryConfig)
+    """Settings of the default preset in a factory's networks: gateways that work by level, or an edge with a queue."""
     sac: Annotated[SacConfig, tyro.conf.arg(name="paper")] = field(default_factory=SacConfig)
     """Settings of the paper preset."""
     world: Annotated[World, tyro.conf.arg(name="world")] = field(default_factory=World)
@@ -77,7 +81,8 @@ class TrainConfig:
         """Pruning rates of the models to use; None for all."""
         return None if self.models == "all" else parse_list(self.models, float, "models")
 
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Settings of the chosen preset, as JSON holds them."""
-        return asdict(self.learner if self.preset == "default" else self.sac)
+    def settings_for(self, scenario: Scenario) -> dict[str, Any]:
+        """Settings that a training on this network has, as JSON holds them."""
+        if self.preset == "paper":
+            return asdict(self.sac)
+        return asdict(self.factory if scenario.can_refuse else self.learner)

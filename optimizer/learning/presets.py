@@ -1,4 +1,7 @@
-"""The two presets of `python -m optimizer.train` as a `Training`: the project's own policy, and the paper's agent."""
+"""The presets of `python -m optimizer.train` as a `Training`: the project's own policy, and the paper's agent.
+
+In a factory's network the project's own policy is that of `factory`.
+"""
 
 import os
 from collections.abc import Sequence
@@ -13,6 +16,7 @@ import optimizer.environment.env  # noqa: F401 - registers the ids of the enviro
 from data.common.device import choose_device
 from optimizer.errors import OptimizerError
 from optimizer.learning.course import VALIDATION_SEED, VALIDATION_SLOTS
+from optimizer.learning.factory.training import FactoryTraining
 from optimizer.learning.job import Job, Row, Training
 from optimizer.learning.learner import Learner, hash_seed
 from optimizer.learning.onnx_export import actor_to_onnx, to_onnx
@@ -32,6 +36,8 @@ REACH = 2  # the default preset's policy serves gateways with up to this many ti
 def build_training(job: Job, config: TrainConfig) -> Training:
     """The training of a job, before its first update."""
     world = None if config.world == World() else config.world
+    if config.preset == "default" and job.scenarios[0].can_refuse:
+        return FactoryTraining(job.scenarios, config.factory, job.seed, world)
     if config.preset == "default":
         return DefaultTraining(job.scenarios, config.learner, job.seed, world)
     return PaperTraining(job.scenarios[0], config.sac, job.seed, config.device, world)

@@ -48,7 +48,7 @@ def train(job: Job, config: TrainConfig, progress: Progress) -> PolicyManifest:
         _claim(folder, job, config)
         with suppress(OptimizerError):
             manifest = read_manifest(folder)
-            if all((folder / n).is_file() for n in (ONNX, WEIGHTS)):
+            if all((folder / name).is_file() for name in manifest.files):
                 return manifest
         training = build_training(job, config)
         history = load_checkpoint(folder, training)
@@ -70,7 +70,7 @@ def _claim(folder: Path, job: Job, config: TrainConfig) -> None:
         "scenarios": [s.dump() for s in job.scenarios],
         "seed": job.seed,
         "world": asdict(config.world),
-        "settings": config.settings,
+        "settings": config.settings_for(job.scenarios[0]),
     }
     with suppress(OptimizerError):  # `claim` tells about a file that cannot be read
         there = read_json(folder / SETTINGS, OptimizerError)
@@ -119,7 +119,9 @@ def _finish(
 ) -> PolicyManifest:
     """Write the policy; `policy.json`, written last, is what makes it finished."""
     write_whole(folder / WEIGHTS, save(pack_weights(training)))
-    write_whole(folder / ONNX, training.to_onnx())
+    onnx = training.to_onnx()
+    if onnx is not None:
+        write_whole(folder / ONNX, onnx)
     manifest = PolicyManifest(
         schema=SCHEMA,
         preset=config.preset,
@@ -128,14 +130,14 @@ def _finish(
         reach=training.reach,
         gateway_types=tuple((float(a), float(b), float(c)) for a, b, c in training.gateway_types),
         seed=job.seed,
-        config=json.loads(json.dumps(config.settings)),
+        config=json.loads(json.dumps(config.settings_for(job.scenarios[0]))),
         training={
             "slots": float(sum(r["slots"] or 0 for r in history)),
             "updates": float(training.done),
             "seconds": float(sum(r["seconds"] or 0 for r in history)),
         },
         sources=sources,
-        onnx_sha256=sha256(folder / ONNX),
+        onnx_sha256=None if onnx is None else sha256(folder / ONNX),
         weights_sha256=sha256(folder / WEIGHTS),
         history=tuple(history),
     )

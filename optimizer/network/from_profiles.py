@@ -1,16 +1,14 @@
 """A scenario whose models, latencies and accuracies are those of measured profiles."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from optimizer.errors import OptimizerError
-from optimizer.network.parts import Edge, Gateway, Link, LocalModel, Task
+from optimizer.network.local_models import Accuracy, Latency, all_models, fitted_law, pruned_models
+from optimizer.network.parts import Edge, Execution, Gateway, Link, Queue, Task
 from optimizer.network.scenario import Scenario, read_toml
-from profiling.profile.entries import Law, Percentile, Precision
+from profiling.profile.entries import Percentile, Precision
 from profiling.profile.profile import Profile
-
-Latency = Literal["measured", "fit"]
-Accuracy = Literal["measured", "cubic"]
 
 
 def measured_scenario(
@@ -19,58 +17,70 @@ def measured_scenario(
     base: Scenario,
     *,
     link: Link | None = None,
+    execution: Execution | None = None,
+    queue: Queue | None = None,
     latency: Latency = "measured",
-    accuracy: Accuracy = "measured",
+    accuracy: Accuracy | None = None,
     percentile: Percentile = "p50",
     precision: Precision | None = None,
     extrapolate: bool = False,
     allow_other_bundle: bool = False,
+    accept_weak: bool = False,
 ) -> Scenario:
     """`base` with the models, latencies and accuracies of two profiles.
 
     Args:
-        gateway: Profile of the gateway; its pruned models are those that gateways can run.
+        gateway: Profile of the gateway. In the paper's network (one batch, no queue) gateways can run its pruned models
+            of one precision; in a factory's network all of its models that no other one beats.
         edge: Profile of the edge server; the time of its dense model for one task is H I / C_e.
         base: Scenario that supplies what the profiles lack: sensors, levels, slot, penalty, and the link unless one is
             given.
         link: An uplink instead of the base's.
+        execution: "one batch" or "by level" instead of the base's.
+        queue: Queue at the edge, "none" or "fifo", instead of the base's.
         latency: "measured" joins the measured batches by lines; "fit" takes overhead + batch * FLOP / C as fitted.
-        accuracy: "measured" or the fitted "cubic", relative to the dense model and cut off at 1, (17b).
+        accuracy: "measured", the fitted "cubic", or "monotone" (never higher at a higher rate), relative to the dense
+            model and cut off at 1, (17b). By default "measured" in the paper's network and "monotone" elsewhere.
         percentile: Percentile of the measured latency to plan with.
-        precision: Precision of the gateway's models; by default the first one in the profile.
+        precision: Precision of the gateway's models; by default the first one in the profile, in a factory's network
+            all of them.
         extrapolate: Allow gateways with more sensors than the largest measured batch.
         allow_other_bundle: Accept profiles that were measured on two different bundles.
+        accept_weak: Accept profiles of models that are no better than a constant answer.
 
     Raises:
-        OptimizerError: Two bundles, no pruned model, or fewer measured batches than a gateway has sensors.
+        OptimizerError: Two bundles, weak models, no pruned model, or fewer measured batches than a gateway has sensors.
         ProfilingError: A percentile or precision that the profile does not hold.
     """
     if not allow_other_bundle:
         _check_bundles(gateway, edge)
-    dense = edge.model(0.0)
-    rates = [r for r in gateway.rates if r > 0]
-    if not rates:
-        raise OptimizerError("--gateway: the profile holds no pruned model.", "Profile a bundle with rates above 0.")
-    models = tuple(
-        LocalModel(
-            rate=rate,
-            accuracy=_relative_accuracy(gateway, rate, accuracy, precision),
-            flops=gateway.model(rate, precision).flops,
-            latency_s=_points(gateway, rate, latency, percentile, precision),
-        )
-        for rate in rates
-    )
-    source = f"{gateway.name} ({gateway.kind}), {latency} latency at {percentile}, {accuracy} accuracy"
-    return base.change(
+    if not accept_weak:
+        _check_strength(gateway, edge)
+    network = change_network(base, execution, queue)
+    how = accuracy or ("monotone" if network.can_refuse else "measured")
+    choose = all_models if network.can_refuse else pruned_models
+    models, beaten = choose(gateway, latency, how, percentile, precision)
+    capacity = gateway.capacity if gateway.kind == "datasheet" else None
+    return network.change(
         name="measured",
         models=models,
-        task=Task(flops=dense.flops),
-        gateway=Gateway(capacity_flop_per_s=gateway.capacity if gateway.kind == "datasheet" else None),
-        edge=Edge(task_s=_one_task(edge, latency, percentile)),
+        task=Task(flops=edge.model(0.0).flops),
+        gateway=Gateway(capacity_flop_per_s=capacity, execution=network.gateway.execution),
+        edge=Edge(task_s=_one_task(edge, latency, percentile), queue=network.edge.queue),
         link=link or base.link,
         extrapolate=extrapolate,
-        notes=(f"gateway: {source}", f"edge: {edge.name} ({edge.kind})"),
+        notes=(*_notes(gateway, edge, f"{latency} latency at {percentile}, {how} accuracy"), *beaten),
     )
+
+
+def change_network(base: Scenario, execution: Execution | None, queue: Queue | None) -> Scenario:
+    """The base with another execution or queue, where one is asked for."""
+    changes: dict[str, Any] = {}
+    if execution is not None:
+        changes["gateway"] = base.gateway.model_copy(update={"execution": execution})
+    if queue is not None:
+        changes["edge"] = base.edge.model_copy(update={"queue": queue})
+    return base.change(**changes)
 
 
 def load_link(path: Path) -> Link:
@@ -110,45 +120,24 @@ def _check_bundles(gateway: Profile, edge: Profile) -> None:
         )
 
 
-def _relative_accuracy(profile: Profile, rate: float, how: Accuracy, precision: Precision | None) -> float:
-    if how == "measured":
-        value = profile.model(rate, precision).relative_accuracy
-    else:
-        whole = profile.accuracy(0.0, "cubic")
-        value = profile.accuracy(rate, "cubic", precision) / whole if whole > 0 else 0.0
-    if value <= 0:
-        raise OptimizerError(f"--gateway: the model of rate {rate:g} has an accuracy of 0.", "Leave that rate out.")
-    return min(1.0, value)
+def _check_strength(gateway: Profile, edge: Profile) -> None:
+    for option, profile in (("--gateway", gateway), ("--edge", edge)):
+        if profile.weak is not None:
+            raise OptimizerError(
+                f"{option}: a profile of weak models. {profile.weak}",
+                "A network of such models decides nothing. Train better ones, or go on with --accept-weak.",
+            )
 
 
-def _law(profile: Profile, precision: Precision | None) -> Law:
-    """Overhead and capacity, or the capacity alone where no overhead could be fitted."""
-    fitted = [f.law for f in profile.capacity_of(precision).laws]
-    return "affine" if "affine" in fitted else "proportional"
-
-
-def _points(
-    profile: Profile, rate: float, how: Latency, percentile: Percentile, precision: Precision | None
-) -> tuple[tuple[int, float], ...] | None:
-    """(batch, seconds) of a model at the measured batch sizes; None for a datasheet, which has a capacity only."""
-    if profile.kind == "datasheet":
-        return None
-    cells = profile.cells(rate, precision)
-    if cells[0].batch != 1:
-        raise OptimizerError(
-            f"--gateway: rate {rate:g} was not measured at batch 1 but from {cells[0].batch} on.",
-            "Profile with --batches 1,...",
-        )
-    if how == "measured":
-        return tuple((x.batch, float(getattr(x, f"{percentile}_s"))) for x in cells)
-    law = _law(profile, precision)
-    return tuple(
-        (x.batch, profile.latency(rate, x.batch, precision=precision, percentile=percentile, law=law)) for x in cells
-    )
+def _notes(gateway: Profile, edge: Profile, how: str) -> tuple[str, ...]:
+    """Where the numbers came from, and what is wrong with them."""
+    weak = gateway.weak or edge.weak
+    sources = (f"gateway: {gateway.name} ({gateway.kind}), {how}", f"edge: {edge.name} ({edge.kind})")
+    return (*sources, f"weak models: {weak}") if weak else sources
 
 
 def _one_task(edge: Profile, how: Latency, percentile: Percentile) -> float:
     """Seconds of one task on the whole edge server."""
     if edge.kind == "datasheet" or how == "measured":
         return edge.latency(0.0, 1, percentile=percentile)
-    return edge.latency(0.0, 1, percentile=percentile, law=_law(edge, None))
+    return edge.latency(0.0, 1, percentile=percentile, law=fitted_law(edge, None))

@@ -1,13 +1,15 @@
 """Options that say which network a command works on; all commands of `optimizer` share them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from optimizer.errors import OptimizerError
-from optimizer.network.from_profiles import Accuracy, Latency, load_link, measured_scenario
+from optimizer.network.from_profiles import change_network, load_link, measured_scenario
+from optimizer.network.local_models import Accuracy, Latency
+from optimizer.network.parts import Execution, Queue
 from optimizer.network.rewards import REWARDS
 from optimizer.network.scenario import SHIPPED, Scenario
 from profiling.profile.entries import Percentile, Precision
@@ -20,8 +22,12 @@ else:  # the choices of the option are the registry's names
 
 REWARD_HELP = (
     "; ".join(f"{reward.name}: {reward.meaning}" for reward in REWARDS.values())
-    + ". The penalty for dropped tasks is subtracted from each. By default the scenario's own."
+    + ". The penalty for dropped tasks is subtracted from each. By default service with profiles in a network whose "
+    "gateways work by level or whose edge has a queue, else the scenario's own."
 )
+
+
+MOST_MARGIN = 10.0
 
 
 @dataclass(frozen=True)
@@ -44,56 +50,85 @@ class NetworkConfig:
     latency: Latency = "measured"
     """With profiles: `measured` joins the measured batches by straight lines; `fit` takes the fitted law, overhead +
     batch * FLOP / C."""
-    accuracy: Accuracy = "measured"
-    """With profiles: `measured` takes each model's measured accuracy, `cubic` the fitted curve."""
+    accuracy: Accuracy | None = None
+    """With profiles: `measured` takes each model's measured accuracy, `cubic` the fitted curve, `monotone` the measured
+    accuracies made to never rise with the rate. By default `measured` in the paper's network, `monotone` elsewhere."""
     percentile: Percentile = "p50"
     """With profiles: percentile of the measured latency to plan with."""
     precision: Precision | None = None
-    """With profiles: precision of the gateway's models. By default the first one in the profile."""
+    """With profiles: precision of the gateway's models. By default the first one in the profile; by level, all."""
+    execution: Execution | None = None
+    """How gateways work: `one batch`, as in the paper, or `by level`, the most critical level first, each level as one
+    batch on a model of its own. By default `by level` with profiles, else the scenario's own."""
+    queue: Queue | None = None
+    """What happens where the edge is slower than a gateway's link: with `none` tasks are lost, (17f) of the paper; with
+    `fifo` they wait for each other, and only late ones are lost. By default `fifo` with profiles, else the scenario's
+    own."""
+    margin: float = 0.0
+    """Plan with inference times that are longer by this share, on the gateways and at the edge; 0.1 is 10 %."""
     reward: Annotated[RewardName | None, tyro.conf.arg(help=REWARD_HELP)] = None
     extrapolate: bool = False
     """Allow gateways with more sensors than the largest measured batch."""
     allow_other_bundle: bool = False
     """Accept two profiles that were measured on different bundles."""
+    accept_weak: bool = False
+    """Accept profiles whose dense model is no better than always naming the most frequent class."""
 
     def __post_init__(self) -> None:
         if (self.gateway is None) != (self.edge is None):
             raise OptimizerError(
                 "--gateway and --edge go together.", "For a device without a profile: python -m profiling.spec"
             )
+        if not 0 <= self.margin <= MOST_MARGIN:
+            raise OptimizerError(f"--margin: expected a share from 0 to {MOST_MARGIN:g}; got {self.margin:g}.")
         if self.scenario == "measured" and self.gateway is None:
             raise OptimizerError("--scenario measured needs --gateway PROFILE and --edge PROFILE.")
 
 
-def build_scenario(config: NetworkConfig, sensors: int | None = None) -> Scenario:
+def factory_defaults(config: NetworkConfig) -> NetworkConfig:
+    """The options with what a measured network is by default: it works by level, queues at the edge, counts answers."""
+    if config.gateway is None:
+        return config
+    config = replace(config, execution=config.execution or "by level", queue=config.queue or "fifo")
+    papers = (config.execution, config.queue) == ("one batch", "none")
+    return config if papers else replace(config, reward=config.reward or "service")
+
+
+def build_scenario(config: NetworkConfig, sensors: int | None = None, *, papers: bool = False) -> Scenario:
     """The scenario that the options describe.
 
     Args:
         config: The options.
         sensors: Number of sensors, N; by default the scenario's own.
+        papers: Whether a measured network is the paper's by default; otherwise it is a factory's.
 
     Raises:
         OptimizerError, ProfilingError: A file or value that cannot be used.
     """
+    config = config if papers else factory_defaults(config)
     scenario = Scenario.load("paper" if config.scenario == "measured" else config.scenario)
     if config.reward is not None:
         scenario = scenario.change(reward=config.reward)
+    scenario = change_network(scenario, config.execution, config.queue)
     if config.extrapolate:
         scenario = scenario.change(extrapolate=True)
     if sensors is not None:
         scenario = scenario.with_sensors(sensors)
     link = load_link(config.link) if config.link is not None else None
     if config.gateway is None or config.edge is None:
-        return scenario if link is None else scenario.change(link=link)
-    return measured_scenario(
-        Profile.load(config.gateway),
-        Profile.load(config.edge),
-        scenario,
-        link=link,
-        latency=config.latency,
-        accuracy=config.accuracy,
-        percentile=config.percentile,
-        precision=config.precision,
-        extrapolate=config.extrapolate,
-        allow_other_bundle=config.allow_other_bundle,
-    )
+        network = scenario if link is None else scenario.change(link=link)
+    else:
+        network = measured_scenario(
+            Profile.load(config.gateway),
+            Profile.load(config.edge),
+            scenario,
+            link=link,
+            latency=config.latency,
+            accuracy=config.accuracy,
+            percentile=config.percentile,
+            precision=config.precision,
+            extrapolate=config.extrapolate,
+            allow_other_bundle=config.allow_other_bundle,
+            accept_weak=config.accept_weak,
+        )
+    return network.slower(1 + config.margin) if config.margin else network

@@ -79,7 +79,7 @@ class LocalModel(Strict):
         flops: FLOP of one task; by default 1 - rate of the complete model's.
         latency_s: Points (batch size, seconds), joined by straight lines. Without them, a batch takes its FLOP divided
             by the gateway's capacity, eq. (2).
-        precision: Precision that it runs at; None where there is only one.
+        precision: Precision that it runs at; None where there is only the profile's first one.
     """
 
     rate: Rate
@@ -92,6 +92,12 @@ class LocalModel(Strict):
     def label(self) -> str:
         """Name in tables and figures, e.g. "p = 0.7" or "p = 0.7 int8"."""
         return f"p = {self.rate:g}" + (f" {self.precision}" if self.precision else "")
+
+    def slower(self, factor: float) -> "LocalModel":
+        """The same model with its measured latencies multiplied by a factor."""
+        if self.latency_s is None:
+            return self
+        return self.model_copy(update={"latency_s": tuple((n, factor * seconds) for n, seconds in self.latency_s)})
 
     @model_validator(mode="after")
     def _ascending(self) -> "LocalModel":

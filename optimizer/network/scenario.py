@@ -155,6 +155,28 @@ class Scenario(Strict):
             kept += found
         return self.change(models=tuple(kept))
 
+    def slower(self, factor: float) -> "Scenario":
+        """The same network with inference times multiplied by a factor, on the gateways and at the edge.
+
+        Raises OptimizerError.
+        """
+
+        def scaled(capacity: float | tuple[float, ...] | None) -> Any:
+            if isinstance(capacity, tuple):
+                return tuple(c / factor for c in capacity)
+            return capacity and capacity / factor
+
+        models = tuple(m.slower(factor) for m in self.models)
+        edge = {"task_s": self.edge.task_s and factor * self.edge.task_s}
+        edge["capacity_flop_per_s"] = scaled(self.edge.capacity_flop_per_s)
+        gateway = {"capacity_flop_per_s": scaled(self.gateway.capacity_flop_per_s)}
+        return self.change(
+            models=models,
+            gateway=self.gateway.model_copy(update=gateway),
+            edge=self.edge.model_copy(update=edge),
+            notes=(*self.notes, f"planned with inference times multiplied by {factor:g}"),
+        )
+
     @property
     def objective(self) -> Reward:
         """The reward that is maximised, as an object."""

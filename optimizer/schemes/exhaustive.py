@@ -23,12 +23,17 @@ class Exhaustive:
         shares: Number of steps of the grid of shares.
 
     Raises:
-        OptimizerError: Too many combinations.
+        OptimizerError: Too many combinations, or a network in which tasks can be refused.
     """
 
     name = "exhaustive"
 
     def __init__(self, scenario: Scenario, shares: int = 20) -> None:
+        if scenario.can_refuse:
+            raise OptimizerError(
+                "exhaustive: it tries the paper's decisions only, without models by level and refused tasks.",
+                'Use `optimum`, or a network with execution = "one batch" and queue = "none".',
+            )
         self._scenario, self._steps = scenario, shares
         self._splits = _compositions(shares, scenario.gateways)
         each = 2**scenario.width * len(scenario.models) * (shares + 1)

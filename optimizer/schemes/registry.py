@@ -4,10 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from optimizer.errors import OptimizerError
+from optimizer.network.parts import LocalModel
 from optimizer.network.scenario import Scenario
 from optimizer.schemes.agdm import Agdm
 from optimizer.schemes.base import Policy
-from optimizer.schemes.baselines import AllEdge, AllLocal, BestPossible, Greedy, RandomChoice
+from optimizer.schemes.baselines import AllEdge, AllLocal, BestPossible, Greedy, PaperOptimum, RandomChoice
 from optimizer.schemes.exhaustive import Exhaustive
 
 MID_PRUNED = 0.7  # rate of the one model that JOPAV1 and AGDM use in the paper
@@ -23,6 +24,7 @@ class Scheme:
         help: One line for help texts.
         make: Makes its policy from a scenario, the shares ("exact" or the steps of a grid) and a random seed.
         small: Whether it can be used on networks of a few sensors only.
+        factory: Whether it is for networks beyond the paper's only: in the paper's it is the same as another scheme.
     """
 
     name: str
@@ -30,11 +32,32 @@ class Scheme:
     help: str
     make: Callable[[Scenario, str | int, int], Policy]
     small: bool = False
+    factory: bool = False
+
+    def fits(self, scenario: Scenario) -> bool:
+        """Whether `all` schemes of a network include this one."""
+        return not self.small and (scenario.can_refuse or not self.factory)
+
+
+def mid_model(scenario: Scenario) -> LocalModel:
+    """The model whose rate is nearest to the paper's 0.7; the first of its precisions."""
+    return min(scenario.models, key=lambda m: abs(m.rate - MID_PRUNED))
 
 
 def mid_pruned(scenario: Scenario) -> float:
     """The rate nearest to the paper's 0.7 among the scenario's models."""
-    return min((m.rate for m in scenario.models), key=lambda r: abs(r - MID_PRUNED))
+    return mid_model(scenario).rate
+
+
+def schemes_of(scenario: Scenario) -> tuple[str, ...]:
+    """The schemes that `all` stands for in a network."""
+    return tuple(name for name, scheme in SCHEMES.items() if scheme.fits(scenario))
+
+
+def _jopav1(scenario: Scenario, shares: str | int) -> Policy:
+    if scenario.can_refuse:
+        return PaperOptimum(scenario, shares, mid_model(scenario), name="JOPAV1")
+    return BestPossible(scenario, shares, (mid_pruned(scenario),), name="JOPAV1")
 
 
 SCHEMES: dict[str, Scheme] = {
@@ -44,8 +67,15 @@ SCHEMES: dict[str, Scheme] = {
         Scheme(
             "jopav1",
             "JOPAV1",
-            "the exact optimum with one model, p = 0.7",
-            lambda s, shares, _: BestPossible(s, shares, (mid_pruned(s),), name="JOPAV1"),
+            "the exact optimum of the paper's problem with one model, p = 0.7",
+            lambda s, shares, _: _jopav1(s, shares),
+        ),
+        Scheme(
+            "paper",
+            "paper's optimum",
+            "the exact optimum of the paper's problem (one batch, no queue at the edge), carried out here",
+            lambda s, shares, _: PaperOptimum(s, shares, name="paper's optimum"),
+            factory=True,
         ),
         Scheme(
             "agdm",
@@ -61,6 +91,13 @@ SCHEMES: dict[str, Scheme] = {
         ),
         Scheme("greedy", "greedy", "the most critical tasks are offloaded first", lambda s, _shares, _seed: Greedy(s)),
         Scheme("local", "all local", "everything on the gateways, best model", lambda s, _shares, _seed: AllLocal(s)),
+        Scheme(
+            "local-batch",
+            "all local, one batch",
+            "everything on the gateways, in one batch on the best model",
+            lambda s, _shares, _seed: AllLocal(s, by_level=False, name="all local, one batch"),
+            factory=True,
+        ),
         Scheme("edge", "all edge", "everything at the edge", lambda s, _shares, _seed: AllEdge(s)),
         Scheme("random", "random", "uniform random decisions", lambda s, _shares, seed: RandomChoice(s, seed)),
         Scheme(

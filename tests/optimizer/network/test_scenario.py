@@ -2,6 +2,7 @@
 
 import copy
 import tomllib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -257,6 +258,12 @@ def test_options_build_the_measured_scenario_with_another_link(tmp_path):
     config = NetworkConfig(scenario="measured", gateway=path, edge=path, link=link, reward="goodput")
     scenario = build_scenario(config, 20)
     assert (scenario.name, scenario.reward, scenario.link.bandwidth_hz) == ("measured", "goodput", 2e6)
+    assert (scenario.gateway.execution, scenario.edge.queue) == ("by level", "fifo")
+    assert build_scenario(replace(config, reward=None)).reward == "service"
+    papers = build_scenario(replace(config, reward=None), papers=True)
+    assert (papers.reward, papers.can_refuse) == (PAPER.reward, False)
+    asked = build_scenario(replace(config, reward=None, execution="one batch", queue="none"))
+    assert (asked.reward, asked.can_refuse) == (PAPER.reward, False)
     link.write_text("[link]\n" + "\n".join(rows))
     assert load_link(link).bandwidth_hz == 2e6
     link.write_text("bandwidth_hz = 2e6")
@@ -266,3 +273,26 @@ def test_options_build_the_measured_scenario_with_another_link(tmp_path):
     for wrong, message in [({"gateway": path}, "go together"), ({"scenario": "measured"}, "needs --gateway")]:
         with pytest.raises(OptimizerError, match=message):
             NetworkConfig(**wrong)
+
+
+def test_a_factory_chooses_among_all_models_that_no_other_beats():
+    """The complete model too; measured noise makes no pruned model look more accurate than a larger one."""
+    made = profile_content()
+    for model in made["models"]:
+        if model["rate"] == 0.8:
+            model["relative_accuracy"] = 1.0  # by noise: the ones before it are below
+        if model["rate"] == 0.7:
+            for cell in model["latency"]:
+                for name in ("p50_s", "p90_s", "p99_s", "mean_s", "p50_low_s", "p50_high_s"):
+                    cell[name] *= 50  # slower than the complete model
+    measured = Profile.parse(made, "made up")
+    scenario = measured_scenario(measured, measured, SMALL, execution="by level", queue="fifo")
+    assert scenario.by_level
+    assert scenario.fifo
+    assert [m.rate for m in scenario.models] == [0.0, 0.1, 0.3, 0.8, 0.9]  # 0.5 is no better
+    assert scenario.notes[-1] == "left out, another model is as accurate and as fast: p = 0.5, p = 0.7"
+    accuracies = [m.accuracy for m in scenario.models]
+    assert accuracies == sorted(accuracies, reverse=True)
+    plain = measured_scenario(measured, measured, SMALL)
+    assert [m.rate for m in plain.models] == [0.1, 0.3, 0.5, 0.7, 0.8, 0.9]
+    assert plain.models[4].accuracy == 1.0

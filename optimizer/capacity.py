@@ -1,0 +1,142 @@
+"""`python -m optimizer.capacity`: how many sensors a network carries with each scheme."""
+
+import time
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+
+from data.common.command import run_command
+from data.common.console import make_console, say
+from data.common.extras import needs_extra
+from data.common.options import check_least, comma_separated
+from optimizer.errors import OptimizerError
+from optimizer.evaluation.capacity import CapacityFile, Make, Point, SchemeCapacity, scheme_capacity
+from optimizer.learning.deployed import LearnedPolicy
+from optimizer.learning.manifest import find_policies
+from optimizer.network.options import NetworkConfig, build_scenario
+from optimizer.network.scenario import MOST_SENSORS, Scenario
+from optimizer.schemes.registry import find_scheme, make_scheme, schemes_of
+
+with needs_extra(__name__):
+    from optimizer.evaluation.capacity_figure import capacity_figure, capacity_table, first_line
+
+
+@dataclass(frozen=True)
+class CapacityConfig:
+    """Find how many sensors a network carries: the most that lose at most a given share of their tasks, by scheme.
+
+    Sensors are added in proportion to the gateways' groups. Lost is every task that was not answered in time by a model
+    that is accurate enough. All schemes see the same slots.
+    """
+
+    network: Annotated[NetworkConfig, tyro.conf.arg(name="")] = field(default_factory=NetworkConfig)
+    """The network."""
+    limit: float = 0.001
+    """Share of the tasks that may be lost."""
+    schemes: Annotated[tuple[str, ...], comma_separated(str, "schemes", "NAME")] = ("all",)
+    """Schemes, separated by commas; or all that the network allows."""
+    policy: Annotated[tuple[str, ...], comma_separated(str, "policy", "DIR")] = ()
+    """Folders of trained policies to look at too, separated by commas."""
+    alone: bool = False
+    """Also let each gateway grow alone, while the others stay as they are."""
+    slots: int = 100
+    """Number of slots at each number of sensors."""
+    most: int = 20_000
+    """Largest number of sensors to try."""
+    seconds: float = 120.0
+    """Time for each scheme's search. When it is up, the most sensors that were found to pass are told as `at least`."""
+    seed: int = 0
+    """Random seed for drawing slots, and for schemes that draw anything."""
+    json: Path | None = None
+    """JSON file to write, with every number of sensors that was tried."""
+    out: Path | None = None
+    """Folder to write the figure to, as PNG, SVG and CSV."""
+
+    def __post_init__(self) -> None:
+        check_least(OptimizerError, "slots", self.slots, 2)
+        check_least(OptimizerError, "seed", self.seed, 0)
+        if not self.seconds > 0:
+            raise OptimizerError(f"--seconds: expected a time above 0; got {self.seconds:g}.")
+        if not 0 <= self.limit < 1:
+            raise OptimizerError(f"--limit: expected a share of lost tasks from 0 to below 1; got {self.limit:g}.")
+        if not 1 <= self.most <= MOST_SENSORS:
+            raise OptimizerError(f"--most: expected from 1 to {MOST_SENSORS:,} sensors; got {self.most}.")
+        for name in self.schemes if self.schemes != ("all",) else ():
+            find_scheme(name)
+
+
+def makers(config: CapacityConfig, scenario: Scenario) -> dict[str, tuple[str, Make]]:
+    """Label and maker of every scheme and policy that is asked for, by name."""
+    names = schemes_of(scenario) if config.schemes == ("all",) else config.schemes
+    found: dict[str, tuple[str, Make]] = {}
+    for name in names:
+        found[name] = find_scheme(name).label, partial(make_scheme, name, seed=config.seed)
+    for folder in config.policy:
+        for path in find_policies(Path(folder)):
+            found[path.name] = path.name, partial(LearnedPolicy, path)
+    return found
+
+
+def find_capacity(config: CapacityConfig, console: Console) -> CapacityFile:
+    """Search for every scheme, and for every gateway if asked."""
+    scenario = build_scenario(config.network)
+    begun = time.monotonic()
+    schemes, alone, warnings = {}, {}, list(scenario.notes)
+    with console.status("") as status:
+
+        def tell(label: str, point: Point) -> None:
+            status.update(f"{label}: {point.sensors:,} sensors lose {100 * point.drop_ratio:.3f} %")
+
+        def search(label: str, make: Make, gateway: int | None = None) -> SchemeCapacity:
+            return scheme_capacity(
+                scenario, label, make, limit=config.limit, slots=config.slots, seed=config.seed, most=config.most,
+                seconds=config.seconds, gateway=gateway, say=partial(tell, label),
+            )  # fmt: skip
+
+        everyone = makers(config, scenario)
+        for name, (label, make) in everyone.items():
+            schemes[name] = search(label, make)
+            if not console.is_terminal:
+                say(console, f"{label}: {schemes[name].sensors:,} sensors")
+        for g in range(scenario.gateways) if config.alone else ():
+            alone[f"gateway {g + 1}"] = {n: search(label, make, g) for n, (label, make) in everyone.items()}
+    return CapacityFile(
+        scenario=scenario, limit=config.limit, slots=config.slots, seed=config.seed, most=config.most,
+        schemes=schemes, gateways=alone, warnings=warnings, seconds=time.monotonic() - begun,
+    )  # fmt: skip
+
+
+def run(config: CapacityConfig) -> None:
+    """Search, print the tables, and write file and figure."""
+    console = make_console()
+    found = find_capacity(config, console)
+    say(console, first_line(found))
+    console.print(capacity_table(found.schemes))
+    for name, schemes in found.gateways.items():
+        console.print(capacity_table(schemes, f"{name} grows alone"))
+    if any(s.extrapolated for s in found.schemes.values()):
+        say(
+            console,
+            "note: extrapolated: a gateway has more sensors there than the largest measured batch, and the times of "
+            "larger batches were taken from a straight line. Profile again with larger --batches to be sure.",
+            style="yellow",
+        )
+    if config.json is not None:
+        found.save(config.json)
+        say(console, f"figures: {config.json}")
+    if config.out is not None:
+        capacity_figure(found).write(config.out)
+        say(console, f"figure: {config.out / 'capacity.png'}")
+
+
+def main() -> None:
+    """Entry point of `python -m optimizer.capacity`."""
+    run_command(CapacityConfig, run, "optimizer.capacity", resume="Nothing is lost; run it again.")
+
+
+if __name__ == "__main__":
+    main()

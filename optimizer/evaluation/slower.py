@@ -1,0 +1,60 @@
+"""What a plan loses if inference takes longer than planned: the first thing to know about it in a factory."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from data.common.schema import Fraction, Positive, Strict
+from optimizer.network.metrics import METRICS
+from optimizer.network.outcome import evaluate
+from optimizer.network.scenario import Scenario
+from optimizer.network.slots import Action, State
+
+FACTORS = (1.02, 1.1, 1.3)
+SERIOUS = 0.01  # more tasks lost than planned by this share of all tasks are told first
+
+
+class Slower(Strict):
+    """Lost tasks of one plan where all inference, on gateways and at the edge, takes longer than planned.
+
+    Attributes:
+        factor: Real time divided by planned time.
+        drop_ratio: Share of the tasks lost then.
+    """
+
+    factor: Positive
+    drop_ratio: Fraction
+
+
+def slower(scenario: Scenario, state: State, action: Action, factors: Sequence[float] = FACTORS) -> list[Slower]:
+    """Lost tasks of these decisions for each factor on the times of inference.
+
+    Args:
+        scenario: The network, as planned.
+        state: The slots.
+        action: The decisions.
+        factors: Factors on the times of local batches and of tasks at the edge.
+    """
+    found = []
+    for factor in factors:
+        times = np.full(state.channel.shape, float(factor))
+        outcome = evaluate(scenario, state, action, local_factor=times, edge_factor=times)
+        found.append(Slower(factor=factor, drop_ratio=METRICS["drop_ratio"].mean([outcome])[0] or 0.0))
+    return found
+
+
+def slower_line(scheme: str, planned: float, found: Sequence[Slower]) -> str:
+    """The losses in one sentence.
+
+    Args:
+        scheme: Name of the scheme.
+        planned: Share of the tasks lost as planned.
+        found: Losses with slower inference.
+    """
+    losses = ", ".join(f"{100 * (x.factor - 1):.0f} % slower: {100 * x.drop_ratio:.2f} %" for x in found)
+    return f"{scheme} loses {100 * planned:.2f} % of the tasks as planned; if inference is {losses}."
+
+
+def serious(planned: float, found: Sequence[Slower]) -> bool:
+    """Whether a little slower inference (the smallest factor) already loses many more tasks than planned."""
+    return bool(found) and found[0].drop_ratio - planned > SERIOUS
