@@ -19,6 +19,7 @@ from optimizer.network.options import NetworkConfig
 from optimizer.network.scenario import Scenario
 from optimizer.network.world import World
 from profiling.config import RunConfig as ProfileConfig
+from profiling.profile.entries import Order
 from pruning.config import SweepConfig
 
 RATES = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9)  # Table II(a)
@@ -50,6 +51,8 @@ class ProfileOptions(ProfileConfig):
     models: tyro.conf.Suppress[Path] = Path("bundle")
     batches: Annotated[tuple[int, ...], comma_separated(int, "batches", "B")] = BATCHES
     """Batch sizes to measure, separated by commas. A loaded gateway of many sensors needs large ones."""
+    order: Order = "random"
+    """Order of the measurements: `random` visits models and batch sizes as in service; `hot` repeats each of them."""
     device: tyro.conf.Suppress[str] = "cpu"  # type: ignore[assignment]  # wider than the base's Literal: never parsed
     out: tyro.conf.Suppress[Path] = Path("gateway.json")
 

@@ -255,7 +255,7 @@ def test_options_build_the_measured_scenario_with_another_link(tmp_path):
     shipped = tomllib.loads((FOLDER / "paper.toml").read_text())["link"]
     rows = [f"{k} = {v!r}" for k, v in (shipped | {"bandwidth_hz": 2e6}).items()]
     link.write_text("\n".join(rows))
-    config = NetworkConfig(scenario="measured", gateway=path, edge=path, link=link, reward="goodput")
+    config = NetworkConfig(scenario="measured", gateway=path, edge=path, link=link, reward="goodput", extrapolate=True)
     scenario = build_scenario(config, 20)
     assert (scenario.name, scenario.reward, scenario.link.bandwidth_hz) == ("measured", "goodput", 2e6)
     assert (scenario.gateway.execution, scenario.edge.queue) == ("by level", "fifo")

@@ -171,7 +171,7 @@ def test_every_stage_s_command_is_accepted_by_its_module(tmp_path):
     configs = {
         "pruning.run": SweepConfig, "profiling.run": ProfileConfig, "profiling.spec": SpecConfig,
         "optimizer.train": TrainConfig, "optimizer.trial": TrialConfig, "optimizer.evaluate": EvaluateConfig,
-        "optimizer.experiment": ExperimentConfig,
+        "optimizer.experiment": ExperimentConfig, "optimizer.capacity": CapacityConfig,
     }  # fmt: skip
     config = PipelineConfig(out=tmp_path)
     for stage in stages(config):
