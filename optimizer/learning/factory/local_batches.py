@@ -8,7 +8,7 @@ from typing import NamedTuple, no_type_check
 
 import numpy as np
 
-from optimizer.solver.compiled import kernel
+from optimizer.solver.compiled import inner_kernel
 
 # Picked by hand:
 FRONT = 24  # states of the dynamic programme that are kept for each level
@@ -50,7 +50,7 @@ class Rules(NamedTuple):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def fits(seconds, most, limit):
     """The largest batch of at most so many tasks that is done within the limit, by bisection."""
     low, high = 0, most + 1
@@ -64,7 +64,7 @@ def fits(seconds, most, limit):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def list_options(rules, seconds, k, tasks, partial, sizes, models):
     """Batches of a level that may be best, written to `sizes` and `models`; how many there are."""
     count = 0
@@ -95,7 +95,7 @@ def list_options(rules, seconds, k, tasks, partial, sizes, models):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def fastest(rules, seconds, k, tasks):
     """The model that is done first with so many tasks of a level; -1 if none is accurate enough."""
     best = -1
@@ -116,7 +116,7 @@ class Front(NamedTuple):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def make_front(rows, size):
     """Room for so many rows of states."""
     return Front(
@@ -126,7 +126,7 @@ def make_front(rows, size):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def thin_front(wide, count, front, row):
     """Copy what is not beaten in time and value, at most FRONT states, to a row of a front; how many there are."""
     order = np.argsort(wide.time[0, :count])
@@ -145,7 +145,7 @@ def thin_front(wide, count, front, row):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def extend_front(rules, seconds, k, tasks, front, row, size, partial, wide, sizes, models):
     """All states after level k, from a row of those before it, written to `wide`; how many there are."""
     count, options, quickest = 0, 1, -1
@@ -174,7 +174,7 @@ def extend_front(rules, seconds, k, tasks, front, row, size, partial, wide, size
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def local_chain(rules, seconds, left, partial, kept, model):
     """Levels one after the other, the most critical first; writes `kept` and `model`, and returns the worth."""
     levels, choices = len(left), len(seconds) + PARTS + 2
@@ -195,7 +195,7 @@ def local_chain(rules, seconds, left, partial, kept, model):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def chain_worth(rules, seconds, left, kept, model):
     """Worth of given batches by level; impossible where one is late."""
     clock, value = 0.0, 0.0
@@ -214,7 +214,7 @@ def chain_worth(rules, seconds, left, kept, model):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def fill_up(rules, seconds, left, kept, model, value):
     """Keep more of the levels that are kept in part, as long as that is worth more."""
     step = LARGEST_STEP
@@ -239,7 +239,7 @@ def fill_up(rules, seconds, left, kept, model, value):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def local_by_level(rules, seconds, left, kept, model):
     """The best batches by level: all tasks if that is possible, otherwise some are refused."""
     value = local_chain(rules, seconds, left, False, kept, model)
@@ -250,7 +250,7 @@ def local_by_level(rules, seconds, left, kept, model):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def local_one_batch(rules, seconds, left, kept, model):
     """The best single batch: the model, the most critical level in it, and how many tasks it holds."""
     best, all_left = -rules.penalty * left.sum(), left.sum()

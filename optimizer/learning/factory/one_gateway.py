@@ -9,10 +9,10 @@ from typing import NamedTuple, no_type_check
 import numpy as np
 
 from optimizer.learning.factory.local_batches import IMPOSSIBLE, local_by_level, local_one_batch
-from optimizer.solver.compiled import kernel
+from optimizer.solver.compiled import inner_kernel
 
 # Picked by hand:
-MOST_TRIES = 30  # of the ascent
+MOST_TRIES = 100  # of the ascent
 LARGEST_STEP = 16  # tasks by which the ascent changes a number at first
 PLENTY = 1 << 40  # places, where nothing limits them
 
@@ -34,7 +34,7 @@ class Edge(NamedTuple):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def room(rules, edge, k, ahead):
     """How many tasks of a level can be sent in time behind so many others."""
     if not edge.works or edge.first > rules.deadline[k]:
@@ -48,7 +48,7 @@ def room(rules, edge, k, ahead):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def worth_at_edge(rules, edge, sent):
     """Worth of the tasks that are sent; impossible where one of them is late."""
     value, ahead = 0.0, 0
@@ -64,7 +64,7 @@ def worth_at_edge(rules, edge, sent):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def try_sending(rules, seconds, edge, counts, sent, least, kept, model):
     """Worth of sending so many of each level, with the best of the rest; impossible if it cannot exceed `least`."""
     value = worth_at_edge(rules, edge, sent)
@@ -87,26 +87,27 @@ class Best(NamedTuple):
 
 
 @no_type_check
-@kernel
-def send_pattern(rules, edge, counts, top, sent):
-    """As many tasks as arrive in time, from level `top` down, the most critical first; -1 sends nothing."""
+@inner_kernel
+def send_pattern(rules, edge, counts, top, bottom, sent):
+    """As many tasks as arrive in time, from level `top` down to `bottom`, the most critical first."""
     sent[:] = 0
     ahead = 0
-    for k in range(top, -1, -1):
+    for k in range(top, bottom - 1, -1):
         sent[k] = min(counts[k], room(rules, edge, k, ahead))
         ahead += sent[k]
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def decide_gateway(rules, seconds, edge, counts, thorough, best):
     """The best decision that the search finds, written to `best`; its worth."""
     levels = len(counts)
     sent, kept, model = np.zeros(levels, np.int64), np.zeros(levels, np.int64), np.zeros(levels, np.int64)
     value = IMPOSSIBLE
-    step = 1 if thorough else max(levels // 2, 1)
-    for top in range(levels - 1, -1 - step, -step):
-        send_pattern(rules, edge, counts, max(top, -1), sent)
+    step = 1 if thorough else max(levels // 3, 1)
+    for i in range(0, 2 * levels, step):  # all levels that are critical enough; then all that are not too critical
+        top, bottom = (levels - 1, i) if i <= levels else (2 * levels - 1 - i, 0)
+        send_pattern(rules, edge, counts, top, bottom, sent)
         found = try_sending(rules, seconds, edge, counts, sent, value, kept, model)
         if found > value:
             value = found
@@ -117,7 +118,7 @@ def decide_gateway(rules, seconds, edge, counts, thorough, best):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def ascend(rules, seconds, edge, counts, best, value):
     """Send a few more or fewer of a level, or of one instead of another, as long as that is worth more."""
     levels, tries = len(counts), 0

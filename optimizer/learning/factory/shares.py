@@ -1,7 +1,8 @@
 """Shares of the edge for the gateways of a slot, and their decisions at these shares (numba).
 
 Where every gateway can have as much of the edge as is of use to it, shares are in proportion to that. Otherwise each
-gateway's best worth is computed on a grid of shares, and a price of the edge, found by bisection, decides between them.
+gateway's best worth is computed on a grid of shares; a price of the edge, found by bisection, and exchanges between
+gateways decide.
 """
 
 from typing import NamedTuple, no_type_check
@@ -10,10 +11,12 @@ import numpy as np
 
 from optimizer.learning.factory.local_batches import IMPOSSIBLE, Rules
 from optimizer.learning.factory.one_gateway import Best, Edge, decide_gateway
-from optimizer.solver.compiled import kernel
+from optimizer.solver.compiled import inner_kernel, kernel
 
 # Picked by hand:
-GRID = 16  # shares that are tried for each gateway
+GRID = 24  # shares that are tried for each gateway, from this part of what is enough
+RANGE, BUSY_RANGE = 200.0, 1000.0  # the second one where busy time counts
+MOST_EXCHANGES = 60
 HALVINGS = 40  # of the price
 SHARE_OF_LINK = 0.5  # in a network with (17f): a share is enough if the edge takes this part of the link's time
 
@@ -41,7 +44,7 @@ class Network(NamedTuple):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def edge_at(rules, network, g, state, share):
     """The way to the edge with a share."""
     task = network.task_s / (share + network.epsilon)
@@ -52,7 +55,7 @@ def edge_at(rules, network, g, state, share):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def enough(rules, network, g, state):
     """The share from which on more of the edge hardly helps a gateway."""
     sending, hold = network.sending[g, state], network.hold[g, state]
@@ -63,7 +66,7 @@ def enough(rules, network, g, state):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def price_shares(rules, network, counts, channel, share):
     """Shares where the edge is scarce, or where time spent there counts: the best of a grid at one price."""
     gateways, levels = counts.shape
@@ -72,57 +75,70 @@ def price_shares(rules, network, counts, channel, share):
     room = Best(np.zeros(levels, np.int64), np.zeros(levels, np.int64), np.zeros(levels, np.int64))
     for g in range(gateways):
         most[g] = min(enough(rules, network, g, channel[g]), 1.0)
-        least = most[g] / 1000
+        least = most[g] / (RANGE if rules.busy == 0 else BUSY_RANGE)
         for i in range(GRID):
             if i > 0:
                 grid[g, i] = least * (most[g] / least) ** ((i - 1) / (GRID - 2))
             edge = edge_at(rules, network, g, channel[g], grid[g, i])
             worth[g, i] = decide_gateway(rules, network.seconds[g], edge, counts[g], False, room)
     low, high = 0.0, 1.0
-    while total_at(grid, worth, high, share) > 1.0:
+    at = np.zeros(gateways, np.int64)
+    while total_at(grid, worth, high, at) > 1.0:
         high *= 4
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        if total_at(grid, worth, middle, share) > 1.0:
+        if total_at(grid, worth, middle, at) > 1.0:
             low = middle
         else:
             high = middle
-    total_at(grid, worth, high, share)
-    spend_rest(grid, worth, share)
+    exchange(grid, worth, at, total_at(grid, worth, high, at))
+    for g in range(gateways):
+        share[g] = grid[g, at[g]]
 
 
 @no_type_check
-@kernel
-def total_at(grid, worth, price, share):
-    """The sum of the shares that gateways take at a price, written to `share`."""
+@inner_kernel
+def total_at(grid, worth, price, at):
+    """The sum of the shares that gateways take at a price; their points of the grid are written to `at`."""
     total = 0.0
     for g in range(len(grid)):
-        share[g] = grid[g, np.argmax(worth[g] - price * grid[g])]
-        total += share[g]
+        at[g] = np.argmax(worth[g] - price * grid[g])
+        total += grid[g, at[g]]
     return total
 
 
 @no_type_check
-@kernel
-def spend_rest(grid, worth, share):
-    """Raise shares to the points of the grid that are worth most for each part of the edge, as long as any fits."""
+@inner_kernel
+def exchange(grid, worth, at, total):
+    """Raise a gateway's share, at the cost of the rest or of one other gateway, as long as that is worth more."""
     gateways = len(grid)
-    while True:
-        rest, best, who, what = 1.0 - share.sum(), 0.0, -1, 0.0
-        for g in range(gateways):
-            now = np.argmin(np.abs(grid[g] - share[g]))
-            for i in range(now + 1, GRID):
-                more = grid[g, i] - share[g]
-                rate = (worth[g, i] - worth[g, now]) / max(more, 1e-15)
-                if more <= rest and rate > best:
-                    best, who, what = rate, g, grid[g, i]
-        if who < 0:
+    for _ in range(MOST_EXCHANGES):
+        best, up, to, down, back = 1e-12, -1, 0, -1, 0
+        for h in range(gateways):
+            for i in range(at[h] + 1, GRID):
+                need = total + grid[h, i] - grid[h, at[h]] - 1.0
+                gain = worth[h, i] - worth[h, at[h]]
+                if need <= 0:
+                    if gain > best:
+                        best, up, to, down = gain, h, i, -1
+                    continue
+                for g in range(gateways):
+                    j = at[g] - 1
+                    while g != h and j >= 0 and grid[g, at[g]] - grid[g, j] < need:
+                        j -= 1
+                    if g != h and j >= 0 and gain + worth[g, j] - worth[g, at[g]] > best:
+                        best, up, to, down, back = gain + worth[g, j] - worth[g, at[g]], h, i, g, j
+        if up < 0:
             return
-        share[who] = what
+        total += grid[up, to] - grid[up, at[up]]
+        at[up] = to
+        if down >= 0:
+            total += grid[down, back] - grid[down, at[down]]
+            at[down] = back
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def share_edge(rules, network, counts, channel, share):
     """Shares of a slot, written to `share`; they sum to 1."""
     gateways = len(counts)
@@ -140,7 +156,7 @@ def share_edge(rules, network, counts, channel, share):
 
 
 @no_type_check
-@kernel
+@inner_kernel
 def give_rest(rules, network, counts, channel, share):
     """Where time at the edge counts, one gateway takes what is left: the one to which it does least harm."""
     levels = counts.shape[1]

@@ -36,7 +36,7 @@ VALIDATION_SLOTS = 100
 EPISODE = 2**31  # slots: a block never reaches the end of an episode
 REACH = 2  # the policy serves gateways with up to this many times the tasks it was trained on
 GROUP = 8  # slots that are planned with the same margins
-COMPARED = 24  # slots on which margins are compared
+COMPARED = 12  # slots on which margins are compared
 
 
 class LawsModule(nn.Module):

@@ -85,7 +85,7 @@ def test_it_decides_nearly_as_well_as_the_optimum_and_never_better(learned):
 
 
 def test_an_overloaded_network_refuses_what_does_not_fit():
-    scenario = factory_network(groups=(160, 130), extrapolate=True)
+    scenario = factory_network(groups=(160, 130), task_s=5e-4, extrapolate=True)
     training = trained(scenario)
     state = draw_states(scenario, 10, 3)
     outcome = evaluate(scenario, state, to_action(decide(training.laws, scenario, state), scenario, state))
@@ -95,8 +95,8 @@ def test_an_overloaded_network_refuses_what_does_not_fit():
 
 
 def test_it_leaves_a_margin_where_times_scatter_and_learns_what_is_slower():
-    scenario = factory_network(groups=(90, 90), extrapolate=True)
-    world = World(bias=1.3, spread=0.05, edge_bias=1.2)
+    scenario = factory_network(groups=(90, 90), task_s=5e-4, extrapolate=True)
+    world = World(bias=1.3, spread=0.1, edge_bias=1.2)
     training = trained(scenario, FactoryConfig(updates=24, slots=48, block=12), world)
     batches = training.laws.batch_seconds(90)[..., 8] / (1.3 * scenario.constants.local_s[..., 8])
     assert batches == pytest.approx(np.ones(batches.shape), rel=0.1)
