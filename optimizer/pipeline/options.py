@@ -118,7 +118,7 @@ class PipelineConfig:
     """Number of held-out slots to evaluate the factory's network on."""
     paper_slots: int = 1000
     """Number of held-out slots of the paper's experiment."""
-    trial_slots: int = 30
+    trial_slots: int = 12
     """Number of slots of the trial."""
     seed: int = 0
     """Random seed for drawing the slots of evaluations and the trial."""

@@ -227,6 +227,7 @@ def test_sensors_are_a_number_or_follow_from_the_capacity(finished):
     assert parsed(PipelineConfig, "--sensors", "auto").sensors is None
     assert parsed(PipelineConfig, "--sensors", "40").sensors == 40
     most = max(s.sensors for s in read_capacity(finished.out / "capacity" / "capacity.json").schemes.values())
-    assert Run(finished).sensors == max(5, int(0.9 * most))
+    assert Run(finished).sensors == 20
+    assert Run(replace(finished, sensors=None)).sensors == max(5, int(0.9 * most))
     with pytest.raises(UserError, match="--sensors takes a whole number or auto; got 'many'"):
         parsed(PipelineConfig, "--sensors", "many")
