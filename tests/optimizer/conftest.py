@@ -45,8 +45,8 @@ def finished(bundle, tmp_path_factory):
         run = runner.run_command
         patch.setattr(runner, "run_command", lambda c, stage: None if c[0] == "pruning.run" else run(c, stage))
         config = PipelineConfig(
-            out=out, gateway=made.out, sensors=20, paper_sensors=20, slots=20, paper_slots=20, trial_slots=2, updates=20,
-            small_updates=20,
+            out=out, gateway=made.out, sensors=20, paper_sensors=20, slots=20, paper_slots=20, trial_slots=2,
+            updates=20, small_updates=20,
             train=TrainOptions(factory=FactoryConfig(updates=4, slots=8, block=2, at_random=2)),
         )  # fmt: skip
         patch.setattr("optimizer.pipeline.stages.CAPACITY_SLOTS", 2)

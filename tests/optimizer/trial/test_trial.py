@@ -145,8 +145,8 @@ def test_networks_of_any_number_of_gateways(bundle, measured, tmp_path, sensors,
 
 def test_the_paper_s_network_is_carried_out_too(bundle, measured, tmp_path):
     config = TrialConfig(
-        models=bundle, network=network(measured, execution=None, queue=None, reward=None), sensors=20, slots=2,
-        out=tmp_path / "t.json",
+        models=bundle, network=network(measured, execution="one batch", queue="none", reward=None), sensors=20,
+        slots=2, out=tmp_path / "t.json",
     )  # fmt: skip
     trial, _ = run_trial(config, SILENT)
     assert {"optimum", "jopav1", "agdm", "equal", "greedy", "local", "edge", "random"} == set(trial.schemes)
