@@ -179,7 +179,7 @@ def test_every_stage_s_command_is_accepted_by_its_module(tmp_path):
             parsed(configs[module], *given)
     small = next(s for s in stages(config) if s.name == "small network").commands[0]
     assert parsed(TrainConfig, *small[1:]).learner.updates == 4000
-    assert parsed(SweepConfig, *stages(config)[0].commands[0][1:]).round_to == 16
+    assert parsed(SweepConfig, *next(stages(config)).commands[0][1:]).round_to == 16
 
 
 def test_loads_of_the_experiment_serve_every_gateway(tmp_path):

@@ -30,6 +30,7 @@ def test_the_page_holds_every_picture_and_names_the_machine(finished):
 
 def test_the_simplest_detectors_stand_beside_the_models(finished):
     page = (finished.out / "report.html").read_text(encoding="utf-8")
+    table = page[page.index("Which models there are") :]
     rows = re.findall(
         r"<tr[^>]*><td>([^<]*)</td><td>([\d.]+)</td><td>[\d.]+ to [\d.]+</td>",
         page[page.index("Which models there are") :],
