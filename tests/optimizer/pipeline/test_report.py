@@ -33,7 +33,7 @@ def test_the_simplest_detectors_stand_beside_the_models(finished):
     table = page[page.index("Which models there are") :]
     rows = re.findall(
         r"<tr[^>]*><td>([^<]*)</td><td>([\d.]+)</td><td>[\d.]+ to [\d.]+</td>",
-        page[page.index("Which models there are") :],
+        table,
     )
     assert [name for name, _ in rows][:5] == [
         "complete", "p = 0.5", "p = 0.9", "straight line on 64 numbers", "random forest on 64 numbers",
