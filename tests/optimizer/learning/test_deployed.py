@@ -155,7 +155,7 @@ def test_a_policy_of_the_first_schema_decides_as_before(policies, tmp_path):
     (tmp_path / "policy.json").write_text(json.dumps(content))
     state = draw_states(new.scenario, 20, 1)
     old = LearnedPolicy(str(tmp_path))
-    assert old.manifest.schema_version == 2
+    assert old.manifest.schema_version == 3
     a, b = old.decide(state), new.decide(state)
     assert np.array_equal(a.offload, b.offload)
     assert np.array_equal(a.share, b.share)

@@ -11,7 +11,7 @@ from optimizer.learning.manifest import find_policies, read_manifest
 def test_a_newer_or_damaged_manifest(tmp_path):
     path = tmp_path / "policy.json"
     path.write_text(json.dumps({"schema": 9}))
-    with pytest.raises(OptimizerError, match="schema 9 is newer than the 2"):
+    with pytest.raises(OptimizerError, match="schema 9 is newer than the 3"):
         read_manifest(tmp_path)
     path.write_text(json.dumps({"schema": 1, "preset": "other"}))
     with pytest.raises(OptimizerError, match="preset"):
