@@ -112,7 +112,9 @@ def main() -> None:
         console.print(f"no CWRU recordings in {arguments.root}; set BEARING_DATA or give --root: skipped")
         return
     seeds = tuple(int(s) for s in arguments.seeds.split(","))
-    base = SweepConfig(rates=RATES, seeds=seeds, onnx=False, data=DataConfig(data="cwru", root=arguments.root))
+    base = SweepConfig(
+        rates=RATES, seeds=seeds, onnx=False, data=DataConfig(data="cwru", root=arguments.root, accept=("weak",))
+    )
     results: dict[str, Any] = {}
     for part in arguments.parts.split(","):
         out = arguments.out / part

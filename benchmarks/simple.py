@@ -14,13 +14,10 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from benchmarks.cwru import LOADS, default_root
 from benchmarks.machine import RESULTS, write
-from data import DataConfig, Dataset, Examples, build_dataset
+from data import DataConfig, Dataset, build_dataset
 from optimizer.network.from_profiles import measured_scenario
 from optimizer.network.outcome import evaluate
 from optimizer.network.parts import Edge, Task
@@ -31,33 +28,28 @@ from optimizer.schemes.summary import summarise
 from profiling import Profile
 from profiling.datasheet import DEVICES, datasheet_profile
 from profiling.spec import SpecConfig
+from pruning.baseline import band_numbers, straight_line
 
 GATEWAY = RESULTS / "profile-cwru-amd-epyc-2-threads.json"
 SCHEMES = ("optimum", "jopav1", "local", "edge")
 
 
-def rows(examples: Examples) -> Any:
-    """Mean and deviation over time of each row of the images."""
-    images = examples.images[:, 0]
-    return [[*image.mean(axis=1), *image.std(axis=1)] for image in images]
-
-
-def straight_line(dataset: Dataset) -> float:
-    """Test accuracy of a logistic regression on the rows."""
-    line = make_pipeline(StandardScaler(), LogisticRegression(C=1.0, max_iter=5000))
-    line.fit(rows(dataset.train), dataset.train.labels)
-    return float(line.score(rows(dataset.test), dataset.test.labels))
+def line_accuracy(dataset: Dataset) -> float:
+    """Test accuracy of the straight line that `python -m pruning.run` fits too."""
+    line = straight_line()
+    line.fit(band_numbers(dataset.train.images), dataset.train.labels)
+    return float(line.score(band_numbers(dataset.test.images), dataset.test.labels))
 
 
 def lines(root: Path) -> dict[str, float]:
     """The straight line on every split."""
-    found = {"simulated, load 3 held out": straight_line(build_dataset(DataConfig()))}
+    found = {"simulated, load 3 held out": line_accuracy(build_dataset(DataConfig()))}
     if root.is_dir():
         for load in LOADS:
             config = DataConfig(data="cwru", root=root, split="load", held_out=load)
-            found[f"cwru, load {load:g} held out"] = straight_line(build_dataset(config))
+            found[f"cwru, load {load:g} held out"] = line_accuracy(build_dataset(config))
         for split in ("blocked", "severity"):
-            found[f"cwru, {split}"] = straight_line(build_dataset(DataConfig(data="cwru", root=root, split=split)))
+            found[f"cwru, {split}"] = line_accuracy(build_dataset(DataConfig(data="cwru", root=root, split=split)))
     return found
 
 

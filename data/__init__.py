@@ -3,12 +3,15 @@
 In: recordings (CWRU, MFPT, a folder of your own, or the built-in simulation). Out: a `Dataset` of log-spectrograms in
 training, validation and test parts, with the split and its caveats. It may import no other package of ours, nor torch.
 Start reading at `build.build_dataset`; `recording.Recording` is what readers give, `splits.plan_split` decides what
-is tested, `sources.DATASETS` lists the data sets. `python -m data.fetch cwru|mfpt --root DIR` downloads.
+is tested, `sources.DATASETS` lists the data sets. `python -m data.fetch` downloads, `python -m data.inspect` looks.
 """
 
 from typing import TYPE_CHECKING
 
 from data.common.lazy import lazy_exports
+from data.common.loading import stop_quietly_if_a_command_loads
+
+stop_quietly_if_a_command_loads()
 
 if TYPE_CHECKING:
     from data.build import build_dataset

@@ -12,6 +12,8 @@ from data.errors import DataError
 from data.images import check_size
 from data.sources import DATASETS
 
+WEAK = "weak"  # no flaw of a signal: a trained model that is not better than a constant answer (`pruning.weak`)
+
 
 @dataclass(frozen=True)
 class DataConfig:
@@ -48,8 +50,8 @@ class DataConfig:
     resample: bool = False
     """Accept folder recordings of different sampling rates; all are resampled to --rate-hz."""
     accept: Annotated[tuple[str, ...], comma_separated(str, "accept", "KIND")] = ()
-    """Kinds of flawed signals to accept, separated by commas: nan, infinite, huge, zero, constant,
-    clipped."""
+    """Doubtful things to go on with, separated by commas. Flawed signals: nan, infinite, huge, zero, constant, clipped.
+    weak: a dense model that is not better than always naming the most frequent class."""
     simulated_snr_db: float = 5.0
     """Noise of the simulated recordings: power of a middle-sized fault over that of the noise, in dB."""
     train_noise: float = 0.3
@@ -72,9 +74,10 @@ class DataConfig:
             raise DataError(f"--sampling-rate must be above 0 Hz; got {self.sampling_rate}.")
         if not 0 <= self.train_noise <= 1:
             raise DataError(f"--train-noise must lie in [0, 1]; got {self.train_noise}.")
-        unknown = set(self.accept) - set(KINDS)
+        known = (*KINDS, WEAK)
+        unknown = set(self.accept) - set(known)
         if unknown:
-            raise DataError(f"--accept: unknown kind {', '.join(sorted(unknown))}.", f"Choose from {', '.join(KINDS)}.")
+            raise DataError(f"--accept: unknown kind {', '.join(sorted(unknown))}.", f"Choose from {', '.join(known)}.")
         if self.data not in DATASETS:
             raise DataError(f"--data: unknown data set {self.data!r}.", f"Choose one of {', '.join(DATASETS)}.")
         if not DATASETS[self.data].needs_root and self.root is not None:

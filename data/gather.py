@@ -1,6 +1,7 @@
 """The recordings that a configuration names, with their classes, after the checks that need all of them."""
 
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from data.checks import check, sampling_rate_tells
 from data.config import DataConfig
@@ -54,21 +55,33 @@ def gather(config: DataConfig) -> Gathered:
             what the readers raise.
     """
     recordings = read_recordings(config)
-    split = config.split
-    if split is None:
-        split = "load" if len({r.load for r in recordings if r.load is not None}) > 1 else "blocked"
+    split = config.split or default_split(recordings)
     labels = [class_name(r, config.labels_kind) for r in recordings]
-    if len(set(labels)) < 2:
-        raise DataError(
-            f"one class only ({labels[0]}) in {len(labels)} recordings.", "Expected recordings of at least two classes."
-        )
-    notes = _rate_notes(config, recordings, labels)
+    check_classes(labels)
+    notes = rate_notes(config, recordings, labels)
     for name, flaws in check(recordings, None, config.accept).items():
         notes.append(f"recording {name} is used although flawed: {'; '.join(map(str, flaws))}")
     return Gathered(replace(config, split=split, labels=config.labels_kind), recordings, labels, notes)
 
 
-def _rate_notes(config: DataConfig, recordings: list[Recording], labels: list[str]) -> list[str]:
+def default_split(recordings: list[Recording]) -> Literal["load", "blocked"]:
+    """The split that is used where the user names none: by loads if the recordings say several."""
+    return "load" if len({r.load for r in recordings if r.load is not None}) > 1 else "blocked"
+
+
+def check_classes(labels: list[str]) -> None:
+    """Refuse recordings of a single class.
+
+    Raises:
+        DataError: There is only one.
+    """
+    if len(set(labels)) < 2:
+        raise DataError(
+            f"one class only ({labels[0]}) in {len(labels)} recordings.", "Expected recordings of at least two classes."
+        )
+
+
+def rate_notes(config: DataConfig, recordings: list[Recording], labels: list[str]) -> list[str]:
     """What to note about differing sampling rates.
 
     Raises:

@@ -9,6 +9,9 @@ are loaded when they are first used, so that `import optimizer` costs little.
 from typing import TYPE_CHECKING
 
 from data.common.lazy import lazy_exports
+from data.common.loading import stop_quietly_if_a_command_loads
+
+stop_quietly_if_a_command_loads()
 
 if TYPE_CHECKING:
     from optimizer.environment.picture import draw_slot

@@ -37,6 +37,9 @@ COMMANDS = {
     for command in (
         Command("fetch", "data.fetch", "data.fetch", "FetchConfig", "Download bearing recordings."),
         Command(
+            "inspect", "data.inspect", "data.inspect", "InspectConfig", "Look at recordings before training on them."
+        ),
+        Command(
             "prune", "pruning.run", "pruning.run", "SweepConfig", "Prune, retrain and test models; write a bundle."
         ),
         Command("profile", "profiling.run", "profiling.run", "RunConfig", "Measure a bundle's models on this machine."),
@@ -173,7 +176,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     from data.common.command import called_as
     from data.common.extras import MissingExtraError, needs_extra
+    from data.common.loading import stop_quietly_while_loading
 
+    stop_quietly_while_loading()
     try:
         with needs_extra(__name__):
             module = import_module(command.code)

@@ -58,7 +58,7 @@ def find_network(config: ExperimentConfig) -> Scenario:
     """The network: as the options name it, or the one that the policies were trained on. Raises OptimizerError."""
     unnamed = replace(config.network, extrapolate=False) == NetworkConfig()
     if not unnamed or config.policies is None:
-        return build_scenario(config.network, config.sensors[0])
+        return build_scenario(config.network, config.sensors[0], papers=True)
     trained = network_of_policies(config.policies)
     return trained.change(extrapolate=trained.extrapolate or config.network.extrapolate)
 

@@ -13,7 +13,7 @@ from data.common.files import write_json
 from data.common.options import check_least, comma_separated, parse_list
 from data.common.schema import read_json
 from optimizer.errors import OptimizerError
-from optimizer.evaluation.slower import Slower, serious, slower, slower_line
+from optimizer.evaluation.slower import Slower, is_fragile, print_slower, slower
 from optimizer.evaluation.tables import print_summaries
 from optimizer.network.options import NetworkConfig, build_scenario
 from optimizer.network.outcome import Outcome
@@ -146,16 +146,6 @@ class Solved:
             "drop_ratio_if_slower": longer,
         }
 
-    @property
-    def fragile(self) -> bool:
-        """Whether a little slower inference already loses many more tasks than planned."""
-        return serious(self.summary.drop_ratio, self.slower)
-
-    @property
-    def if_slower(self) -> str:
-        """What slower inference does to this plan, in one sentence."""
-        return slower_line(f"N = {self.scenario.sensors}, {self.scheme}:", self.summary.drop_ratio, self.slower)
-
 
 def solve(scenario: Scenario, state: State, scheme: str, shares: str | int = "exact", seed: int = 0) -> Solved:
     """One scheme on one network's slots.
@@ -202,11 +192,12 @@ def run(config: SolveConfig) -> None:
         for name in config.names(scenario):
             with console.status(f"{scenario.sensors} sensors, {len(state)} slots: {name}"):
                 solved.append(solve(scenario, state, name, config.steps, config.seed))
-    for fragile in (s for s in solved if s.fragile):
-        say(console, f"WARNING: {fragile.if_slower} Plan with a margin: --margin 0.1.", style="bold yellow")
+    losses = [(str(s.scenario.sensors), s.scheme, s.summary.drop_ratio, s.slower) for s in solved]
+    if is_fragile(losses):  # then it is the first thing to know
+        print_slower(losses, console)
     print_summaries([(s.scenario, s.scheme, s.summary) for s in solved], config.shares, console)
-    for sound in (s for s in solved if not s.fragile):
-        say(console, sound.if_slower)
+    if not is_fragile(losses):
+        print_slower(losses, console)
     if config.planner is not None:
         Planner(solved[0].scenario).save(config.planner)
         say(console, f"planner: {config.planner}")

@@ -9,6 +9,9 @@ the other commands. May import `data.common` and the bundle's format; on a gatew
 from typing import TYPE_CHECKING
 
 from data.common.lazy import lazy_exports
+from data.common.loading import stop_quietly_if_a_command_loads
+
+stop_quietly_if_a_command_loads()
 
 if TYPE_CHECKING:
     from profiling.bundle.subjects import read_bundle

@@ -31,7 +31,7 @@ from profiling.profile.entries import (
 )
 from profiling.profile.laws import Cell as Point
 from profiling.profile.laws import capacity_flop_per_s, fit_capacity
-from profiling.profile.profile import SCHEMA, Profile
+from profiling.profile.profile import SCHEMA, WEAK, Profile
 
 NOISY_SHARE = 0.1  # if more of the cells are noisy, the whole run is graded noisy
 PROTOCOL = (
@@ -40,6 +40,12 @@ PROTOCOL = (
     "order, once per round; each visit begins with at least 3 unrecorded runs and 0.03 s. Fresh processes share the "
     "rounds. Noisy cells (the median's interval wider than 5 %, or a third of the visits disturbed) are visited as "
     "often again unless they are over a third of all; all runs count."
+)
+IN_TURN = (
+    "As in service: each model is opened once with a dynamic batch (or once per size where the runtime has none), "
+    "every size is run twice unrecorded, and from then on all models and batch sizes take turns, in a new random order "
+    "each time. A run takes test windows in memory to classes in memory; monotonic clock. Fresh processes share the "
+    "rounds. All runs count."
 )
 
 
@@ -222,7 +228,8 @@ def assemble(config: RunConfig, bundle: Bundle, found: Findings) -> Profile:
             drift=moved,
             rounds=config.rounds,
             processes=config.processes,
-            protocol=PROTOCOL,
+            order=config.order,
+            protocol=PROTOCOL if config.order == "hot" else IN_TURN,
             samples=f"{config.folder.name}/{found.samples.name}",
             samples_sha256=sha256(found.samples),
             chosen_from=found.trials,
@@ -233,6 +240,7 @@ def assemble(config: RunConfig, bundle: Bundle, found: Findings) -> Profile:
         capacities=capacities,
         accuracy_curve=fit_accuracy([m.rate for m in own], [m.accuracy for m in own], config.degree),
         notes=[
+            *([WEAK + bundle.manifest.weak] if bundle.manifest.weak else []),
             *speed_notes(models, threads),
             *width_note(bundle.subjects, config.device),
             *_accuracy_notes(bundle, found, accuracies, first),
@@ -243,4 +251,5 @@ def assemble(config: RunConfig, bundle: Bundle, found: Findings) -> Profile:
 def _device_name(config: RunConfig, environment: Environment) -> str:
     if environment.accelerator is not None:
         return environment.accelerator.name
-    return f"{environment.processor.name}, {config.resolved_threads[0]} threads"
+    threads = config.resolved_threads[0]
+    return f"{environment.processor.name}, {threads} {'thread' if threads == 1 else 'threads'}"

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 from data.common.device import usable_cores
 from data.common.options import comma_separated, one_of
 from profiling.errors import ProfilingError
-from profiling.profile.entries import Device, Precision
+from profiling.profile.entries import Device, Order, Precision
 from profiling.runtimes.registry import RUNTIMES, runtime_of
 
 AUTO = "auto"  # the runtime is chosen by a race
@@ -37,6 +37,9 @@ class RunConfig:
     """Precisions (fp32, bf16, int8), separated by commas; each (rate, precision) becomes a model of the profile."""
     grade: Literal["quick", "reference"] = "quick"
     """How long to measure. quick: at least 30 runs and 1 s per cell. reference: 1,024 runs and 60 s."""
+    order: Order = "hot"
+    """hot: a visit repeats one model and batch size until the caches hold it. random: models and batch sizes take turns
+    in random order, each model opened once for all sizes and run on test windows, as in service."""
     rounds: int = 8
     """Visits to each cell, spread over the whole run so that a change of the device's speed affects all cells alike."""
     processes: int = 2
@@ -68,6 +71,10 @@ class RunConfig:
             raise ProfilingError(
                 f"--processes must lie in 1 to --rounds ({self.rounds}); got {self.processes}.",
                 "Each process takes at least one round.",
+            )
+        if self.order == "random" and self.device != "cpu":
+            raise ProfilingError(
+                f"--order random measures on cpu; got --device {self.device}.", "Use --order hot, the default."
             )
         if not 1 <= self.degree <= 6:
             raise ProfilingError(f"--degree must lie in 1 to 6; got {self.degree}.")
@@ -117,6 +124,7 @@ class RunConfig:
             "batches": list(self.batches),
             "precision": list(self.precision),
             "grade": self.grade,
+            "order": self.order,
             "rounds": self.rounds,
             "processes": self.processes,
         }

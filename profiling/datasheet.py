@@ -15,7 +15,7 @@ from profiling.bundle.subjects import Subject, read_bundle
 from profiling.errors import ProfilingError
 from profiling.profile.accuracy import fit_accuracy
 from profiling.profile.entries import BundleReference, Interval, Latency, Model
-from profiling.profile.profile import SCHEMA, Profile
+from profiling.profile.profile import SCHEMA, WEAK, Profile
 
 DEVICES = {  # printed FLOP/s and where: the paper's section V-A
     "i7-12700": ("Intel Core i7-12700", 768e9),
@@ -134,12 +134,14 @@ def datasheet_profile(sheet: Datasheet) -> Profile:
         ProfilingError, PruningError: A bundle that cannot be used.
     """
     reference: BundleReference | None = None
+    weak: list[str] = []
     if sheet.models is None:
         models = [_paper_model(r, a, sheet) for r, a in {0.0: 1.0, **PAPER_ACCURACY}.items()]
         source = "models of the paper: 10 GFLOP per task, (1 - p) of it at rate p, accuracies of Table II(a)"
     else:
         bundle = read_bundle(sheet.models, need_onnx=False)
         reference = bundle.reference
+        weak = [WEAK + bundle.manifest.weak] if bundle.manifest.weak else []
         models = [_bundle_model(s, bundle.subjects[0], sheet) for s in bundle.subjects]
         source = "models of a bundle: executed FLOPs and test accuracies, mean over seeds"
     return Profile(
@@ -156,6 +158,7 @@ def datasheet_profile(sheet: Datasheet) -> Profile:
         capacities=[],
         accuracy_curve=fit_accuracy([m.rate for m in models], [m.accuracy for m in models]),
         notes=[
+            *weak,
             f"From a datasheet ({sheet.capacity / 1e9:,.1f} GFLOP/s), NOT measured: no overhead, full efficiency.",
             source,
         ],

@@ -9,6 +9,9 @@ model back, and `classify(bundle, rate, signal, sampling_rate_hz)` names the cla
 from typing import TYPE_CHECKING
 
 from data.common.lazy import lazy_exports
+from data.common.loading import stop_quietly_if_a_command_loads
+
+stop_quietly_if_a_command_loads()
 
 if TYPE_CHECKING:
     from pruning.augment import Augmentation

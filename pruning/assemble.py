@@ -14,6 +14,7 @@ from data.common.device import library_version
 from data.common.files import sha256, write_json, write_whole
 from data.images import FLOOR, SMOOTHING, segment_length
 from pruning import spec as specs
+from pruning.baseline import Baseline, baseline_entries
 from pruning.bundle import MANIFEST, SCHEMA, Manifest
 from pruning.config import SweepConfig
 from pruning.export import export
@@ -23,10 +24,11 @@ from pruning.jobs import Job
 from pruning.load import load_weights
 from pruning.metrics import Scores, difference, independent, score
 from pruning.spec import VGGSpec
+from pruning.weak import weakness
 
 TEST, CALIBRATION, HISTORY = "test.safetensors", "calibration.safetensors", "history.jsonl"
 CALIBRATION_WINDOWS = 64
-LIBRARIES = ("jopa", "torch", "torchvision", "torch-pruning", "numpy", "scipy", "onnx")
+LIBRARIES = ("jopa", "torch", "torchvision", "torch-pruning", "numpy", "scipy", "onnx", "scikit-learn")
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +81,17 @@ def _all_scores(model: _Model, prefix: str, dataset: Dataset, apart: np.ndarray)
     }
 
 
+def _correct(model: _Model, dataset: Dataset) -> np.ndarray:
+    """Which test windows each seed of a model classifies correctly."""
+    return np.stack([r.predictions["after.clean"] == dataset.test.labels for r in model.results])
+
+
+def _weakness(dense: _Model, dataset: Dataset, apart: np.ndarray) -> str | None:
+    """What is said of the first seed that is no better than a constant answer; None if all are better."""
+    found = [weakness(r.predictions["after.clean"], dataset, apart) for r in dense.results]
+    return next((said for said in found if said is not None), None)
+
+
 def _exported(model: _Model) -> int:
     """Index of the seed that the bundle carries: that of the lowest validation loss, or the first if there is none."""
     losses = [r.facts["validation_loss"] for r in model.results]
@@ -95,10 +108,7 @@ def _entry(
     after = _all_scores(model, "after", dataset, apart)
     assert after is not None
     before = _all_scores(model, "before", dataset, apart)
-    labels = dataset.test.labels
-    own, reference = (
-        np.stack([r.predictions["after.clean"] == labels for r in m.results]) for m in (model, dense_model)
-    )
+    own, reference = (_correct(m, dataset) for m in (model, dense_model))
     gain, low, high = difference([own, reference], dataset.test.recordings)
     accuracy = after["clean"].accuracy
     entry = {
@@ -174,6 +184,7 @@ def assemble(
     dense: VGGSpec,
     jobs: Sequence[Job],
     folder: Callable[[str], JobFolder],
+    baselines: Sequence[Baseline],
     tick: Callable[[str], None],
 ) -> Manifest:
     """Write the bundle into `config.out` from its finished jobs.
@@ -184,6 +195,7 @@ def assemble(
         dense: Structure of the dense model.
         jobs: All jobs of the sweep, each finished.
         folder: Gives the folder of a job by its name.
+        baselines: The simplest detectors, fitted on the same data set.
         tick: Called with the name of what is written next.
     """
     out = config.out
@@ -211,6 +223,8 @@ def assemble(
         **_head(config, dataset, dense, apart),
         "models": entries[:-1],
         "control": entries[-1],
+        "baselines": baseline_entries(baselines, dataset, apart, _correct(models[0], dataset)),
+        "weak": _weakness(models[0], dataset, apart),
         "test": TEST,
         "calibration": CALIBRATION,
         "history": HISTORY,

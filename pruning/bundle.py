@@ -24,11 +24,13 @@ from data.common.schema import (
 from pruning.errors import PruningError
 from pruning.spec import VGGSpec
 
-# 2 added `calibration`; 3 added `criterion` and `preprocessing`'s `hop_s` and `smoothing`. Older bundles are read with
-# what was true of them: criterion l1, SMOOTHING_BEFORE_3, and the step that their training settings hold.
-SCHEMA = 3
+# 2 added `calibration`; 3 added `criterion` and `preprocessing`'s `hop_s` and `smoothing`; 4 added `baselines` and
+# `weak`. Older bundles are read with what was true of them: criterion l1, SMOOTHING_BEFORE_3, the step that their
+# training settings hold, no baselines, and nobody asked whether they were weak.
+SCHEMA = 4
 SMOOTHING_BEFORE_3 = 0.75
 MANIFEST = "models.json"
+WORDS = {"line": "straight line", "forest": "random forest"}  # the kinds of baselines
 
 
 class RateEntry(Strict):
@@ -112,6 +114,31 @@ class ModelEntry(Strict):
         )
 
 
+class BaselineEntry(Strict):
+    """A detector of the simplest kind on the same windows and split; see `pruning.baseline`.
+
+    `kind` is "line" (logistic regression) or "forest" (random forest). It looks at `numbers` numbers of an image and
+    takes about `flops` FLOP. `difference` is its accuracy minus the dense model's. `scores` maps "clean", "10dB",
+    "5dB" and "0dB" to scores.
+    """
+
+    kind: Literal["line", "forest"]
+    numbers: int = Field(gt=0)
+    flops: int = Field(gt=0)
+    difference: DifferenceEntry
+    scores: dict[str, ScoresEntry]
+
+    @property
+    def words(self) -> str:
+        """What it is, in words."""
+        return f"{WORDS[self.kind]} on {self.numbers} numbers"
+
+    @property
+    def accuracy(self) -> RateEntry:
+        """Accuracy on the test part as recorded."""
+        return self.scores["clean"].accuracy
+
+
 class Architecture(Strict):
     """The structure that all models of the bundle share."""
 
@@ -161,7 +188,8 @@ class DataEntry(Strict):
 class Manifest(Strict):
     """`models.json`.
 
-    `test` holds the test part; `calibration` some training images, to set the ranges of an int8 model by.
+    `test` holds the test part; `calibration` some training images, to set the ranges of an int8 model by. `weak` says
+    in what way the dense model is no better than a constant answer, if the user went on in spite of it.
     """
 
     schema_version: Annotated[int, Field(alias="schema")]
@@ -176,6 +204,8 @@ class Manifest(Strict):
     training: dict[str, Any]
     models: list[ModelEntry] = Field(min_length=1)
     control: ModelEntry | None
+    baselines: list[BaselineEntry] = Field(default_factory=list)
+    weak: str | None = None
     test: str
     calibration: str | None = None
     history: str

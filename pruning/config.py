@@ -8,6 +8,7 @@ import tyro
 
 from data import DataConfig
 from data.common.options import comma_separated, one_of
+from data.config import WEAK
 from pruning.augment import Augmentation
 from pruning.criteria import CRITERIA
 from pruning.errors import PruningError
@@ -100,11 +101,13 @@ class SweepConfig:
         settings = asdict(self)
         for name in ("out", "device"):
             del settings[name]
+        for name in ("updates", "retrain_updates"):
+            del settings["train"][name]  # the epochs of `TrainConfig.for_windows` say it; older folders go on
         if self.criterion == "l1":
             del settings["criterion"]  # folders begun before there was a choice go on
         settings["target"] = self.resolved_target
         settings["rates"] = list(self.pruned_rates)
         settings["seeds"] = list(self.seeds)
         settings["data"]["root"] = None
-        settings["data"]["accept"] = list(self.data.accept)
+        settings["data"]["accept"] = [kind for kind in self.data.accept if kind != WEAK]  # a stopped sweep goes on
         return settings

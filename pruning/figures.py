@@ -33,7 +33,7 @@ def cubic(rates: Sequence[float], accuracies: Sequence[float]) -> np.ndarray | N
 
 
 def draw_accuracy(manifest: Manifest, path: Path) -> None:
-    """Accuracy against rate after and before retraining, with 95 % intervals, the cubic and the paper's points."""
+    """Accuracy against rate after and before retraining, 95 % intervals, the cubic, baselines, the paper's points."""
     models = manifest.models
     rates = [m.rate for m in models]
     figure, axis = plt.subplots(figsize=(8, 6), layout="constrained")
@@ -65,6 +65,9 @@ def draw_accuracy(manifest: Manifest, path: Path) -> None:
     if manifest.control is not None:
         value = 100 * manifest.control.accuracy
         axis.axhline(value, color="0.7", linewidth=0.8, label=f"control: dense, trained on ({value:.1f} %)")
+    for own, style in zip(manifest.baselines, ("--", ":"), strict=False):
+        value = 100 * own.accuracy.value
+        axis.axhline(value, color="tab:purple", linestyle=style, linewidth=1, label=f"{own.words} ({value:.1f} %)")
     axis.set(xlabel="pruning rate p", ylabel="test accuracy (%)", ylim=(0, 103), title=_where(manifest))
     axis.grid(alpha=0.3)
     figure.legend(fontsize=8, loc="outside lower center", ncols=2)

@@ -15,15 +15,19 @@ from data.common.console import say
 from data.common.device import choose_device
 from data.common.progress import work_bar
 from data.common.runfolder import claim, only_process
-from pruning import spec as specs
+from data.config import WEAK
 from pruning.assemble import assemble
+from pruning.baseline import Baseline, fit_baselines
+from pruning.budget import budget_words, cost, estimate, raised
 from pruning.bundle import MANIFEST, Manifest, read_manifest, verified
 from pruning.config import SweepConfig
 from pruning.errors import PruningError
 from pruning.jobfolder import WEIGHTS, JobFolder
 from pruning.jobs import Job, JobContext, plan_jobs, pruned_spec, run_job
+from pruning.metrics import independent
 from pruning.spec import VGGSpec, dense_spec
 from pruning.train import EpochLog, choose_precision
+from pruning.weak import check_strength
 
 
 class _Reporter:
@@ -68,24 +72,6 @@ class _Reporter:
             share = (self.done - self.skipped) / max(self.total - self.skipped, 1e-9)
             line += f"   {self.done / self.total:4.0%} done, about {spent / max(share, 1e-9) - spent:.0f} s left"
         say(self.console, line)
-
-
-def _cost(job: Job, config: SweepConfig, dense: VGGSpec, images: int) -> tuple[float, float]:
-    """FLOP of one update and of the whole job."""
-    batch = min(config.train.batch, images)
-    updates = max(1, images // config.train.batch)
-    if job.kind == "pruned":
-        shape = specs.channel_target(dense, job.rate) if config.method == "mask" else None
-        if config.ranking == "global":
-            forward = (1 - job.rate) * specs.flops(dense)
-        else:
-            forward = specs.flops(shape or pruned_spec(config, dense, job.rate))
-        epochs = config.train.retrain_epochs
-    else:
-        forward = specs.flops(dense)
-        epochs = config.train.epochs if job.kind == "dense" else config.train.retrain_epochs * config.steps
-    unit = 3.0 * forward * batch
-    return unit, unit * updates * epochs
 
 
 def check_reachable(config: SweepConfig, dense: VGGSpec) -> None:
@@ -137,6 +123,13 @@ def _say_dataset(dataset: Dataset, cache: Cache, console: Console) -> None:
         say(console, f"note: few windows of {', '.join(few)}", "yellow")
 
 
+def _say_baselines(baselines: list[Baseline], dataset: Dataset, console: Console) -> None:
+    for own in baselines:
+        accuracy = float((own.called["clean"] == dataset.test.labels).mean())
+        head = f"{own.words:<24} test accuracy {accuracy:7.2%}"
+        say(console, f"{head}   on {own.numbers} numbers, fitted in {own.fit_s:.1f} s")
+
+
 def run_sweep(config: SweepConfig, console: Console | None = None) -> Manifest:
     """Train, prune, retrain and test every model of a configuration, and write the bundle into `config.out`.
 
@@ -152,7 +145,8 @@ def run_sweep(config: SweepConfig, console: Console | None = None) -> Manifest:
 
     Raises:
         DataError: The recordings cannot be used.
-        PruningError: A rate cannot be reached, the folder is another run's or in use, or training failed.
+        PruningError: A rate cannot be reached, the folder is another run's or in use, training failed, or the dense
+            model is not better than a constant answer.
     """
     console = console or Console()
     device = choose_device(config.device, PruningError)
@@ -163,9 +157,9 @@ def run_sweep(config: SweepConfig, console: Console | None = None) -> Manifest:
         check_reachable(config, dense)
         precision = choose_precision(config.train.precision, device)
         low = precision == torch.bfloat16
-        config = replace(
-            config, threads=threads, train=replace(config.train, precision="bfloat16" if low else "float32")
-        )
+        train = replace(config.train.for_windows(len(dataset.train)), precision="bfloat16" if low else "float32")
+        more = raised(config.train, train, len(dataset.train))
+        config = replace(config, threads=threads, train=train)
         claim(config.out, {**config.identity(), "data_set": dataset.fingerprint, "device_type": device.type})
         finished = _finished_bundle(config, console)
         if finished is not None:
@@ -175,7 +169,11 @@ def run_sweep(config: SweepConfig, console: Console | None = None) -> Manifest:
         where = "GPU" if device.type == "cuda" else f"CPU, {threads} threads"
         say(console, f"training on {where}, {config.train.precision}")
         _say_dataset(dataset, cache, console)
-        manifest = _work(config, dataset, dense, device, console)
+        if more:
+            say(console, f"note: {more}", "yellow")
+        baselines = fit_baselines(dataset)
+        _say_baselines(baselines, dataset, console)
+        manifest = _work(config, dataset, dense, device, baselines, console)
         _drop_job_weights(config)
         return manifest
 
@@ -186,35 +184,52 @@ def _drop_job_weights(config: SweepConfig) -> None:
         (config.out / "jobs" / job.name / WEIGHTS).unlink(missing_ok=True)
 
 
-def _work(config: SweepConfig, dataset: Dataset, dense: VGGSpec, device: torch.device, console: Console) -> Manifest:
+def _work(
+    config: SweepConfig,
+    dataset: Dataset,
+    dense: VGGSpec,
+    device: torch.device,
+    baselines: list[Baseline],
+    console: Console,
+) -> Manifest:
     jobs = plan_jobs(config)
 
     def folder(name: str) -> JobFolder:
         return JobFolder(config.out / "jobs" / name)
 
-    costs = {job.name: _cost(job, config, dense, len(dataset.train)) for job in jobs}
-    reporter = _Reporter(console, sum(total for _, total in costs.values()))
+    apart = independent(dataset.test.recordings, dataset.test.starts_s, dataset.window_s)
+    costs = {job.name: cost(job, config, dense, len(dataset.train)) for job in jobs}
+    todo = [job for job in jobs if folder(job.name).result() is None]
+    spent = estimate(todo, config, dense, dataset, device)
+    say(console, budget_words(todo, config, dense, len(dataset.train), spent))
+    reporter = _Reporter(console, sum(own.total for own in costs.values()))
     with reporter.progress:
         context = JobContext(config, dataset, dense, device, folder, reporter.tick, reporter.epoch)
         for job in jobs:
-            unit, total = costs[job.name]
-            if folder(job.name).result() is not None:
-                reporter.skip(total)
-                continue
-            reporter.begin(job, unit)
-            before = reporter.done
-            run_job(job, context)
-            reporter.skip(max(0.0, before + total - reporter.done))  # an early stop spared the rest
+            unit, total = costs[job.name].unit, costs[job.name].total
             result = folder(job.name).result()
-            if result is None:
-                raise PruningError(f"{config.out / 'jobs' / job.name}: what was just written reads back otherwise.")
-            reporter.finished(job, float((result.predictions["after.clean"] == dataset.test.labels).mean()))
+            if result is not None:
+                reporter.skip(total)
+            else:
+                reporter.begin(job, unit)
+                before = reporter.done
+                run_job(job, context)
+                reporter.skip(max(0.0, before + total - reporter.done))  # an early stop spared the rest
+                result = folder(job.name).result()
+                if result is None:
+                    raise PruningError(f"{config.out / 'jobs' / job.name}: what was just written reads back otherwise.")
+                reporter.finished(job, float((result.predictions["after.clean"] == dataset.test.labels).mean()))
+            if job.kind == "dense" and WEAK not in config.data.accept:
+                called = result.predictions["after.clean"]
+                updates = len(result.facts["logs"]) * config.train.updates_an_epoch(len(dataset.train))
+                check_strength(called, dataset, apart, baselines, updates)
         manifest = assemble(
             config,
             dataset,
             dense,
             jobs,
             folder,
+            baselines,
             lambda name: reporter.progress.update(reporter.task, description=f"writing {name}"),
         )
         reporter.progress.update(reporter.task, description="done")

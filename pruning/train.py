@@ -1,8 +1,9 @@
 """One training loop for the dense model, the pruned ones and the control."""
 
 import math
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -18,17 +19,24 @@ from pruning.errors import PruningError
 from pruning.filters import Masks, apply_masks
 
 EVALUATION_BATCH = 256
+TIMED_UPDATES = 3  # after a first one, which allocates memory
 MOMENTUM = 0.9
+EPOCHS, RETRAIN_EPOCHS = 8, 6
+UPDATES, RETRAIN_UPDATES = 120, 90  # what these epochs are on 480 windows; the 14 recordings of MFPT need no more
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """How a model is trained."""
 
-    epochs: int = 8
+    epochs: int = EPOCHS
     """Passes over the training windows for the dense model."""
-    retrain_epochs: int = 6
+    retrain_epochs: int = RETRAIN_EPOCHS
     """Passes after pruning (after each step with --steps), and further passes of the control."""
+    updates: int = UPDATES
+    """Fewest updates of the dense model: on a small set, epochs are raised until they are reached. 0: no minimum."""
+    retrain_updates: int = RETRAIN_UPDATES
+    """Fewest updates of each retraining and, for each step, of the control; as above."""
     batch: int = 32
     """Images per update."""
     lr: float = 0.01
@@ -55,6 +63,9 @@ class TrainConfig:
         for name in ("epochs", "retrain_epochs", "batch"):
             if getattr(self, name) < 1:
                 raise PruningError(f"--{name.replace('_', '-')} must be at least 1; got {getattr(self, name)}.")
+        for name in ("updates", "retrain_updates"):
+            if getattr(self, name) < 0:
+                raise PruningError(f"--{name.replace('_', '-')} must be at least 0; got {getattr(self, name)}.")
         for name in ("lr", "retrain_lr", "temperature"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
                 raise PruningError(f"--{name.replace('_', '-')} must be above 0; got {getattr(self, name)}.")
@@ -63,6 +74,30 @@ class TrainConfig:
                 raise PruningError(f"--{name} must lie in [0, 1]; got {getattr(self, name)}.")
         if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0) or self.patience < 0:
             raise PruningError("--weight-decay and --patience must be 0 or more.")
+
+    def updates_an_epoch(self, windows: int) -> int:
+        """Updates of one pass over so many training windows; a last batch that is not full is left out."""
+        return max(1, windows // self.batch)
+
+    def for_windows(self, windows: int) -> "TrainConfig":
+        """The same with as many epochs as the fewest updates need.
+
+        A set that is large enough for the default epochs to reach the default minimum trains exactly as `epochs` and
+        `retrain_epochs` say, few as they may be; a minimum that the user changed always holds.
+        """
+        each = self.updates_an_epoch(windows)
+        return replace(
+            self,
+            epochs=_enough(self.epochs, self.updates, (EPOCHS, UPDATES), each),
+            retrain_epochs=_enough(self.retrain_epochs, self.retrain_updates, (RETRAIN_EPOCHS, RETRAIN_UPDATES), each),
+        )
+
+
+def _enough(epochs: int, updates: int, default: tuple[int, int], each: int) -> int:
+    """Epochs, raised to reach a number of updates if `each` is that of an epoch; `default` has both defaults."""
+    if updates == default[1] and default[0] * each >= updates:
+        return epochs
+    return max(epochs, -(-updates // each))
 
 
 class EpochLog(NamedTuple):
@@ -186,7 +221,7 @@ class Trainer:
         self.images = torch.from_numpy(dataset.train.images).to(device)
         self.labels = torch.from_numpy(dataset.train.labels).to(device)
         self.recordings = torch.from_numpy(dataset.train.recordings)
-        self.steps_an_epoch = max(1, len(dataset.train) // config.batch)
+        self.steps_an_epoch = config.updates_an_epoch(len(dataset.train))
         self.state = TrainState(0, [], math.inf, 0, {}, {})
 
     def run(self, on_epoch: Callable[["Trainer", EpochLog], None], on_batch: Callable[[], None]) -> list[EpochLog]:
@@ -212,6 +247,18 @@ class Trainer:
             self.model.load_state_dict(self.state.best)
         self.model.eval()
         return self.state.logs
+
+    def timed(self) -> float:
+        """Seconds of one update, the median of a few. It spoils the model: time a trainer that is not used further."""
+        self.model.train()
+        generator = torch.Generator().manual_seed(self.seed)
+        chosen = torch.arange(min(self.config.batch, len(self.labels)))
+        spent = []
+        for _ in range(1 + TIMED_UPDATES):
+            begun = time.perf_counter()
+            float(self._update(chosen, self.highest_lr, generator))  # a GPU has finished when it is read
+            spent.append(time.perf_counter() - begun)
+        return float(np.median(spent[1:]))
 
     def _patience_spent(self) -> bool:
         waited = self.state.epoch - self.state.best_epoch

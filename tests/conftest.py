@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+from together import made_once
 
 from data import DataConfig, Dataset, Examples
 
@@ -16,15 +17,28 @@ settings.register_profile("jopa", deadline=None)  # on a loaded machine an examp
 settings.load_profile("jopa")
 
 
-TOGETHER = {"evaluation": "a finished pipeline", "trial": "a finished pipeline", "pipeline": "a finished pipeline"}
+TOGETHER = {
+    "tests/optimizer/evaluation/": "a finished pipeline",
+    "tests/optimizer/trial/": "a finished pipeline",
+    "tests/optimizer/pipeline/": "a finished pipeline",
+    "tests/optimizer/learning/": "trained learners",
+}
 
 
-def pytest_collection_modifyitems(items):
-    """With several test processes: tests that share an expensive fixture run in one of them, others file by file."""
-    for item in items:
-        room = item.path.parent.name
-        shared = TOGETHER.get(room, room if room == "learning" else str(item.path))
-        item.add_marker(pytest.mark.xdist_group(shared))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """With several test processes: tests that share an expensive fixture run in one of them, others file by file.
+
+    `--dist loadgroup` would do this by a mark, but with pytest-xdist 3.8 and pytest 9 the mark has no effect.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFixture(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            path = nodeid.partition("::")[0]
+            return next((name for room, name in TOGETHER.items() if path.startswith(room)), path)
+
+    return ByFixture(config, log)
 
 
 @pytest.fixture(autouse=True)
@@ -107,22 +121,30 @@ def quick_data() -> DataConfig:
     return DataConfig(hop_s=0.5)
 
 
-def _swept(out: Path, **changes) -> Path:
+def _swept(out: Path, **changes) -> None:
     from sweeps import sweep  # it imports what this module defines
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pruning.sweep.build_dataset", lambda config, cache: tiny_dataset())
         sweep(out, **changes)
-    return out
 
 
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory) -> Path:
     """One finished structural bundle with two seeds: dense, 0.5 and 0.9, narrow, 32 pixels."""
-    return _swept(tmp_path_factory.mktemp("bundle"), seeds=(0, 1))
+    return made_once(tmp_path_factory, "bundle", lambda out: _swept(out, seeds=(0, 1)))
 
 
 @pytest.fixture(scope="session")
 def masked(tmp_path_factory) -> Path:
     """The same by masks."""
-    return _swept(tmp_path_factory.mktemp("masked"), method="mask", width=0.125)
+    return made_once(tmp_path_factory, "masked", lambda out: _swept(out, method="mask", width=0.125))
+
+
+@pytest.fixture(scope="session")
+def kernels(tmp_path_factory) -> None:
+    """The solver is compiled, and kept on disk, by one test process: half a minute where it was not yet."""
+    from optimizer import Scenario, draw_states, optimum
+
+    scenario = Scenario.load("paper").with_sensors(5)
+    made_once(tmp_path_factory, "kernels", lambda _: optimum(scenario, draw_states(scenario, 1, 0)))

@@ -16,6 +16,7 @@ from safetensors.numpy import load_file
 from data import DataError
 from data.common.command import StoppedError, run_command
 from data.fetch import FetchConfig
+from data.inspect import InspectConfig
 from data.readers import cwru
 from optimizer.evaluation.compare import EvaluateConfig
 from optimizer.experiment import ExperimentConfig
@@ -117,8 +118,8 @@ WORDS = st.one_of(
 
 
 CONFIGS = [
-    SweepConfig, FetchConfig, ProfileConfig, CompareConfig, SpecConfig, FiguresConfig, SchemaConfig, SolveConfig,
-    TrainConfig, EvaluateConfig, ExperimentConfig, PaperFiguresConfig, TrialConfig, PipelineConfig,
+    SweepConfig, FetchConfig, InspectConfig, ProfileConfig, CompareConfig, SpecConfig, FiguresConfig, SchemaConfig,
+    SolveConfig, TrainConfig, EvaluateConfig, ExperimentConfig, PaperFiguresConfig, TrialConfig, PipelineConfig,
 ]  # fmt: skip
 
 
@@ -139,9 +140,9 @@ def test_random_arguments_end_with_0_or_2_and_never_a_traceback(words, config):
 @pytest.mark.parametrize(
     "module",
     [
-        "pruning.run", "data.fetch", "profiling.run", "profiling.compare", "profiling.spec", "optimizer.solve",
-        "optimizer.train", "optimizer.evaluate", "optimizer.experiment", "optimizer.figures", "optimizer.trial",
-        "optimizer.pipeline",
+        "pruning.run", "data.fetch", "data.inspect", "profiling.run", "profiling.compare", "profiling.spec",
+        "optimizer.solve", "optimizer.train", "optimizer.evaluate", "optimizer.experiment", "optimizer.figures",
+        "optimizer.trial", "optimizer.pipeline",
     ],
 )  # fmt: skip
 def test_help_is_worth_reading(module):
@@ -283,3 +284,27 @@ def test_400_damaged_copies_of_a_real_recording_never_end_this_process(bearing_d
         assert all(told), (i, offset, told)
     assert refused >= 200
     assert read + refused == 400
+
+
+@pytest.mark.parametrize("module", ["data.fetch", "pruning.run", "profiling.compare", "optimizer.train"])
+def test_ctrl_c_while_a_command_loads_is_no_traceback(module):
+    """Loading PyTorch takes seconds; `-X importtime` says when the package is there and its command is not yet."""
+    arguments = [sys.executable, "-X", "importtime", "-m", module, "--help"]
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if line.rpartition("|")[2].strip() == module.split(".")[0]:
+            process.send_signal(signal.SIGINT)
+            break
+    said, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.endswith("stopped while loading; nothing was begun.\n")
+    assert "Traceback" not in errors
+    assert not said
+
+
+def test_a_program_that_imports_the_packages_keeps_its_own_ctrl_c():
+    code = (
+        "import signal, data, pruning, profiling, optimizer\n"
+        "assert signal.getsignal(signal.SIGINT) is signal.default_int_handler"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

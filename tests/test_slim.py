@@ -23,7 +23,7 @@ BLOCK = (
     "sys.meta_path.insert(0, Absent())\n"
 )
 NEED_TORCH = re.compile(  # training and drawing; everything else must do without
-    r"pruning\.(assemble|augment|config|criteria|export|figures|filters|jobs|load|run|jobfolder|sweep|train|vgg)"
+    r"pruning\.(assemble|augment|baseline|config|criteria|export|figures|filters|jobs|load|run|jobfolder|sweep|train|vgg)"
     r"|profiling\.(drawing|runtimes\.torch_session)"
     r"|optimizer\.(evaluate|train|experiment|figures|pipeline.*|trial.figure|environment.picture)"
     r"|optimizer\.evaluation\.(drawing|canvas)"

@@ -15,6 +15,7 @@ EXTRAS = {
     "torchvision": "train",
     "torch_pruning": "train",
     "onnxscript": "train",
+    "sklearn": "train",
     "matplotlib": "train",
     "jinja2": "train",
     "tensorboard": "train",

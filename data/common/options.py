@@ -78,3 +78,26 @@ def one_of(choices: Iterable[str]) -> Any:
         str_from_instance=lambda value: [value],
         choices=names,
     )
+
+
+def number_or_auto(name: str) -> Any:
+    """Annotation that makes tyro read an `int | None` field as a whole number, or as `auto`, which is None.
+
+    Args:
+        name: Name of the option, for error messages.
+    """
+
+    def read(args: list[str]) -> int | None:
+        if args[0] == "auto":
+            return None
+        if not re.fullmatch(r"\d{1,9}", args[0]):
+            raise UserError(f"--{name} takes a whole number or auto; got {args[0]!r}.")
+        return int(args[0])
+
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="INT|auto",
+        instance_from_str=read,
+        is_instance=lambda value: value is None or isinstance(value, int),
+        str_from_instance=lambda value: ["auto" if value is None else str(value)],
+    )

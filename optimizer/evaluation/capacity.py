@@ -143,6 +143,8 @@ class Search:
             first = not self.tried  # it compiles what the others need, so it is carried out here
             left = float("inf") if first else self.seconds - (time.monotonic() - self.begun)
             self.tried[sensors] = within(left, lambda: self._try(sensors))
+            if first:
+                self.begun = time.monotonic()
         return self.tried[sensors]
 
     def _try(self, sensors: int) -> Point:
@@ -176,14 +178,10 @@ class Search:
         found = largest(lambda n: passes(n, "drop_ratio"), self.least, self.most)
         if not found:
             return 0, 0, largest(lambda n: passes(n, "low"), self.least, self.most)
-        if self.timed_out:
-            return (
-                found,
-                max((n for n, p in self.tried.items() if n <= found and p.high <= self.limit), default=0),
-                found,
-            )
         low = largest(lambda n: passes(n, "high"), self.least, found, start=int(found / NEAR))
         high = largest(lambda n: passes(n, "low"), found, self.most, start=found)
+        if self.timed_out:  # what was tried before may say more
+            low = max((n for n, p in self.tried.items() if n <= found and p.high <= self.limit), default=0)
         return found, low, max(found, high)
 
 

@@ -16,7 +16,7 @@ from data.common.options import check_least, comma_separated
 from data.common.stats import half_interval
 from optimizer.errors import OptimizerError
 from optimizer.evaluation.results import Evaluation, PolicyResult, SeedMeans
-from optimizer.evaluation.slower import serious, slower, slower_line
+from optimizer.evaluation.slower import is_fragile, print_slower, slower
 from optimizer.evaluation.tables import comparison_table
 from optimizer.learning.deployed import LearnedPolicy
 from optimizer.learning.manifest import PolicyManifest, find_policies, read_manifest
@@ -200,9 +200,9 @@ def print_comparison(found: Evaluation, console: Console) -> None:
     What a little slower inference would do comes first where it matters.
     """
     planned = {"optimum": found.optimum.drop_ratio, **{n: row.summary.drop_ratio for n, row in found.policies.items()}}
-    for name, longer in found.slower.items():
-        if serious(planned[name], longer):
-            say(console, f"WARNING: {slower_line(name, planned[name], longer)}", style="bold yellow")
+    losses = [(str(found.sensors), name, planned[name], longer) for name, longer in found.slower.items()]
+    if is_fragile(losses):
+        print_slower(losses, console)
     console.print(comparison_table(found))
     for name, mean in found.means.items():
         say(
@@ -210,6 +210,8 @@ def print_comparison(found: Evaluation, console: Console) -> None:
             f"{name}, mean of {mean.seeds:.0f} seeds: gap {100 * mean.gap:.2f} % (worst {100 * mean.worst_gap:.2f} %), "
             f"dropped {100 * mean.drop_ratio:.3f} %",
         )
+    if losses and not is_fragile(losses):
+        print_slower(losses, console)
     for line in found.warnings:
         say(console, f"warning: {line}", style="yellow")
 

@@ -65,7 +65,9 @@ def figure_3(scenario: Scenario, gateway: Profile | None) -> Drawn:
     rows: Rows = [{"rate": p, "accuracy": a, "what": "model"} for p, a in points]
     curves: list[tuple[str, tuple[float, ...]]] = []
     if gateway is not None and gateway.accuracy_curve is not None:
-        curves.append(("least-squares cubic of the profile (absolute)", tuple(gateway.accuracy_curve.coefficients)))
+        coefficients = tuple(gateway.accuracy_curve.coefficients)
+        degree = "cubic" if len(coefficients) == 4 else f"polynomial of degree {len(coefficients) - 1}"
+        curves.append((f"least-squares {degree} of the profile (absolute)", coefficients))
     elif len(points) >= 4:
         fitted = np.polynomial.Polynomial.fit([p for p, _ in points], [a for _, a in points], 3).convert().coef
         curves.append(("least-squares cubic", tuple(float(c) for c in fitted)))

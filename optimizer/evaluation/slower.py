@@ -3,7 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
 
+from data.common.console import say
 from data.common.schema import Fraction, Positive, Strict
 from optimizer.network.metrics import METRICS
 from optimizer.network.outcome import evaluate
@@ -53,6 +57,42 @@ def slower_line(scheme: str, planned: float, found: Sequence[Slower]) -> str:
     """
     losses = ", ".join(f"{100 * (x.factor - 1):.0f} % slower: {100 * x.drop_ratio:.2f} %" for x in found)
     return f"{scheme} loses {100 * planned:.2f} % of the tasks as planned; if inference is {losses}."
+
+
+def slower_table(rows: Sequence[tuple[str, str, float, Sequence[Slower]]]) -> Table:
+    """Table of the losses.
+
+    Args:
+        rows: Number of sensors, name of the scheme, share of the tasks lost as planned, and losses with slower
+            inference.
+    """
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
+    table.add_column("N", justify="right", no_wrap=True)
+    table.add_column("lost tasks, %", no_wrap=True)
+    table.add_column("as planned", justify="right", no_wrap=True)
+    for factor in [x.factor for x in rows[0][3]]:
+        table.add_column(f"{100 * (factor - 1):.0f} % slower", justify="right", no_wrap=True)
+    for sensors, scheme, planned, found in rows:
+        table.add_row(sensors, scheme, *(f"{100 * share:.2f}" for share in (planned, *(x.drop_ratio for x in found))))
+    return table
+
+
+def print_slower(rows: Sequence[tuple[str, str, float, Sequence[Slower]]], console: Console) -> None:
+    """Print what slower inference would lose, with a warning if it is serious for one of the schemes."""
+    fragile = [scheme for _, scheme, planned, found in rows if serious(planned, found)]
+    if fragile:
+        say(
+            console,
+            f"WARNING: a little slower inference spoils these plans: {', '.join(dict.fromkeys(fragile))}.",
+            "bold yellow",
+        )
+        say(console, "Plan with longer times, e.g. --margin 0.1, or train on a trial.", "yellow")
+    console.print(slower_table(rows))
+
+
+def is_fragile(rows: Sequence[tuple[str, str, float, Sequence[Slower]]]) -> bool:
+    """Whether a little slower inference is serious for one of the schemes."""
+    return any(serious(planned, found) for _, _, planned, found in rows)
 
 
 def serious(planned: float, found: Sequence[Slower]) -> bool:

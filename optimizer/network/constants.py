@@ -87,12 +87,17 @@ def minislots_per_task(rate: Float64[np.ndarray, "*shape"], max_rate: float) -> 
 def batch_seconds(
     model: LocalModel, sizes: Int64[np.ndarray, " sizes"], task_flops: float, capacity: float | None
 ) -> Float64[np.ndarray, " sizes"]:
-    """Seconds that a model takes for batches of these sizes, eq. (2) or the lines between measured points."""
+    """Seconds that a model takes for batches of these sizes, eq. (2) or the lines between measured points.
+
+    Beyond the last point its line is continued, but never downwards: noise must not give a large batch a negative time.
+    """
     if model.latency_s is None:
         assert capacity is not None
         return sizes * (model_flops(model, task_flops) / capacity)
     points = np.array(model.latency_s, dtype=np.float64)
-    return np.where(sizes == 0, 0.0, piecewise_linear(sizes, points[:, 0], points[:, 1]))
+    seconds = piecewise_linear(sizes, points[:, 0], points[:, 1])
+    seconds = np.where(sizes > points[-1, 0], np.maximum(seconds, points[-1, 1]), seconds)
+    return np.where(sizes == 0, 0.0, seconds)
 
 
 def model_flops(model: LocalModel, task_flops: float) -> float:

@@ -25,6 +25,7 @@ def measured_scenario(
     precision: Precision | None = None,
     extrapolate: bool = False,
     allow_other_bundle: bool = False,
+    accept_weak: bool = False,
 ) -> Scenario:
     """`base` with the models, latencies and accuracies of two profiles.
 
@@ -45,21 +46,20 @@ def measured_scenario(
             all of them.
         extrapolate: Allow gateways with more sensors than the largest measured batch.
         allow_other_bundle: Accept profiles that were measured on two different bundles.
+        accept_weak: Accept profiles of models that are no better than a constant answer.
 
     Raises:
-        OptimizerError: Two bundles, no pruned model, or fewer measured batches than a gateway has sensors.
+        OptimizerError: Two bundles, weak models, no pruned model, or fewer measured batches than a gateway has sensors.
         ProfilingError: A percentile or precision that the profile does not hold.
     """
     if not allow_other_bundle:
         _check_bundles(gateway, edge)
+    if not accept_weak:
+        _check_strength(gateway, edge)
     network = change_network(base, execution, queue)
     how = accuracy or ("monotone" if network.can_refuse else "measured")
-    source = f"{gateway.name} ({gateway.kind}), {latency} latency at {percentile}, {how} accuracy"
-    beaten: tuple[str, ...] = ()
-    if network.can_refuse:
-        models, beaten = all_models(gateway, latency, how, percentile, precision)
-    else:
-        models = pruned_models(gateway, latency, how, percentile, precision)
+    choose = all_models if network.can_refuse else pruned_models
+    models, beaten = choose(gateway, latency, how, percentile, precision)
     capacity = gateway.capacity if gateway.kind == "datasheet" else None
     return network.change(
         name="measured",
@@ -69,7 +69,7 @@ def measured_scenario(
         edge=Edge(task_s=_one_task(edge, latency, percentile), queue=network.edge.queue),
         link=link or base.link,
         extrapolate=extrapolate,
-        notes=(f"gateway: {source}", f"edge: {edge.name} ({edge.kind})", *beaten),
+        notes=(*_notes(gateway, edge, f"{latency} latency at {percentile}, {how} accuracy"), *beaten),
     )
 
 
@@ -118,6 +118,22 @@ def _check_bundles(gateway: Profile, edge: Profile) -> None:
         raise OptimizerError(
             f"--gateway and --edge are profiles of two different complete models ({here:,} and {there:,} FLOP).", remedy
         )
+
+
+def _check_strength(gateway: Profile, edge: Profile) -> None:
+    for option, profile in (("--gateway", gateway), ("--edge", edge)):
+        if profile.weak is not None:
+            raise OptimizerError(
+                f"{option}: a profile of weak models. {profile.weak}",
+                "A network of such models decides nothing. Train better ones, or go on with --accept-weak.",
+            )
+
+
+def _notes(gateway: Profile, edge: Profile, how: str) -> tuple[str, ...]:
+    """Where the numbers came from, and what is wrong with them."""
+    weak = gateway.weak or edge.weak
+    sources = (f"gateway: {gateway.name} ({gateway.kind}), {how}", f"edge: {edge.name} ({edge.kind})")
+    return (*sources, f"weak models: {weak}") if weak else sources
 
 
 def _one_task(edge: Profile, how: Latency, percentile: Percentile) -> float:

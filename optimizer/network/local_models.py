@@ -20,21 +20,23 @@ Accuracy = Literal["measured", "cubic", "monotone"]
 
 def pruned_models(
     profile: Profile, latency: Latency, accuracy: Accuracy, percentile: Percentile, precision: Precision | None
-) -> tuple[LocalModel, ...]:
-    """The pruned models of one precision, the paper's choices; arguments as in `measured_scenario`."""
+) -> tuple[tuple[LocalModel, ...], tuple[str, ...]]:
+    """The pruned models of one precision, the paper's choices, and no notes; arguments as in `measured_scenario`."""
     rates = [r for r in profile.rates if r > 0]
     if not rates:
         raise OptimizerError("--gateway: the profile holds no pruned model.", "Profile a bundle with rates above 0.")
     levels = relative_accuracies(profile, [profile.model(r, precision) for r in rates], accuracy)
-    return tuple(
+    models = tuple(
         LocalModel(
             rate=rate,
             accuracy=value,
             flops=profile.model(rate, precision).flops,
             latency_s=_points(profile, rate, latency, percentile, precision),
+            precision=None if precision == profile.precision else precision,
         )
         for rate, value in zip(rates, levels, strict=True)
     )
+    return models, ()
 
 
 def all_models(
@@ -60,7 +62,7 @@ def all_models(
             accuracy=value,
             flops=model.flops,
             latency_s=_points(profile, model.rate, latency, percentile, model.precision),
-            precision=model.precision if several else None,
+            precision=model.precision if several or model.precision != profile.precision else None,
         )
         for model, value in zip(chosen, relative_accuracies(profile, chosen, accuracy), strict=True)
     ]
@@ -70,9 +72,7 @@ def all_models(
         if not any(_beats(other, model) for other in others):
             kept.append(model)
     kept.sort(key=lambda m: (m.rate, m.precision or ""))
-    return tuple(kept), tuple(
-        f"left out, another model is as accurate and as fast: {m.label}" for m in found if m not in kept
-    )
+    return tuple(kept), _beaten([m for m in found if m not in kept])
 
 
 def _beaten(models: Sequence[LocalModel]) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Options that say which network a command works on; all commands of `optimizer` share them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -22,7 +22,8 @@ else:  # the choices of the option are the registry's names
 
 REWARD_HELP = (
     "; ".join(f"{reward.name}: {reward.meaning}" for reward in REWARDS.values())
-    + ". The penalty for dropped tasks is subtracted from each. By default the scenario's own."
+    + ". The penalty for dropped tasks is subtracted from each. By default service with profiles in a network whose "
+    "gateways work by level or whose edge has a queue, else the scenario's own."
 )
 
 
@@ -58,10 +59,11 @@ class NetworkConfig:
     """With profiles: precision of the gateway's models. By default the first one in the profile; by level, all."""
     execution: Execution | None = None
     """How gateways work: `one batch`, as in the paper, or `by level`, the most critical level first, each level as one
-    batch on a model of its own. By default the scenario's own."""
+    batch on a model of its own. By default `by level` with profiles, else the scenario's own."""
     queue: Queue | None = None
     """What happens where the edge is slower than a gateway's link: with `none` tasks are lost, (17f) of the paper; with
-    `fifo` they wait for each other, and only late ones are lost. By default the scenario's own."""
+    `fifo` they wait for each other, and only late ones are lost. By default `fifo` with profiles, else the scenario's
+    own."""
     margin: float = 0.0
     """Plan with inference times that are longer by this share, on the gateways and at the edge; 0.1 is 10 %."""
     reward: Annotated[RewardName | None, tyro.conf.arg(help=REWARD_HELP)] = None
@@ -69,6 +71,8 @@ class NetworkConfig:
     """Allow gateways with more sensors than the largest measured batch."""
     allow_other_bundle: bool = False
     """Accept two profiles that were measured on different bundles."""
+    accept_weak: bool = False
+    """Accept profiles whose dense model is no better than always naming the most frequent class."""
 
     def __post_init__(self) -> None:
         if (self.gateway is None) != (self.edge is None):
@@ -81,16 +85,27 @@ class NetworkConfig:
             raise OptimizerError("--scenario measured needs --gateway PROFILE and --edge PROFILE.")
 
 
-def build_scenario(config: NetworkConfig, sensors: int | None = None) -> Scenario:
+def factory_defaults(config: NetworkConfig) -> NetworkConfig:
+    """The options with what a measured network is by default: it works by level, queues at the edge, counts answers."""
+    if config.gateway is None:
+        return config
+    config = replace(config, execution=config.execution or "by level", queue=config.queue or "fifo")
+    papers = (config.execution, config.queue) == ("one batch", "none")
+    return config if papers else replace(config, reward=config.reward or "service")
+
+
+def build_scenario(config: NetworkConfig, sensors: int | None = None, *, papers: bool = False) -> Scenario:
     """The scenario that the options describe.
 
     Args:
         config: The options.
         sensors: Number of sensors, N; by default the scenario's own.
+        papers: Whether a measured network is the paper's by default; otherwise it is a factory's.
 
     Raises:
         OptimizerError, ProfilingError: A file or value that cannot be used.
     """
+    config = config if papers else factory_defaults(config)
     scenario = Scenario.load("paper" if config.scenario == "measured" else config.scenario)
     if config.reward is not None:
         scenario = scenario.change(reward=config.reward)
@@ -114,5 +129,6 @@ def build_scenario(config: NetworkConfig, sensors: int | None = None) -> Scenari
             precision=config.precision,
             extrapolate=config.extrapolate,
             allow_other_bundle=config.allow_other_bundle,
+            accept_weak=config.accept_weak,
         )
     return network.slower(1 + config.margin) if config.margin else network

@@ -79,7 +79,7 @@ class LocalModel(Strict):
         flops: FLOP of one task; by default 1 - rate of the complete model's.
         latency_s: Points (batch size, seconds), joined by straight lines. Without them, a batch takes its FLOP divided
             by the gateway's capacity, eq. (2).
-        precision: Precision that it runs at; None where there is only one.
+        precision: Precision that it runs at; None where there is only the profile's first one.
     """
 
     rate: Rate

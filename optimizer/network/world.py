@@ -17,7 +17,7 @@ from optimizer.network.outcome import Outcome, evaluate
 from optimizer.network.scenario import Scenario
 from optimizer.network.slots import Action, State
 
-TRIAL_SCHEMA = 2  # of the trial's file
+TRIAL_SCHEMA = 3  # of the trial's file; since schema 2 it holds factors
 
 
 @dataclass(frozen=True)

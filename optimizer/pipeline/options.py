@@ -10,7 +10,7 @@ from typing import Annotated
 
 import tyro
 
-from data.common.options import check_least, comma_separated
+from data.common.options import check_least, comma_separated, number_or_auto
 from data.config import DataConfig
 from optimizer.errors import OptimizerError
 from optimizer.learning.options import TrainConfig
@@ -19,9 +19,11 @@ from optimizer.network.options import NetworkConfig
 from optimizer.network.scenario import Scenario
 from optimizer.network.world import World
 from profiling.config import RunConfig as ProfileConfig
+from profiling.profile.entries import Order
 from pruning.config import SweepConfig
 
 RATES = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9)  # Table II(a)
+BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
 ROUND_TO = 16  # widths that vector instructions fill
 
 
@@ -47,6 +49,10 @@ class ProfileOptions(ProfileConfig):
     """How the gateway is profiled, as in `python -m profiling.run`."""
 
     models: tyro.conf.Suppress[Path] = Path("bundle")
+    batches: Annotated[tuple[int, ...], comma_separated(int, "batches", "B")] = BATCHES
+    """Batch sizes to measure, separated by commas. A loaded gateway of many sensors needs large ones."""
+    order: Order = "random"
+    """Order of the measurements: `random` visits models and batch sizes as in service; `hot` repeats each of them."""
     device: tyro.conf.Suppress[str] = "cpu"  # type: ignore[assignment]  # wider than the base's Literal: never parsed
     out: tyro.conf.Suppress[Path] = Path("gateway.json")
 
@@ -88,7 +94,7 @@ class TrainOptions(TrainConfig):
 
 @dataclass(frozen=True)
 class PipelineConfig:
-    """Prune, profile, train, evaluate, try the policy with real inference, and write report.html.
+    """Prune, profile, find the capacity, train, try every scheme with real inference, and write report.html.
 
     Stop it at any moment: the same command goes on where it was. A stage whose input has changed is done again, and so
     are those after it.
@@ -98,21 +104,24 @@ class PipelineConfig:
     """The recordings, as in `python -m pruning.run`."""
     rates: Annotated[tuple[float, ...], comma_separated(float, "rates", "P")] = RATES
     """Pruning rates as fractions in [0, 1), separated by commas."""
-    sensors: int = 100
-    """Number of sensors of the network, over all its gateways."""
+    sensors: Annotated[int | None, number_or_auto("sensors")] = None
+    """Number of sensors of the factory's network, over all its gateways; or auto: nine tenths of what the best scheme
+    carries."""
+    paper_sensors: int = 100
+    """Number of sensors of the paper's network, whose figures are repeated from half of it to one and a half times."""
     gateway: Path | None = None
     """Profile of another gateway; this machine is then not profiled."""
     edge: Path | None = None
     """Profile of the edge server. Default: a GPU of this machine if there is one, else the paper's RTX 3070 by its
     datasheet."""
-    slots: int = 1000
-    """Number of held-out slots to evaluate on."""
-    trial_slots: int = 60
-    """Number of slots of each trial."""
-    repeats: int = 3
-    """Repetitions of each slot of the second trial."""
+    slots: int = 200
+    """Number of held-out slots to evaluate the factory's network on."""
+    paper_slots: int = 1000
+    """Number of held-out slots of the paper's experiment."""
+    trial_slots: int = 12
+    """Number of slots of the trial."""
     seed: int = 0
-    """Random seed for drawing the slots of evaluations and trials."""
+    """Random seed for drawing the slots of evaluations and the trial."""
     network: Annotated[NetworkOptions, tyro.conf.arg(name="")] = field(default_factory=NetworkOptions)
     """The network."""
     prune: PruneOptions = field(default_factory=PruneOptions)
@@ -122,7 +131,7 @@ class PipelineConfig:
     train: TrainOptions = field(default_factory=TrainOptions)
     """How the policy is trained."""
     updates: int = 1500
-    """Updates of the policy's training."""
+    """Updates of the training of the paper's policy."""
     small_updates: int = 4000
     """Updates of the policy for 3 gateways and 6 sensors (Fig. 8)."""
     out: Path = Path("runs/demo")
@@ -130,10 +139,14 @@ class PipelineConfig:
 
     def __post_init__(self) -> None:
         for name, least in (
-            ("slots", 2), ("trial_slots", 1), ("repeats", 1), ("updates", 1), ("small_updates", 1), ("seed", 0),
+            ("slots", 2), ("paper_slots", 2), ("trial_slots", 1), ("updates", 1), ("small_updates", 1), ("seed", 0),
         ):  # fmt: skip
             check_least(OptimizerError, name.replace("_", "-"), getattr(self, name), least)
-        _ = self.base.with_sensors(self.sensors)
+        for sensors in (self.sensors, self.paper_sensors):
+            _ = self.base.with_sensors(self.base.sensors if sensors is None else sensors)
+        for name, path in (("gateway", self.gateway), ("edge", self.edge), ("link", self.network.link)):
+            if path is not None and not path.is_file():  # told now, not after the minutes of the first stage
+                raise OptimizerError(f"--{name} {path}: no such file.", "Give a file that exists.")
 
     @property
     def base(self) -> Scenario:

@@ -21,15 +21,16 @@ from optimizer.evaluation.reading import read_capacity, read_captions, read_clai
 from optimizer.evaluation.results import CapacityRow, Captions, Claims, Evaluation, Results
 from optimizer.evaluation.slower import serious, slower_line
 from optimizer.network.scenario import Scenario
-from optimizer.trial.results import TaskRow, TrialFile, read_trial
+from optimizer.trial.findings import least_lost
+from optimizer.trial.results import SchemeResult, TrialFile, read_trial
 from profiling.profile.profile import Profile
 from pruning.bundle import Manifest, read_manifest
+from pruning.verdict import notices
 
 LOSSLESS = 0.001  # picked by hand: share of dropped tasks up to which a network is said to serve its sensors
 HASHED = (
-    "bundle/models.json", "gateway.json", "edge.json", "capacity/capacity.json", "experiment/results.json",
-    "evaluation.json", "trial.json",
-    "second-trial.json",
+    "bundle/models.json", "gateway.json", "edge.json", "capacity/capacity.json", "trial.json", "evaluation.json",
+    "experiment/results.json",
 )  # fmt: skip
 
 
@@ -75,7 +76,6 @@ class Inputs:
     evaluation: Evaluation
     captions: Captions
     claims: Claims
-    first: TrialFile
     trial: TrialFile
     capacity: CapacityFile
 
@@ -95,8 +95,7 @@ def read_inputs(run: Path) -> Inputs:
         evaluation=read_evaluation(run / "evaluation.json"),
         captions=read_captions(figures / "captions.json"),
         claims=read_claims(figures / "claims.json"),
-        first=read_trial(run / "trial.json"),
-        trial=read_trial(run / "second-trial.json"),
+        trial=read_trial(run / "trial.json"),
         capacity=read_capacity(run / "capacity" / "capacity.json"),
     )
 
@@ -138,13 +137,13 @@ def models_table(bundle: Manifest, gateway: Profile, batch: int) -> list[ModelRo
     return rows
 
 
-def advice(models: Sequence[ModelRow], scenario: Scenario, used: dict[float, float]) -> list[str]:
+def advice(models: Sequence[ModelRow], scenario: Scenario, used: dict[str, float]) -> list[str]:
     """Which models to deploy on the gateway and why, in sentences.
 
     Args:
         models: What each model costs and gives.
         scenario: The network.
-        used: Share of the gateways' batches that each model runs, by its rate.
+        used: Share of the gateways' batches that each model runs, by its name.
     """
     found = []
     relative = {m.rate: m.accuracy for m in scenario.models}
@@ -163,7 +162,7 @@ def advice(models: Sequence[ModelRow], scenario: Scenario, used: dict[float, flo
                 f"({level.min_accuracy:.3f}); such tasks must go to the edge."
             )
     if used:
-        parts = ", ".join(f"p = {rate:g} in {100 * share:.0f} %" for rate, share in sorted(used.items()))
+        parts = ", ".join(f"{name} in {100 * share:.0f} %" for name, share in used.items())
         found.append(f"The policy runs {parts} of the batches that it keeps on gateways.")
     else:
         found.append(
@@ -173,11 +172,11 @@ def advice(models: Sequence[ModelRow], scenario: Scenario, used: dict[float, flo
     return found
 
 
-def models_used(tasks: Sequence[TaskRow]) -> dict[float, float]:
-    """Share of the gateways' batches that each model ran in the policy's slots, by its pruning rate."""
-    batches = {(t.slot, t.gateway): t.rate for t in tasks if not t.probe and t.rate > 0}
-    rates = list(batches.values())
-    return {rate: rates.count(rate) / len(rates) for rate in set(rates)}
+def models_used(scheme: SchemeResult) -> dict[str, float]:
+    """Share of the gateways' batches that each model ran, by its name."""
+    total = sum(m.batches for m in scheme.models)
+    used = sorted(scheme.models, key=lambda m: (m.rate, m.precision))
+    return {f"p = {m.rate:g} ({m.precision})": m.batches / total for m in used}
 
 
 def carried(capacity: Sequence[CapacityRow], limit: float = LOSSLESS) -> str:
@@ -221,7 +220,7 @@ def write_report(run: str | Path, out: str | Path) -> None:
 
     Args:
         run: Folder of the pipeline (`bundle`, `gateway.json`, `edge.json`, `experiment`, `evaluation.json`,
-            `trial.json`, `second-trial.json`).
+            `trial.json`, `capacity`).
         out: The HTML file.
 
     Raises:
@@ -231,6 +230,8 @@ def write_report(run: str | Path, out: str | Path) -> None:
     found, figures = read_inputs(run), run / "experiment" / "figures"
     scenario, captions = found.evaluation.scenario, found.captions.captions
     models = models_table(found.bundle, found.gateway, scenario.width)
+    schemes = found.trial.schemes
+    best = min(schemes, key=lambda name: (schemes[name].lost, -(schemes[name].accuracy or 0)))
     page = Environment(
         loader=PackageLoader("optimizer.pipeline", "templates"),
         autoescape=select_autoescape(["html"], default=True),
@@ -241,11 +242,12 @@ def write_report(run: str | Path, out: str | Path) -> None:
     text = page.render(
         made=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         bundle=found.bundle,
+        notices=notices(found.bundle),
         gateway=found.gateway,
         edge=found.edge,
         scenario=scenario,
         models=models,
-        advice=advice(models, scenario, models_used(found.trial.tasks)),
+        advice=advice(models, scenario, models_used(schemes[best])),
         carried_line=first_line(found.capacity),
         carriers=[scheme for _, scheme in best_first(found.capacity.schemes)],
         carried_picture=picture(run / "capacity" / "capacity.png"),
@@ -254,12 +256,14 @@ def write_report(run: str | Path, out: str | Path) -> None:
         carried=carried(found.results.capacity),
         policies=_policy_rows(found.evaluation),
         slots=found.evaluation.slots,
-        first=found.first,
         trial=found.trial,
+        best=schemes[best],
+        simple=schemes.get("local"),
+        least_lost=least_lost(schemes),
         claims=found.claims.claims,
         figures=[(name, captions[name], picture(figures / f"{name}.png")) for name in captions if name != "capacity"],
         capacity=picture(figures / "capacity.png") if "capacity" in captions else None,
-        trial_picture=picture(figures / "trial.png"),
+        trial_picture=picture(run / "trial.png"),
         hashes=[(name, sha256(run / name)) for name in HASHED],
         configuration=json.dumps(scenario.dump(), indent=1),
     )

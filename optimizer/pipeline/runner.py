@@ -11,7 +11,7 @@ from data.common.runfolder import only_process
 from optimizer.errors import OptimizerError
 from optimizer.pipeline.options import PipelineConfig
 from optimizer.pipeline.process import run_command
-from optimizer.pipeline.stages import Stage, stages, write_small_scenario
+from optimizer.pipeline.stages import STAGES, Stage, stages, write_small_scenario
 from optimizer.pipeline.state import PipelineState, StageRecord, read_state
 
 
@@ -21,14 +21,14 @@ def run_pipeline(config: PipelineConfig, console: Console) -> Path:
     Raises:
         OptimizerError: A stage failed (it is named), or the folder is in use or of another version.
     """
-    out, todo = config.out, stages(config)
+    out = config.out
     with only_process(out):
         write_small_scenario(config)
         state, note = read_state(out)
         if note:
             say(console, note)
-        for number, stage in enumerate(todo, 1):
-            state = _advance(stage, state, out, f"[{number}/{len(todo)}] {stage.name}", console)
+        for number, stage in enumerate(stages(config), 1):
+            state = _advance(stage, state, out, f"[{number}/{len(STAGES)}] {stage.name}", console)
     say(console, f"all stages: {sum(s.seconds or 0 for s in state.stages.values()):.0f} s")
     return out / "report.html"
 

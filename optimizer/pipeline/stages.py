@@ -1,19 +1,22 @@
 """The stages of a pipeline, one function each: what it runs, what it reads and what it leaves.
 
-    prune -> profile -> edge -> capacity -> train -> trial -> retrain -> second trial -> evaluate -> small network
-    -> experiment -> report
+    prune -> profile -> edge -> capacity -> train -> trial -> evaluate -> paper's policy -> small network -> experiment
+    -> report
 
-The second training learns from the inference times of the first trial, where the first knew the profiles' medians.
+Capacity, training, trial and evaluation are of the network as a factory has it; the experiment repeats the paper's
+figures on the paper's network, from the same profiles.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from data.common.device import has_gpu
 from data.common.files import sha256, write_json
 from data.common.schema import read_json
+from data.config import WEAK
 from optimizer.errors import OptimizerError
+from optimizer.evaluation.reading import read_capacity
 from optimizer.evaluation.section_v import small_network
 from optimizer.learning.options import TrainConfig
 from optimizer.network.options import NetworkConfig
@@ -21,14 +24,17 @@ from optimizer.pipeline.arguments import arguments
 from optimizer.pipeline.options import PipelineConfig
 from optimizer.pipeline.report import write_report
 from optimizer.pipeline.state import Fingerprint
-from optimizer.trial.figure import write_trial_figure
-from optimizer.trial.results import read_trial
 from profiling.config import RunConfig as ProfileConfig
 from pruning.config import SweepConfig
 
 Command = tuple[str, ...]
 CAPACITY_SLOTS = 50  # slots at each number of sensors
 CAPACITY_S = 20.0  # seconds for each scheme
+LOADED = 0.9  # --sensors auto: share of the best scheme's capacity
+# The optimum of the paper's problem takes seconds for a slot of so many sensors; `capacity` shows where it ends.
+PAPERS = ("one batch", "none")
+PAPERS_SCHEMES = "optimum,jopav1,equal,greedy,local,edge,agdm"
+SCHEMES = "optimum,equal,greedy,local,local-batch,edge,agdm"
 QUARTERS = (2, 3, 4, 5, 6)  # the experiment's loads, in quarters of --sensors: half of it to one and a half times
 
 
@@ -95,14 +101,30 @@ class Run:
         return self.out / "edge.json"
 
     @property
-    def policy(self) -> Path:
-        """The policy that was trained on the profiles (of the first seed)."""
-        return self.out / "policies" / f"n{self.config.sensors}-seed{self.config.train.seeds[0]}"
+    def capacity(self) -> Path:
+        """What was found about the number of sensors."""
+        return self.out / "capacity" / "capacity.json"
 
     @property
-    def retrained(self) -> Path:
-        """The policy that was trained again on what the first trial met (of the first seed)."""
-        return self.out / "retrained" / self.policy.name
+    def sensors(self) -> int:
+        """Number of sensors of the factory's network: as given, or from what was found about its capacity."""
+        if self.config.sensors is not None:
+            return self.config.sensors
+        base = self.config.base
+        if not self.capacity.is_file():  # an earlier stage will write it
+            return base.sensors
+        most = max(scheme.sensors for scheme in read_capacity(self.capacity).schemes.values())
+        return max(base.gateways, int(LOADED * most))
+
+    @property
+    def policy(self) -> Path:
+        """The policy of the factory's network (of the first seed)."""
+        return self.out / "policies" / f"n{self.sensors}-seed{self.config.train.seeds[0]}"
+
+    @property
+    def papers_policy(self) -> Path:
+        """The policy of the paper's network (of the first seed)."""
+        return self.out / "paper" / f"n{self.config.paper_sensors}-seed{self.config.train.seeds[0]}"
 
     @property
     def small_scenario(self) -> Path:
@@ -120,19 +142,24 @@ class Run:
         return self.out / "experiment"
 
     def network(self, scenario: str | None = None) -> Command:
-        """Options that name the network, by default the pipeline's own."""
-        options = self.config.network if scenario is None else replace(self.config.network, scenario=scenario)
-        profiles = ("--gateway", str(self.gateway), "--edge", str(self.edge))
-        return (*arguments(options, NetworkConfig), *profiles)
+        """Options that name the paper's network, by default with the pipeline's own scenario."""
+        own = self.config.network
+        reward = self.config.base.reward if own.reward in (None, "service") else own.reward
+        papers = replace(own, execution="one batch", queue="none", reward=reward)
+        return self._options(papers if scenario is None else replace(papers, scenario=scenario))
 
     def factory(self) -> Command:
         """Options that name the network as a factory has it: critical levels first, and a queue at the edge."""
         own = self.config.network
-        factory = replace(
-            own, execution=own.execution or "by level", queue=own.queue or "fifo", reward=own.reward or "service"
-        )
-        profiles = ("--gateway", str(self.gateway), "--edge", str(self.edge))
-        return (*arguments(factory, NetworkConfig), *profiles)
+        return self._options(replace(own, execution=own.execution or "by level", queue=own.queue or "fifo"))
+
+    def _options(self, options: NetworkConfig) -> Command:
+        options = replace(options, accept_weak=options.accept_weak or WEAK in self.config.data.accept)
+        return (*arguments(options, NetworkConfig), "--gateway", str(self.gateway), "--edge", str(self.edge))
+
+    def schemes(self) -> str:
+        """The schemes that the factory's network is evaluated and tried with."""
+        return SCHEMES if (self.config.network.execution, self.config.network.queue) != PAPERS else PAPERS_SCHEMES
 
     @property
     def network_files(self) -> tuple[Path, ...]:
@@ -143,15 +170,6 @@ class Run:
         """A training command."""
         settings = replace(self.config.train, learner=replace(self.config.train.learner, updates=updates), out=out)
         return ("optimizer.train", *network, *options, *arguments(settings, TrainConfig))
-
-    def trial(self, policy: Path, *options: str, out: Path) -> Command:
-        """A trial command."""
-        profiles = ("--gateway", str(self.gateway), "--edge", str(self.edge))
-        slots = ("--slots", str(self.config.trial_slots))
-        return (
-            "optimizer.trial", "--policy", str(policy), "--models", str(self.bundle), *profiles, *slots, *options,
-            "--out", str(out),
-        )  # fmt: skip
 
 
 def prune(run: Run) -> Stage:
@@ -194,64 +212,54 @@ def edge(run: Run) -> Stage:
 
 
 def capacity(run: Run) -> Stage:
-    """How many sensors each scheme carries in the network as a factory has it."""
-    out = run.out / "capacity"
+    """How many sensors each scheme carries in the factory's network."""
+    out = run.capacity.parent
     command = (
         "optimizer.capacity", *run.factory(), "--slots", str(CAPACITY_SLOTS), "--seconds", str(CAPACITY_S), "--seed",
-        str(run.config.seed), "--json", str(out / "capacity.json"), "--out", str(out),
+        str(run.config.seed), "--json", str(run.capacity), "--out", str(out),
     )  # fmt: skip
-    reads = (run.gateway, run.edge, run.small_scenario, *_given(run.config.network.link))
-    return Stage("capacity", (command,), reads=reads, leaves=(out / "capacity.json", out / "capacity.png"))
+    return Stage("capacity", (command,), reads=run.network_files, leaves=(run.capacity, out / "capacity.png"))
 
 
 def train(run: Run) -> Stage:
-    """A policy for the profiled network."""
-    sensors = ("--sensors", str(run.config.sensors))
-    command = run.train(run.network(), run.config.updates, *sensors, out=run.policy.parent)
+    """A policy for the factory's network."""
+    command = run.train(run.factory(), run.config.updates, "--sensors", str(run.sensors), out=run.policy.parent)
     return Stage(
-        "train", (command,), reads=run.network_files, leaves=(run.policy / "policy.json",),
+        "train", (command,), reads=(*run.network_files, run.capacity), leaves=(run.policy / "policy.json",),
         resumes=(run.policy.parent,),
     )  # fmt: skip
 
 
 def trial(run: Run) -> Stage:
-    """Its decisions carried out with real inference."""
+    """Decisions of the policy and of every scheme, carried out with real inference."""
     out = run.out / "trial.json"
-    command = run.trial(run.policy, "--seed", str(run.config.seed), out=out)
-    reads = (run.manifest, run.gateway, run.edge, run.policy / "policy.json")
-    return Stage("trial", (command,), reads=reads, leaves=(out,))
-
-
-def retrain(run: Run) -> Stage:
-    """A policy trained on the inference times of the trial."""
-    tried = run.out / "trial.json"
-    options = ("--sensors", str(run.config.sensors), "--trial", str(tried))
-    command = run.train(run.network(), run.config.updates, *options, out=run.retrained.parent)
-    return Stage(
-        "retrain", (command,), reads=(*run.network_files, tried), leaves=(run.retrained / "policy.json",),
-        resumes=(run.retrained.parent,),
+    command = (
+        "optimizer.trial", *run.factory(), "--sensors", str(run.sensors), "--policy", str(run.policy), "--schemes",
+        run.schemes(), "--models", str(run.bundle), "--slots", str(run.config.trial_slots), "--seed",
+        str(run.config.seed), "--out", str(out),
     )  # fmt: skip
-
-
-def second_trial(run: Run) -> Stage:
-    """The retrained policy's decisions, on other slots, each carried out several times."""
-    out = run.out / "second-trial.json"
-    options = ("--repeats", str(run.config.repeats), "--probes", "0", "--seed", str(run.config.seed + 1))
-    command = run.trial(run.retrained, *options, out=out)
-    reads = (run.manifest, run.gateway, run.edge, run.retrained / "policy.json")
-    return Stage("second trial", (command,), reads=reads, leaves=(out,))
+    reads = (run.manifest, *run.network_files, run.policy / "policy.json")
+    return Stage("trial", (command,), reads=reads, leaves=(out, out.with_suffix(".png")))
 
 
 def evaluate(run: Run) -> Stage:
-    """Both policies beside the optimum and all schemes."""
+    """The policy beside the optimum and the schemes."""
     out = run.out / "evaluation.json"
     command = (
-        "optimizer.evaluate", "--policy", f"{run.policy.parent},{run.retrained.parent}", "--slots",
+        "optimizer.evaluate", "--policy", str(run.policy.parent), "--schemes", run.schemes(), "--slots",
         str(run.config.slots), "--seed", str(run.config.seed), "--json", str(out),
     )  # fmt: skip
+    return Stage("evaluate", (command,), reads=(run.policy / "policy.json",), leaves=(out,))
+
+
+def papers_policy(run: Run) -> Stage:
+    """A policy for the paper's network, from the same profiles."""
+    sensors = ("--sensors", str(run.config.paper_sensors))
+    command = run.train(run.network(), run.config.updates, *sensors, out=run.papers_policy.parent)
     return Stage(
-        "evaluate", (command,), reads=(run.policy / "policy.json", run.retrained / "policy.json"), leaves=(out,)
-    )
+        "paper's policy", (command,), reads=run.network_files, leaves=(run.papers_policy / "policy.json",),
+        resumes=(run.papers_policy.parent,),
+    )  # fmt: skip
 
 
 def small_network_policy(run: Run) -> Stage:
@@ -266,45 +274,38 @@ def small_network_policy(run: Run) -> Stage:
 def experiment(run: Run) -> Stage:
     """Section V's evaluation from half of the load to one and a half times."""
     least = run.config.base.gateways  # a gateway has at least one sensor
-    sizes = dict.fromkeys(max(least, run.config.sensors * k // 4) for k in QUARTERS)
+    sizes = dict.fromkeys(max(least, run.config.paper_sensors * k // 4) for k in QUARTERS)
     command = (
         "optimizer.experiment", *run.network(), "--sensors", ",".join(map(str, sizes)), "--slots",
-        str(run.config.slots), "--seed", str(run.config.seed), "--policies", str(run.policy.parent), "--small",
-        str(run.small_policy.parent), "--out", str(run.experiment),
+        str(run.config.paper_slots), "--seed", str(run.config.seed), "--policies", str(run.papers_policy.parent),
+        "--small", str(run.small_policy.parent), "--out", str(run.experiment),
     )  # fmt: skip
     return Stage(
         "experiment",
         (command,),
-        reads=(*run.network_files, run.policy / "policy.json", run.small_policy / "policy.json"),
+        reads=(*run.network_files, run.papers_policy / "policy.json", run.small_policy / "policy.json"),
         leaves=(run.experiment / "results.json", run.experiment / "figures" / "captions.json"),
     )
 
 
 def report(run: Run) -> Stage:
     """The page."""
-    out, second = run.out, run.out / "second-trial.json"
-
-    def write() -> None:
-        write_trial_figure(read_trial(second), run.experiment / "figures" / "trial.png")
-        write_report(out, out / "report.html")
-
+    out, page = run.out, run.out / "report.html"
     reads = (
-        run.manifest, run.gateway, run.edge, out / "capacity" / "capacity.json",
-        out / "evaluation.json", run.experiment / "results.json",
-        out / "trial.json", second,
+        run.manifest, run.gateway, run.edge, run.capacity, out / "evaluation.json", out / "trial.json",
+        run.experiment / "results.json",
     )  # fmt: skip
-    return Stage("report", (), reads=reads, leaves=(out / "report.html",), after=write)
+    return Stage("report", (), reads=reads, leaves=(page,), after=lambda: write_report(out, page))
 
 
 STAGES = (
-    prune, profile, edge, capacity, train, trial, retrain, second_trial, evaluate, small_network_policy,
-    experiment, report,
+    prune, profile, edge, capacity, train, trial, evaluate, papers_policy, small_network_policy, experiment, report,
 )  # fmt: skip
 
 
-def stages(config: PipelineConfig) -> list[Stage]:
-    """All stages of a run, in order."""
-    return [make(Run(config)) for make in STAGES]
+def stages(config: PipelineConfig) -> Iterator[Stage]:
+    """All stages of a run, in order. Each is made when it is asked for: some follow from what earlier ones wrote."""
+    return (make(Run(config)) for make in STAGES)
 
 
 def write_small_scenario(config: PipelineConfig) -> None:

@@ -30,7 +30,7 @@ from optimizer.solver.problem import Problem, make_problem
 from optimizer.solver.slot_kernels import Allowed, Found, solve_slots
 
 MOST_BOXES = 20_000
-MOST_LABELS = 4_000
+MOST_LABELS = 2_000
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,42 +1,58 @@
-"""The trial as a picture: predicted against measured delays."""
+"""The trial as a picture: predicted against measured delays, and lost tasks of every scheme."""
 
 import io
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from data.common.files import write_whole
 from optimizer.evaluation.canvas import new_figure
-from optimizer.trial.findings import mean_of_repeats
 from optimizer.trial.results import TrialFile
+
+COLOURS = {"edge": ("#0b6bcb", "offloaded"), "gateway": ("#d1730a", "on gateways")}
+
+
+def _delays(axis: Axes, trial: TrialFile) -> None:
+    points = [p for scheme in trial.schemes.values() for p in scheme.points]
+    for where, (colour, label) in COLOURS.items():
+        own = [p for p in points if p.where == where]
+        if own:
+            axis.plot(
+                [1e3 * p.measured_s for p in own], [1e3 * p.predicted_s for p in own], ".", markersize=3, alpha=0.3,
+                color=colour, label=label,
+            )  # fmt: skip
+    axis.set_xlabel("measured delay, ms")
+    axis.set_ylabel("predicted delay, ms")
+    if points:
+        ends = 1e3 * np.array([min(p.measured_s for p in points), max(p.measured_s for p in points)])
+        axis.plot(ends, ends, color="#222222", linewidth=0.8)
+        axis.set_xscale("log")
+        axis.set_yscale("log")
+        axis.legend(fontsize=7)
+
+
+def _lost(axis: Axes, trial: TrialFile) -> None:
+    rows = sorted(trial.schemes.values(), key=lambda s: -s.lost)
+    for y, scheme in enumerate(rows):
+        own = scheme.intervals["lost"]
+        axis.plot([100 * own.low, 100 * own.high], [y, y], color="#0b6bcb", linewidth=4, alpha=0.35)
+        axis.plot([100 * scheme.lost], [y], "o", color="#0b6bcb", markersize=5, label="measured" if y == 0 else None)
+        axis.plot(
+            [100 * scheme.lost_predicted], [y], "|", color="#d1730a", markersize=13, markeredgewidth=2,
+            label="predicted" if y == 0 else None,
+        )  # fmt: skip
+    axis.set_yticks(range(len(rows)), [s.label for s in rows], fontsize=8)
+    axis.set_xlim(left=0)
+    axis.set_xlabel("lost tasks, %")
+    axis.legend(fontsize=7)
 
 
 def write_trial_figure(trial: TrialFile, path: str | Path) -> None:
-    """Write a PNG: predicted against measured delays (mean over repetitions), and the distribution of the errors."""
+    """Write a PNG: predicted against measured delays of single tasks; lost tasks of each scheme with intervals."""
     figure, axes = new_figure(2)
-    rows = mean_of_repeats(trial.tasks)
-    for local, colour, label in ((False, "#0b6bcb", "offloaded"), (True, "#d1730a", "on gateways")):
-        tasks = [r for r in rows if (r.rate > 0) == local]
-        if not tasks:
-            continue
-        measured = np.array([r.measured_s for r in tasks])
-        predicted = np.array([r.predicted_s for r in tasks])
-        axes[0].plot(1e3 * measured, 1e3 * predicted, ".", markersize=3, alpha=0.35, color=colour, label=label)
-        off = np.sort(np.abs(predicted / measured - 1))
-        axes[1].plot(100 * off, np.arange(1, len(off) + 1) / len(off), color=colour, label=label)
-    both = [r.measured_s for r in rows]
-    ends = np.array([1e3 * min(both), 1e3 * max(both)])
-    axes[0].plot(ends, ends, color="#222222", linewidth=0.8)
-    axes[0].set_xscale("log")
-    axes[0].set_yscale("log")
-    axes[0].set_xlabel("measured delay, ms")
-    axes[0].set_ylabel("predicted delay, ms")
-    axes[0].legend(fontsize=7)
-    axes[1].set_xlim(0, 60)
-    axes[1].axvline(15, color="red", linewidth=0.8, linestyle=":")
-    axes[1].axvline(30, color="red", linewidth=0.8, linestyle=":")
-    axes[1].set_xlabel("error of the predicted delay, %")
-    axes[1].set_ylabel("share of tasks below")
+    _delays(axes[0], trial)
+    _lost(axes[1], trial)
     held = io.BytesIO()
     figure.savefig(held, format="png", dpi=110)
     write_whole(Path(path), held.getvalue())

@@ -1,113 +1,221 @@
-"""What a trial found: percentiles of the prediction errors, lost tasks, and how inference times scattered."""
+"""What a trial found: shares of lost tasks, delays and accuracies with intervals, and errors of predictions."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
-from rich.console import Console
 
-from data.common.console import say
-from optimizer.trial.results import AccuracyRow, Drops, ErrorSummary, Factors, TaskRow, TrialFile, TrialSummary
+from data.common.stats import wilson
+from optimizer.network.slots import PADDING
+from optimizer.trial.carry_out import Ratios, Tally
+from optimizer.trial.machines import Machines
+from optimizer.trial.results import AccuracyRow, ErrorSummary, Factors, ModelUse, Point, SchemeResult
+from optimizer.trial.setting import Setting
+from optimizer.trial.slots import INACCURATE, LATE, REFUSED, SERVED
+from profiling.profile.entries import Interval
 
 QUANTILES = 200  # evenly spaced quantiles that stand for a distribution of factors
-GROUPS = (  # fields of TrialSummary, with their titles
-    ("errors", "tasks of the policy's slots, mean of repetitions"),
-    ("errors_once", "each repetition by itself"),
-    ("errors_all", "with the random slots"),
-    ("errors_local", "run on gateways"),
-    ("errors_edge", "offloaded"),
-    ("errors_in_order", "all tasks, order of equals as drawn"),
-)
+RESAMPLES = 500  # of the slots, for intervals
+POINTS = 300  # most tasks of a scheme and place that are kept for the figure
 
 
-def mean_of_repeats(rows: Sequence[TaskRow]) -> list[TaskRow]:
-    """Each task once, with the mean of its measured delays over repetitions, which is what eq. (7) predicts."""
-    groups: dict[tuple[int, int, int], list[TaskRow]] = {}
-    for row in rows:
-        groups.setdefault((row.slot, row.gateway, row.task), []).append(row)
-    return [
-        same[0].model_copy(update={"measured_s": float(np.mean([r.measured_s for r in same]))})
-        for same in groups.values()
-    ]
+def delay_errors(predicted: np.ndarray, measured: np.ndarray) -> ErrorSummary | None:
+    """Quantiles of |predicted / measured - 1| over tasks; None without any."""
+    if not len(measured):
+        return None
+    ratio = predicted / measured
+    p50, p90, p99 = (float(q) for q in np.quantile(np.abs(ratio - 1), (0.5, 0.9, 0.99)))
+    return ErrorSummary(tasks=len(ratio), p50=p50, p90=p90, p99=p99, median_ratio=float(np.median(ratio)))
 
 
-def factors(rows: Sequence[TaskRow]) -> Factors:
+def pooled_errors(tallies: Sequence[Tally], *, offloaded: bool | None = None) -> ErrorSummary | None:
+    """Errors over the tasks of all contenders; of those on gateways or at the edge alone if that is asked for."""
+    predicted, measured = [], []
+    for tally in tallies:
+        chosen = np.isfinite(tally.delay_s)
+        if offloaded is not None:
+            chosen &= tally.contender.action.offload == offloaded
+        predicted.append(tally.predicted.delay_s[chosen])
+        measured.append(tally.delay_s[chosen])
+    return delay_errors(np.concatenate(predicted), np.concatenate(measured))
+
+
+def factors(ratios: Ratios) -> Factors:
     """How inference times scatter about the predicted ones, as evenly spaced quantiles."""
-    batches = {(r.slot, r.repeat, r.gateway): r.factor for r in rows if r.rate > 0}
     at = (np.arange(QUANTILES) + 0.5) / QUANTILES
 
     def quantiles(values: list[float]) -> list[float]:
         return [round(float(x), 5) for x in np.quantile(values, at)] if values else []
 
-    return Factors(local=quantiles(list(batches.values())), edge=quantiles([r.factor for r in rows if r.rate == 0]))
+    return Factors(local=quantiles(ratios.local), edge=quantiles(ratios.edge))
 
 
-def errors(rows: Sequence[TaskRow], *, in_order: bool = False) -> ErrorSummary:
-    """Quantiles of |predicted / measured - 1|.
+def share_interval(count: np.ndarray, total: np.ndarray, draws: np.ndarray) -> Interval:
+    """95 % interval of a share of tasks: slots are drawn again, and it is at least as wide as tasks by themselves give.
 
     Args:
-        rows: Tasks, at least one.
-        in_order: Take the prediction with the order of equals that was drawn, instead of their mean wait.
+        count: Number of tasks that count, in each slot.
+        total: Number of tasks in each slot, at least one in all.
+        draws: Indices of slots, one row per resample.
     """
-    predicted = np.array([r.predicted_in_order_s if in_order else r.predicted_s for r in rows])
-    ratio = predicted / np.array([r.measured_s for r in rows])
-    p50, p90, p99 = (float(np.quantile(np.abs(ratio - 1), q)) for q in (0.5, 0.9, 0.99))
-    return ErrorSummary(tasks=len(rows), p50=p50, p90=p90, p99=p99, median_ratio=float(np.median(ratio)))
+    share = float(count.sum() / total.sum())
+    low, high = wilson(share, int(total.sum()))
+    tasks = total[draws].sum(axis=1)
+    drawn = np.divide(count[draws].sum(axis=1), tasks, out=np.full(len(draws), share), where=tasks > 0)
+    below, above = np.quantile(drawn, (0.025, 0.975))
+    return Interval(low=min(low, float(below)), high=max(high, float(above)))
 
 
-def summarise_trial(rows: Sequence[TaskRow], accuracies: list[AccuracyRow]) -> TrialSummary:
-    """The figures of a trial."""
-    decided = [r for r in rows if not r.probe]
-    local, sent = [r for r in rows if r.rate > 0], [r for r in rows if r.rate == 0]
-    causes = Counter(r.cause for r in decided if r.cause)
-    return TrialSummary(
-        errors=errors(mean_of_repeats(decided)),
-        errors_once=errors(decided),
-        errors_all=errors(rows),
-        errors_local=errors(local) if local else None,
-        errors_edge=errors(sent) if sent else None,
-        errors_in_order=errors(rows, in_order=True),
-        drop_ratio=Drops(
-            measured=1 - float(np.mean([r.served for r in decided])),
-            predicted=1 - float(np.mean([r.predicted_served for r in decided])),
-            same_fate=float(np.mean([r.served == r.predicted_served for r in rows])),
-            causes={cause: causes[cause] / len(decided) for cause in sorted(causes)},
-        ),
-        correct=float(np.mean([r.correct for r in decided])),
-        accuracies=accuracies,
+def delay_intervals(delay: np.ndarray, slot: np.ndarray, draws: np.ndarray) -> dict[str, Interval]:
+    """95 % intervals of the mean and the 99th percentile of delays, from slots that are drawn again.
+
+    Args:
+        delay: Delays of served tasks, at least one.
+        slot: The slot of each.
+        draws: Indices of slots, one row per resample.
+    """
+    order = np.argsort(delay)
+    delay, slot = delay[order], slot[order]
+    means, tails = [], []
+    slots = draws.shape[1]
+    for row in draws[:: max(1, len(draws) // 200)]:
+        weight = np.bincount(row, minlength=slots)[slot].cumsum()
+        if weight[-1]:
+            means.append(float(np.average(delay, weights=np.diff(weight, prepend=0))))
+            tails.append(float(delay[np.searchsorted(weight, 0.99 * weight[-1])]))
+    found = {}
+    for name, drawn, value in (("delay_s", means, delay.mean()), ("delay_p99_s", tails, np.quantile(delay, 0.99))):
+        below, above = np.quantile(drawn, (0.025, 0.975)) if drawn else (value, value)
+        found[name] = Interval(low=float(min(below, value)), high=float(max(above, value)))
+    return found
+
+
+def _draws(slots: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, slots, (RESAMPLES, slots))
+
+
+def _measured(tally: Tally, there: np.ndarray, seed: int) -> dict[str, object]:
+    """The measured figures of a contender, with their intervals."""
+    draws = _draws(len(there), seed)
+    total = there.sum(axis=(1, 2)).astype(float)
+    served = tally.fate == SERVED
+    kinds = {
+        "lost": there & ~served,
+        "late": tally.fate == LATE,
+        "inaccurate": tally.fate == INACCURATE,
+        "refused": tally.fate == REFUSED,
+        "wrong": served & ~tally.correct,
+        "edge_slower": tally.slower,
+    }
+    found: dict[str, object] = {name: float(which.sum() / total.sum()) for name, which in kinds.items()}
+    intervals = {name: share_interval(which.sum(axis=(1, 2)), total, draws) for name, which in kinds.items()}
+    delay = tally.delay_s[served]
+    if len(delay):
+        intervals |= delay_intervals(delay, np.nonzero(served)[0], draws)
+        right = (served & tally.correct).sum(axis=(1, 2))
+        intervals["accuracy"] = share_interval(right, served.sum(axis=(1, 2)), draws)
+    return found | {
+        "offloaded": float(tally.contender.action.offload.sum() / total.sum()),
+        "delay_s": float(delay.mean()) if len(delay) else None,
+        "delay_p99_s": float(np.quantile(delay, 0.99)) if len(delay) else None,
+        "accuracy": float(tally.correct[served].mean()) if len(delay) else None,
+        "intervals": intervals,
+    }
+
+
+def _predicted(tally: Tally, there: np.ndarray, complete: float) -> dict[str, object]:
+    """The same figures as the system model has them; `complete` is the complete model's accuracy."""
+    predicted, total = tally.predicted, float(there.sum())
+    served = predicted.fate == SERVED
+    accuracy = np.minimum(1.0, complete * predicted.accuracy[served])
+    delay = predicted.delay_s[served]
+    return {
+        "lost_predicted": float((there & ~served).sum() / total),
+        "late_predicted": float((predicted.fate == LATE).sum() / total),
+        "inaccurate_predicted": float((predicted.fate == INACCURATE).sum() / total),
+        "wrong_predicted": float((1 - accuracy).sum() / total),
+        "edge_slower_predicted": float(predicted.slower.sum() / total),
+        "delay_s_predicted": float(delay.mean()) if len(delay) else None,
+        "delay_p99_s_predicted": float(np.quantile(delay, 0.99)) if len(delay) else None,
+        "accuracy_predicted": float(accuracy.mean()) if len(delay) else None,
+    }
+
+
+def scheme_result(tally: Tally, setting: Setting, seed: int) -> SchemeResult:
+    """Everything about one contender."""
+    there = setting.state.level != PADDING
+    use: dict[int, list[int]] = {}
+    for model, size in tally.batches:
+        use.setdefault(model, []).append(size)
+    return SchemeResult.model_validate(
+        {
+            "label": tally.contender.label,
+            "learned": tally.contender.learned,
+            **_measured(tally, there, seed),
+            **_predicted(tally, there, float(setting.gateway.model(*setting.complete).accuracy)),
+            "same_fate": float((tally.fate == tally.predicted.fate)[there].mean()),
+            "delay_error": pooled_errors([tally]),
+            "models": [
+                ModelUse(
+                    rate=setting.models[m][0], precision=setting.models[m][1], batches=len(sizes), tasks=sum(sizes)
+                )
+                for m, sizes in sorted(use.items())
+            ],
+            "points": _points(tally, offloaded=False) + _points(tally, offloaded=True),
+        }
     )
 
 
-def print_trial(trial: TrialFile, console: Console) -> None:
-    """Print the figures in words."""
-    summary = trial.summary
-    if trial.disturbed:
-        times = " and ".join(f"{s:.2f}" for s in trial.speed)
-        say(
-            console,
-            f"WARNING: the complete model took {times} times as long as in the profile, before and after the slots. Is "
-            "other work running here? Is this the machine of the profile? The delays below say little.",
-            style="bold red",
+def _points(tally: Tally, *, offloaded: bool) -> list[Point]:
+    chosen = np.flatnonzero(np.isfinite(tally.delay_s) & (tally.contender.action.offload == offloaded))
+    chosen = chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), POINTS)).astype(int)]
+    predicted, measured = tally.predicted.delay_s.ravel(), tally.delay_s.ravel()
+    return [
+        Point(
+            where="edge" if offloaded else "gateway",
+            predicted_s=float(f"{predicted[i]:.5g}"),
+            measured_s=float(f"{measured[i]:.5g}"),
         )
-    for field, title in GROUPS:
-        found: ErrorSummary | None = getattr(summary, field)
-        if found is not None:
-            say(
-                console,
-                f"{title}: {found.tasks:.0f}; predicted delay is off by {100 * found.p50:.1f} % at the median, "
-                f"{100 * found.p90:.1f} % at p90 (median predicted / measured {found.median_ratio:.3f})",
+        for i in chosen
+    ]
+
+
+def accuracies(setting: Setting, machines: Machines) -> list[AccuracyRow]:
+    """Accuracy of each model on the windows that it answered, beside what the profile states."""
+    found = []
+    for key, seen in machines.seen.items():
+        if not seen.any():
+            continue
+        independent = int((seen & setting.bundle.independent).sum())
+        measured = float(machines.right[key][seen].mean())
+        low, high = wilson(measured, independent)
+        found.append(
+            AccuracyRow(
+                rate=key[0], precision=key[1], measured=measured, low=low, high=high, windows=int(seen.sum()),
+                independent=independent, predicted=float(setting.gateway.model(*key).accuracy),
             )
-    drops = summary.drop_ratio
-    say(
-        console,
-        f"dropped: {100 * drops.measured:.2f} % measured, {100 * drops.predicted:.2f} % predicted; same fate for "
-        f"{100 * drops.same_fate:.1f} % of all tasks"
-        + "".join(f"; {cause}: {100 * share:.2f} %" for cause, share in drops.causes.items()),
-    )
-    for entry in summary.accuracies:
-        inside = entry.low <= entry.predicted <= entry.high
-        say(
-            console,
-            f"p = {entry.rate:g}: accuracy {entry.measured:.4f} ({entry.low:.4f} to {entry.high:.4f}), "
-            f"predicted {entry.predicted:.4f}{'' if inside else ' OUTSIDE'}",
-        )
+        )  # fmt: skip
+    return found
+
+
+def least_lost(schemes: dict[str, SchemeResult]) -> str:
+    """Which scheme lost least, in a sentence; those whose intervals overlap with its own are named as equal."""
+    best = min(schemes.values(), key=lambda s: (s.lost, s.wrong))
+    limit = best.intervals["lost"].high
+    equal = [s for s in schemes.values() if s is not best and s.intervals["lost"].low <= limit]
+    told = f"{best.label} lost least: {_interval(best)} of the tasks ({_percent(best.lost_predicted)} were predicted)"
+    if equal:
+        told += f"; equal within the interval: {', '.join(s.label for s in equal)}"
+    rest = [s for s in schemes.values() if s is not best and s not in equal]
+    if rest:
+        following = min(rest, key=lambda s: s.lost)
+        told += f"; then {following.label} with {_interval(following)}"
+    return told + "."
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.2f} %"
+
+
+def _interval(scheme: SchemeResult) -> str:
+    own = scheme.intervals["lost"]
+    return f"{_percent(scheme.lost)} ({100 * own.low:.2f} to {100 * own.high:.2f})"

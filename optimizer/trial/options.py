@@ -1,44 +1,75 @@
 """The settings of a trial, from which the command line is made."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Annotated
 
-from data.common.options import check_least
+import tyro
+
+from data.common.options import check_least, comma_separated
 from optimizer.errors import OptimizerError
+from optimizer.network.options import NetworkConfig
+from optimizer.schemes.registry import SCHEMES, find_scheme
 
 
 @dataclass(frozen=True)
 class TrialConfig:
-    """Carry out a policy's decisions with real inference, and compare what was predicted with what happened.
+    """Carry out every scheme's decisions with real inference, on the same slots, and compare with what was predicted.
 
-    Delays, accuracies and lost tasks are measured; `trial.json` holds every task as predicted and as measured.
+    Lost tasks, wrong answers, delays and accuracies are measured; predictions stand beside them.
     """
 
-    policy: Path
-    """Folder of a policy that was trained on measured profiles."""
     models: Path
     """Model bundle that the profiles were measured on."""
+    network: Annotated[NetworkConfig, tyro.conf.arg(name="")] = field(default_factory=NetworkConfig)
+    """The network. With --policy it may be left out: it is then the one that the first policy was trained on."""
+    policy: Annotated[tuple[str, ...], comma_separated(str, "policy", "DIR")] = ()
+    """Folders of trained policies, or folders that hold several, separated by commas."""
+    schemes: Annotated[
+        tuple[str, ...],
+        comma_separated(str, "schemes", "NAME"),
+        tyro.conf.arg(
+            help=f"Schemes to carry out: {', '.join(SCHEMES)}, separated by commas; all that the network allows; or "
+            "none, for policies alone."
+        ),
+    ] = ("all",)
+    sensors: int | None = None
+    """Number of sensors; by default the network's own."""
     slots: int = 60
-    """Number of slots that the policy decides."""
-    repeats: int = 1
-    """Repetitions of each slot. Each draws a new order among equally critical tasks and measures everything again,
-    because eq. (7) predicts the mean over all orders."""
-    probes: int = 20
-    """Number of further slots with random models and random numbers of offloaded tasks, so that every model is
-    measured at many batch sizes."""
-    gateway: Path | None = None
-    """Profile of the gateway. Default: the profile that the policy was trained with."""
-    edge: Path | None = None
-    """Profile of the edge server. Default: the profile that the policy was trained with."""
+    """Number of slots. Each scheme carries out the same ones."""
     seed: int = 0
-    """Random seed for drawing slots, windows and the order of equally critical tasks."""
+    """Random seed for drawing slots and windows, and for schemes that draw anything."""
+    tasks: Path | None = None
+    """Safetensors file to write with every task of every scheme."""
     out: Path = Path("runs/trial.json")
-    """File to write; it holds every task."""
+    """File to write. Its figure is put beside it, as a PNG of the same name."""
 
     def __post_init__(self) -> None:
-        if self.slots < 1 or self.repeats < 1 or self.probes < 0:
-            raise OptimizerError(
-                "--slots and --repeats must be at least 1, --probes at least 0; "
-                f"got {self.slots}, {self.repeats} and {self.probes}."
-            )
+        check_least(OptimizerError, "slots", self.slots, 1)
         check_least(OptimizerError, "seed", self.seed, 0)
+        if self.sensors is not None:
+            check_least(OptimizerError, "sensors", self.sensors, 1)
+        if self.out.suffix != ".json":
+            raise OptimizerError(f"--out must end in .json; got {self.out.name!r}.", "E.g. --out runs/trial.json")
+        for name in self.schemes if self.schemes not in (("all",), ("none",)) else ():
+            find_scheme(name)
+        if self.network.gateway is None and not self.policy:
+            raise OptimizerError(
+                "a trial needs a measured network.",
+                "Give --gateway PROFILE and --edge PROFILE, or --policy DIR, a policy that was trained on profiles.",
+            )
+        if self.schemes == ("none",) and not self.policy:
+            raise OptimizerError("--schemes none leaves nothing to carry out.", "Give policies with --policy.")
+
+    @property
+    def figure(self) -> Path:
+        """File of the figure."""
+        return self.out.with_suffix(".png")
+
+    @property
+    def names_network(self) -> bool:
+        """Whether the options describe a network, instead of only saying where a policy's profiles lie."""
+        if not self.policy:
+            return True
+        rest = replace(self.network, gateway=None, edge=None, allow_other_bundle=False, extrapolate=False)
+        return rest != NetworkConfig()

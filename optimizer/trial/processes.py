@@ -7,7 +7,7 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 
 from optimizer.errors import OptimizerError
-from optimizer.trial.worker import Station, serve
+from optimizer.trial.worker import Answer, Job, Station, serve
 
 
 class Worker:
@@ -27,22 +27,20 @@ class Worker:
         self._process.start()
         theirs.close()
 
-    def run(self, rate: float, windows: Sequence[int], batch: int) -> tuple[list[float], list[int]]:
-        """Run windows through a model.
+    def run(self, jobs: Sequence[Job]) -> list[Answer]:
+        """Run windows through models, job after job without a pause.
 
         Args:
-            rate: Pruning rate of the model; 0 is the complete model.
-            windows: Indices of test windows.
-            batch: Windows per batch.
+            jobs: A model, indices of test windows, and the size of the batches that they run in.
 
         Returns:
-            Seconds of each batch, and the predicted class of each window.
+            For each job the seconds of each batch, and the predicted class of each window.
 
         Raises:
             OptimizerError: The process died or its runtime failed.
         """
         try:
-            self._pipe.send((rate, list(windows), batch))
+            self._pipe.send(list(jobs))
             answer = self._pipe.recv()
         except (EOFError, OSError):
             raise OptimizerError(
@@ -50,8 +48,9 @@ class Worker:
                 "Is there enough memory for a process per gateway? Run the trial again.",
             ) from None
         if isinstance(answer, str):
-            raise OptimizerError(f"{self._name}: rate {rate:g}, batch {batch}: {answer}")
-        return answer
+            raise OptimizerError(f"{self._name}: {answer}")
+        found: list[Answer] = answer
+        return found
 
     def __enter__(self) -> "Worker":
         return self

@@ -1,59 +1,22 @@
 """The file of a trial, `trial.json`: its models, and reading it with a check of every field."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from data.common.schema import Count, Fraction, NonNegative, Positive, Rate, Strict, read_model
 from optimizer.errors import OptimizerError
+from optimizer.network.parts import Execution, Queue
 from optimizer.network.world import TRIAL_SCHEMA
+from profiling.profile.entries import Interval, Order, Precision
 
 SCHEMA = TRIAL_SCHEMA
-
-
-class TaskRow(Strict):
-    """One task of a trial, as predicted by the system model and as measured. Times are in seconds.
-
-    Attributes:
-        slot: Index of the slot.
-        repeat: Index of the repetition of the slot.
-        probe: Whether the slot's decisions were random instead of the policy's.
-        gateway: Index of the gateway.
-        task: Index of the task at its gateway.
-        level: Index of the task's criticality level.
-        rate: Pruning rate of the model that ran it; 0 for the complete model at the edge.
-        batch: Size of the local batch; 1 at the edge.
-        predicted_s: Predicted delay D of eq. (16), with the mean wait among equally critical tasks, eq. (7).
-        predicted_in_order_s: Predicted delay with the place in the queue that was drawn.
-        measured_s: Measured delay.
-        factor: Measured inference time (of the batch, or of the task at the edge) divided by the predicted one.
-        correct: Whether the predicted class was right.
-        served: Whether the task met its deadline, its accuracy and (17f) by the measured times.
-        predicted_served: Whether the system model says that it is served.
-        cause: Why it was lost by the measured times: "late", "inaccurate", "edge slower than link, (17f)"; "" if not.
-    """
-
-    slot: Count
-    repeat: Count
-    probe: bool
-    gateway: Count
-    task: Count
-    level: Count
-    rate: Rate
-    batch: Annotated[int, Field(ge=1)]
-    predicted_s: Positive
-    predicted_in_order_s: Positive
-    measured_s: Positive
-    factor: Positive
-    correct: bool
-    served: bool
-    predicted_served: bool
-    cause: str
+Where = Literal["gateway", "edge"]
 
 
 class ErrorSummary(Strict):
-    """How far predicted delays are off: quantiles of |predicted / measured - 1| over tasks.
+    """How far predicted delays of single tasks are off: quantiles of |predicted / measured - 1|.
 
     Attributes:
         tasks: Number of tasks.
@@ -63,78 +26,112 @@ class ErrorSummary(Strict):
         median_ratio: Median of predicted / measured.
     """
 
-    tasks: Positive
+    tasks: Count
     p50: NonNegative
     p90: NonNegative
     p99: NonNegative
     median_ratio: Positive
 
 
-class Drops(Strict):
-    """Share of tasks that were lost.
-
-    Attributes:
-        measured: By the measured times.
-        predicted: By the system model.
-        same_fate: Share of all tasks for which both agree.
-        causes: Share of tasks lost for each cause, by the measured times.
-    """
-
-    measured: Fraction
-    predicted: Fraction
-    same_fate: Fraction
-    causes: dict[str, Fraction]
-
-
-class AccuracyRow(Strict):
-    """Accuracy of one model on the whole test part, as it runs in service.
+class ModelUse(Strict):
+    """How much a scheme used one model on its gateways.
 
     Attributes:
         rate: Pruning rate; 0 is the complete model.
-        measured: Accuracy in the trial.
-        low: Lower end of its 95 % interval.
-        high: Upper end.
-        independent: Number of independent windows behind the interval.
-        predicted: Accuracy that the profile states.
+        precision: Precision that it ran at.
+        batches: Number of batches.
+        tasks: Number of tasks in them.
     """
 
     rate: Rate
+    precision: Precision
+    batches: Count
+    tasks: Count
+
+
+class Point(Strict):
+    """One task, for the figure: where it ran, and its delay in seconds."""
+
+    where: Where
+    predicted_s: Positive
+    measured_s: Positive
+
+
+class SchemeResult(Strict):
+    """What one scheme did, and what the system model had predicted on the same slots.
+
+    Shares are fractions of all tasks; a name with `_predicted` is the model's. A task is lost if it was refused, late,
+    or run by a model that is less accurate than its level asks. What only (17f) would call lost is not.
+
+    Attributes:
+        label: Name in tables.
+        learned: Whether it is a learned policy.
+        lost: Share of tasks lost.
+        late: Share answered after the deadline.
+        inaccurate: Share answered in time by a model that is not accurate enough.
+        refused: Share refused.
+        wrong: Share answered in time and accurately enough, but with the wrong class.
+        edge_slower: Share that (17f) would have called lost. It counts for nothing here.
+        offloaded: Share sent to the edge.
+        delay_s: Mean delay of served tasks in seconds; None if none was served.
+        delay_p99_s: 99th percentile of their delays.
+        accuracy: Share of served tasks with the right class.
+        same_fate: Share of tasks for which the model predicted what happened.
+        delay_error: How far predicted delays of its tasks are off; None if none was run.
+        intervals: 95 % intervals of measured figures, over slots.
+        models: Use of models on gateways.
+        points: Some of its tasks, evenly spaced, for the figure.
+    """
+
+    label: str
+    learned: bool
+    lost: Fraction
+    lost_predicted: Fraction
+    late: Fraction
+    late_predicted: Fraction
+    inaccurate: Fraction
+    inaccurate_predicted: Fraction
+    refused: Fraction
+    wrong: Fraction
+    wrong_predicted: Fraction
+    edge_slower: Fraction
+    edge_slower_predicted: Fraction
+    offloaded: Fraction
+    delay_s: Positive | None
+    delay_s_predicted: Positive | None
+    delay_p99_s: Positive | None
+    delay_p99_s_predicted: Positive | None
+    accuracy: Fraction | None
+    accuracy_predicted: Fraction | None
+    same_fate: Fraction
+    delay_error: ErrorSummary | None
+    intervals: dict[str, Interval]
+    models: list[ModelUse]
+    points: list[Point]
+
+
+class AccuracyRow(Strict):
+    """Accuracy of one model on the test windows that it answered in the trial.
+
+    Attributes:
+        rate: Pruning rate; 0 is the complete model.
+        precision: Precision that it ran at.
+        measured: Accuracy in the trial.
+        low: Lower end of its 95 % interval.
+        high: Upper end.
+        windows: Number of different windows that it answered.
+        independent: Number of independent ones among them, which the interval rests on.
+        predicted: Accuracy that the profile states, on all test windows.
+    """
+
+    rate: Rate
+    precision: Precision
     measured: Fraction
     low: Fraction
     high: Fraction
+    windows: Count
     independent: Count
     predicted: Fraction
-
-
-Errors = Annotated[ErrorSummary | None, BeforeValidator(lambda value: value or None)]  # schema 2 began with {} for None
-
-
-class TrialSummary(Strict):
-    """The figures of a trial.
-
-    Attributes:
-        errors: Tasks of the policy's slots, each with the mean of its repetitions.
-        errors_once: Tasks of the policy's slots, each repetition by itself.
-        errors_all: All tasks, random slots included.
-        errors_local: All tasks that ran on gateways.
-        errors_edge: All offloaded tasks.
-        errors_in_order: All tasks, predicted with the order of equals that was drawn.
-        drop_ratio: Share of tasks lost in the policy's slots.
-        correct: Share of correct answers in the policy's slots.
-        accuracies: Accuracy of each model on the whole test part.
-
-    A group without tasks has no errors: None.
-    """
-
-    errors: ErrorSummary
-    errors_once: ErrorSummary
-    errors_all: ErrorSummary
-    errors_local: Errors
-    errors_edge: Errors
-    errors_in_order: ErrorSummary
-    drop_ratio: Drops
-    correct: Fraction
-    accuracies: list[AccuracyRow]
 
 
 class Factors(Strict):
@@ -144,38 +141,60 @@ class Factors(Strict):
     edge: list[Positive]
 
 
+class Network(Strict):
+    """The network that was tried.
+
+    Attributes:
+        sensors: Number of sensors.
+        groups: Sensors of each gateway.
+        execution: How gateways work.
+        queue: What happens at the edge.
+        order: Order in which the gateway's profile was measured: "random" is that of service.
+    """
+
+    sensors: Count
+    groups: list[Count]
+    execution: Execution
+    queue: Queue
+    order: Order
+
+
 class TrialFile(Strict):
     """`trial.json`.
 
     Attributes:
         schema_version: Version of the format, written as `schema`.
-        policy: Name of the policy.
-        slots: Number of slots that the policy decided.
-        repeats: Repetitions of each of them.
-        probes: Number of slots with random decisions.
-        seed: Random seed of slots, windows and orders.
+        network: The network.
+        slots: Number of slots.
+        seed: Random seed of slots and windows.
         clock: What the times mean.
-        edge_factor: Time of a task at the edge divided by its time on this machine.
+        edge_factor: Time of a task on the whole edge server divided by its time on this machine.
         speed: Time of the complete model before and after the slots, divided by its profiled time.
         disturbed: Whether the machine was much slower or faster than when it was profiled.
+        delay_error: How far predicted delays of single tasks are off, over all schemes; None if no task was run.
+        delay_error_local: The same, of tasks that ran on gateways.
+        delay_error_edge: The same, of offloaded tasks.
+        schemes: What each scheme did, by its name.
+        accuracies: Accuracy of each model that was run.
         factors: How inference times scatter about the predicted ones.
-        summary: The figures.
-        tasks: Every task.
+        notes: What a reader should know.
     """
 
     schema_version: int = Field(alias="schema")
-    policy: str
+    network: Network
     slots: Count
-    repeats: Count
-    probes: Count
     seed: Count
     clock: str
     edge_factor: Positive
     speed: tuple[Positive, Positive]
     disturbed: bool
+    delay_error: ErrorSummary | None
+    delay_error_local: ErrorSummary | None
+    delay_error_edge: ErrorSummary | None
+    schemes: dict[str, SchemeResult] = Field(min_length=1)
+    accuracies: list[AccuracyRow]
     factors: Factors
-    summary: TrialSummary
-    tasks: list[TaskRow]
+    notes: list[str]
 
 
 def read_trial(path: str | Path) -> TrialFile:
@@ -184,7 +203,7 @@ def read_trial(path: str | Path) -> TrialFile:
     Raises:
         OptimizerError: No such file, not JSON, of another schema, or with a wrong field (its path is named).
     """
-    remedy = "`python -m optimizer.trial` writes such a file."
+    remedy = "`python -m optimizer.trial` writes such a file; one of an older version must be made again."
     return read_model(
         Path(path), TrialFile, SCHEMA, OptimizerError, what="a trial's file", remedy=remedy, oldest=SCHEMA
     )

@@ -1,97 +1,117 @@
-"""A whole trial: the policy, the bundle and the profiles are loaded, every slot is carried out, the file is made."""
+"""A whole trial: everyone decides, every slot is carried out, the figures and the file are made."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.progress import Progress
+from safetensors.numpy import save
 
 from data.common.console import make_console, say
-from data.common.files import write_json
-from optimizer.errors import OptimizerError
-from optimizer.learning.deployed import LearnedPolicy
-from optimizer.learning.manifest import find_policies
-from optimizer.network.slots import draw_states
-from optimizer.trial.findings import factors, print_trial, summarise_trial
+from data.common.files import write_json, write_whole
+from data.common.progress import work_bar
+from optimizer.trial.carry_out import Rehearsal, Tally, sizes_of
+from optimizer.trial.figure import write_trial_figure
+from optimizer.trial.findings import accuracies, factors, pooled_errors, scheme_result
+from optimizer.trial.machines import Machines
 from optimizer.trial.options import TrialConfig
-from optimizer.trial.results import SCHEMA, TaskRow, TrialFile
-from optimizer.trial.slots import Trial, random_actions
-from profiling.bundle.subjects import read_bundle
-from profiling.profile.profile import Profile
+from optimizer.trial.results import SCHEMA, Network, TrialFile
+from optimizer.trial.setting import Setting, prepare
+from optimizer.trial.table import print_trial
 
 DISTURBED = 0.2  # picked by hand: |ln(time now / profiled time)| above which the machine counts as disturbed
-CLOCK = "virtual: real inference times, one process at a time; the link takes the scenario's mini-slots"
+CLOCK = (
+    "virtual: real inference times, one process at a time, models taking turns as the slots ask, without runs between "
+    "that are not measured; the link takes the scenario's mini-slots; a task at the edge takes its real time here, "
+    "times how fast the edge's profile is against the complete model here and now"
+)
 
 
-def _profile(given: Path | None, policy: LearnedPolicy, name: str) -> Profile:
-    source = policy.manifest.sources.get(name)
-    path = given or (Path(source.path) if source else None)
-    if path is None:
-        raise OptimizerError(
-            f"{policy.folder} was trained without profiles.",
-            f"Give --{name}, or train with --gateway and --edge: a trial needs a measured network.",
-        )
-    return Profile.load(path)
-
-
-def run_trial(config: TrialConfig, console: Console) -> TrialFile:
-    """Carry out all slots.
+def run_trial(config: TrialConfig, console: Console) -> tuple[TrialFile, list[Tally]]:
+    """Carry out all slots of every scheme.
 
     Args:
         config: What to try.
         console: Where progress is shown.
 
     Returns:
-        The content of the file that the command writes.
+        The content of the file that the command writes, and every task of every scheme.
 
     Raises:
         OptimizerError, ProfilingError, PruningError: A policy, bundle or profile that cannot be used, or a process that
             died.
     """
-    policy = LearnedPolicy(find_policies(config.policy)[0])
-    gateway, edge = (_profile(p, policy, n) for p, n in ((config.gateway, "gateway"), (config.edge, "edge")))
-    bundle = read_bundle(config.models, need_onnx=True)
-    state = draw_states(policy.scenario, config.slots + config.probes, config.seed)
-    action = policy.decide(state)
-    probes = random_actions(policy.scenario, state, np.random.default_rng(config.seed))
-    rows: list[TaskRow] = []
-    slots = [(i, k) for i in range(config.slots) for k in range(config.repeats)]
-    slots += [(config.slots + i, 0) for i in range(config.probes)]
-    with (
-        Trial(policy.scenario, bundle, gateway, edge, config.seed) as trial,
-        Progress(console=console, disable=not console.is_terminal) as progress,
-    ):
-        before = trial.speed()
-        task = progress.add_task("slots", total=len(slots))
-        for i, repeat in slots:
-            probe = i >= config.slots
-            one = (probes if probe else action)[i : i + 1]
-            rows += trial.slot(i, repeat, state[i : i + 1], one, probe=probe)
-            progress.advance(task)
-        progress.update(task, description="accuracies")
-        accuracies = trial.accuracies()
-        speed = (before, trial.speed())
-    return TrialFile(
+    with console.status("every scheme decides"):
+        setting = prepare(config, lambda text: say(console, text))
+    with Machines(setting) as machines, work_bar(console, "{task.completed}/{task.total} slots") as bar:
+        task = bar.add_task("opening models", total=config.slots)
+        machines.open(sizes_of(setting))
+        before = machines.speed_s()
+        edge_factor = setting.scenario.constants.edge_task_s / before
+        bar.update(task, description="slots")
+        rehearsal = Rehearsal(setting, machines, edge_factor, config.seed)
+        rehearsal.run(lambda: bar.advance(task))
+        after = machines.speed_s()
+    profiled = setting.gateway.latency(0.0, 1, precision=setting.complete[1])
+    return _file(config, setting, machines, rehearsal, edge_factor, (before / profiled, after / profiled))
+
+
+def _file(
+    config: TrialConfig, setting: Setting, machines: Machines, rehearsal: Rehearsal, edge_factor: float,
+    speed: tuple[float, float],
+) -> tuple[TrialFile, list[Tally]]:  # fmt: skip
+    scenario, tallies = setting.scenario, rehearsal.tallies
+    assert setting.gateway.measurement is not None
+    made = TrialFile(
         schema=SCHEMA,
-        clock=CLOCK,
+        network=Network(
+            sensors=scenario.sensors,
+            groups=list(scenario.groups),
+            execution=scenario.gateway.execution,
+            queue=scenario.edge.queue,
+            order=setting.gateway.measurement.order,
+        ),
         slots=config.slots,
-        repeats=config.repeats,
-        probes=config.probes,
         seed=config.seed,
+        clock=CLOCK,
+        edge_factor=edge_factor,
         speed=speed,
         disturbed=any(abs(np.log(s)) > DISTURBED for s in speed),
-        factors=factors(rows),
-        summary=summarise_trial(rows, accuracies),
-        tasks=rows,
-        policy=policy.name,
-        edge_factor=trial.edge_factor,
+        delay_error=pooled_errors(tallies),
+        delay_error_local=pooled_errors(tallies, offloaded=False),
+        delay_error_edge=pooled_errors(tallies, offloaded=True),
+        schemes={t.contender.name: scheme_result(t, setting, config.seed) for t in tallies},
+        accuracies=accuracies(setting, machines),
+        factors=factors(rehearsal.ratios),
+        notes=list(setting.notes),
     )
+    return made, tallies
+
+
+def write_tasks(path: Path, tallies: Sequence[Tally]) -> None:
+    """Write every task: for each scheme arrays over (slot, gateway, task); `fate` is numbered as in `slots`."""
+    arrays: dict[str, np.ndarray] = {}
+    for tally in tallies:
+        own = {
+            "measured_s": tally.delay_s.astype(np.float32),
+            "predicted_s": tally.predicted.delay_s.astype(np.float32),
+            "fate": tally.fate,
+            "fate_predicted": tally.predicted.fate,
+            "offloaded": tally.contender.action.offload,
+            "correct": tally.correct,
+        }
+        arrays |= {f"{tally.contender.name}/{name}": np.ascontiguousarray(values) for name, values in own.items()}
+    write_whole(path, save(arrays))
 
 
 def run(config: TrialConfig) -> None:
-    """Carry out the trial, print its figures and write its file."""
+    """Carry out the trial, print its figures and write its files."""
     console = make_console()
-    found = run_trial(config, console)
+    found, tallies = run_trial(config, console)
     print_trial(found, console)
     write_json(config.out, found.model_dump(mode="json", by_alias=True))
-    say(console, f"every task: {config.out}")
+    write_trial_figure(found, config.figure)
+    if config.tasks is not None:
+        write_tasks(config.tasks, tallies)
+        say(console, f"every task: {config.tasks}")
+    say(console, f"trial: {config.out}  figure: {config.figure}")

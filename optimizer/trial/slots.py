@@ -1,270 +1,129 @@
-"""A trial's slots: decisions carried out by real processes on real windows.
+"""What becomes of a slot's tasks when inference takes the times that were measured: plain functions over arrays.
 
-Each gateway is a process that runs its batch on the pruned model that was chosen; the edge server is another, which
-runs the complete model on what was offloaded. Time is a virtual clock: inference takes what it really took, one process
-at a time (so that gateways do not share this machine's cores, as real ones would not), and the link takes the
-scenario's mini-slots. Beside every task stands what the system model predicts.
+A gateway's local tasks run as one batch, or level by level as one batch each, the most critical first: a level is done
+when the batches up to its own are. Offloaded tasks are sent one after the other, higher levels first and equals in
+sensor order; at the edge each waits until the one before it is done. So every task has a delay of its own.
 """
 
-from contextlib import ExitStack
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Bool, Float64, Int8, Int64
 
-from data.common.stats import wilson
-from optimizer.errors import OptimizerError
-from optimizer.network.equations import tasks_ahead
-from optimizer.network.outcome import Outcome, evaluate
-from optimizer.network.scenario import Scenario
-from optimizer.network.slots import PADDING, Action, State, send_first
-from optimizer.trial.processes import Worker
-from optimizer.trial.results import AccuracyRow, TaskRow
-from optimizer.trial.worker import Station
-from profiling.bundle.subjects import Bundle
-from profiling.profile.profile import Profile
+from optimizer.network.outcome import Outcome
+from optimizer.network.slots import PADDING, Action, State
 
-SPEED_RUNS = 50  # picked by hand: runs of the complete model whose median tells how fast the machine is now
+NO_TASK, SERVED, LATE, INACCURATE, REFUSED = range(5)  # fates
+Tasks = Int64[np.ndarray, " tasks"]
+Times = Float64[np.ndarray, " tasks"]
 
 
-def random_actions(scenario: Scenario, state: State, rng: np.random.Generator) -> Action:
-    """Random decisions: any number of tasks offloaded, the most critical first, any model, equal shares."""
-    batch, gateways = state.channel.shape
-    levels = len(scenario.qos)
-    counts = np.stack([(state.level == k).sum(axis=2) for k in range(levels)], axis=-1)
-    above = tasks_ahead(counts)
-    total = rng.integers(0, scenario.constants.groups + 1, (batch, gateways))
-    sent = np.clip(total[..., None] - above, 0, counts)
-    model = rng.integers(0, len(scenario.models), (batch, gateways))
-    return Action(send_first(state.level, sent), model, np.full((batch, gateways), 1 / gateways))
-
-
-@dataclass(frozen=True)
-class Place:
-    """One gateway in one repetition of a slot, with what is decided and predicted there.
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Tasks that a gateway runs at once.
 
     Attributes:
-        slot: Index of the slot.
-        repeat: Index of the repetition.
-        probe: Whether the decisions are random.
-        gateway: Index of the gateway.
-        state: The slot, a batch of one.
-        action: The decisions for it.
-        outcome: What the system model predicts.
-        predicted_s: Predicted delay of each task of the gateway.
-        expected: Whether the system model says that each task is served.
+        model: Index of the model.
+        tasks: Indices of the tasks, in sensor order.
     """
 
-    slot: int
-    repeat: int
-    probe: bool
-    gateway: int
-    state: State
-    action: Action
-    outcome: Outcome
-    predicted_s: np.ndarray
-    expected: np.ndarray
-
-    @property
-    def level(self) -> np.ndarray:
-        """Criticality level of each task of the gateway."""
-        return self.state.level[0, self.gateway]
-
-    def row(
-        self, task: int, *, rate: float, batch: int, in_order_s: float, measured_s: float, factor: float,
-        correct: bool, cause: str,
-    ) -> TaskRow:  # fmt: skip
-        """The row of one task."""
-        return TaskRow(
-            slot=self.slot,
-            repeat=self.repeat,
-            probe=self.probe,
-            gateway=self.gateway,
-            task=task,
-            level=int(self.level[task]),
-            rate=rate,
-            batch=batch,
-            predicted_s=float(self.predicted_s[task]),
-            predicted_in_order_s=in_order_s,
-            measured_s=measured_s,
-            factor=factor,
-            correct=correct,
-            served=not cause,
-            predicted_served=bool(self.expected[task]),
-            cause=cause,
-        )
+    model: int
+    tasks: Tasks
 
 
-def _check_profiles(bundle: Bundle, gateway: Profile, edge: Profile) -> None:
-    if gateway.measurement is None or gateway.kind == "datasheet":
-        raise OptimizerError(
-            f"the gateway's profile ({gateway.name}) is from a datasheet; a trial needs one that was measured.",
-            "Measure one with `python -m profiling.run`, train a policy on it, and give it with --gateway.",
-        )
-    for name, profile in (("gateway", gateway), ("edge server", edge)):
-        if profile.bundle and profile.bundle.sha256 != bundle.reference.sha256:
-            raise OptimizerError(
-                f"the {name}'s profile ({profile.name}) is of another bundle than {bundle.folder}.",
-                "Give the bundle that was profiled with --models.",
-            )
+def batches_of(action: Action, state: State, slot: int, gateway: int, levels: int) -> list[Batch]:
+    """The batches of one gateway in a slot, in the order in which it runs them."""
+    level = state.level[slot, gateway]
+    kept = (level != PADDING) & ~action.offload[slot, gateway]
+    if action.refused is not None:
+        kept &= ~action.refused[slot, gateway]
+    if not kept.any():
+        return []
+    if not action.by_level:
+        return [Batch(int(action.model[slot, gateway]), np.flatnonzero(kept))]
+    return [
+        Batch(int(action.model[slot, gateway, k]), np.flatnonzero(kept & (level == k)))
+        for k in range(levels - 1, -1, -1)
+        if (kept & (level == k)).any()
+    ]
 
 
-def _station(scenario: Scenario, bundle: Bundle, gateway: Profile) -> Station:
-    """What every process runs: the models in the runtime, precision and threads of the gateway's profile."""
-    rates = [0.0, *(m.rate for m in scenario.models)]
-    files = {s.entry.rate: s.onnx for s in bundle.subjects if s.onnx is not None}
-    missing = [r for r in rates if r not in files]
-    if missing:
-        raise OptimizerError(
-            f"{bundle.folder}: it holds no ONNX model of rate {missing[0]:g}.",
-            "Give the bundle that was profiled with --models.",
-        )
-    assert gateway.measurement is not None
-    return Station(
-        bundle=bundle.folder,
-        onnx={r: files[r] for r in rates},
-        runtime=gateway.measurement.runtime,
-        precision="fp32" if gateway.precision == "int8" else gateway.precision,
-        threads=gateway.threads,
-        shape=bundle.shape,
-        test=bundle.test,
-    )
+def queue_of(action: Action, state: State, slot: int, gateway: int) -> Tasks:
+    """The offloaded tasks of one gateway in the order of sending: higher levels first, equals in sensor order."""
+    tasks = np.flatnonzero(action.offload[slot, gateway])
+    return tasks[np.argsort(-state.level[slot, gateway, tasks].astype(np.int64), kind="stable")]
 
 
-class Trial:
-    """A trial under way. Use it as a context manager: it starts the processes and stops them.
+def through_queue(arrival: Times, service: Times) -> Times:
+    """When each task leaves a first-come-first-served queue: it begins once it is there and the one before is done.
 
     Args:
-        scenario: The network, as the policy knows it.
-        bundle: The models and the test windows.
-        gateway: Profile of the gateway; its runtime, precision and threads are used.
-        edge: Profile of the edge server.
-        seed: Random seed for drawing windows and the order of equally critical tasks.
+        arrival: When each task arrives, ascending.
+        service: How long each takes.
+    """
+    total = np.cumsum(service)
+    return total + np.maximum.accumulate(arrival - (total - service))
 
-    Raises:
-        OptimizerError: A profile from a datasheet or of another bundle, or a model that is missing.
+
+def fates(
+    delay: np.ndarray, accurate: Bool[np.ndarray, "*shape"], limit: np.ndarray, level: np.ndarray, refused: np.ndarray
+) -> Int8[np.ndarray, "*shape"]:
+    """What becomes of each task: of several causes, being late is named first.
+
+    Args:
+        delay: Seconds until each task is answered; NaN where it is not run.
+        accurate: Whether its model is as accurate as its level asks.
+        limit: Deadline of its level in seconds.
+        level: Its level; -1 where there is no task.
+        refused: Whether it is refused.
+    """
+    with np.errstate(invalid="ignore"):
+        found = np.where(delay > limit, LATE, np.where(accurate, SERVED, INACCURATE))
+    return np.where(level == PADDING, NO_TASK, np.where(refused, REFUSED, found)).astype(np.int8)
+
+
+@dataclass(frozen=True, eq=False)
+class Predicted:
+    """What the system model says of every task, at [slot, gateway, task].
+
+    Attributes:
+        delay_s: Delay of the task itself; equals of the paper's queue have their own places, not their mean.
+        fate: What becomes of it; what only (17f) would lose is served here.
+        slower: Whether (17f) calls it lost: its gateway's part of the edge is slower than its link.
+        accuracy: Accuracy of the model that runs it, relative to the complete model.
     """
 
-    def __init__(self, scenario: Scenario, bundle: Bundle, gateway: Profile, edge: Profile, seed: int) -> None:
-        _check_profiles(bundle, gateway, edge)
-        self.scenario, self.bundle, self._gateway = scenario, bundle, gateway
-        self._rng = np.random.default_rng(seed)
-        # A task at the edge takes real time here, scaled by how fast the edge's profile is against this machine's.
-        self._profiled_s = gateway.latency(0.0, 1)
-        self.edge_factor = scenario.constants.edge_task_s / self._profiled_s
-        self._station = _station(scenario, bundle, gateway)
-        self._stack = ExitStack()
-        self.gateways: list[Worker] = []
+    delay_s: np.ndarray
+    fate: np.ndarray
+    slower: np.ndarray
+    accuracy: np.ndarray
 
-    def __enter__(self) -> "Trial":
-        for g in range(self.scenario.gateways):
-            self.gateways.append(self._stack.enter_context(Worker(f"gateway {g + 1}", self._station)))
-        self.edge = self._stack.enter_context(Worker("edge", self._station))
-        return self
 
-    def __exit__(self, *error: object) -> None:
-        self._stack.close()
+def predict(state: State, action: Action, outcome: Outcome) -> Predicted:
+    """What the system model says of every task of a contender's slots."""
+    scenario = outcome.scenario
+    constants, levels = scenario.constants, len(scenario.qos)
+    level = np.maximum(state.level, 0).astype(np.int64)
+    limit = constants.max_delay_s[level]
+    refused = np.zeros_like(action.offload) if action.refused is None else action.refused
+    accuracy = constants.accuracy[np.take_along_axis(outcome.model, level, axis=2)]
+    accuracy = np.where(action.offload, 1.0, accuracy)
+    accurate = action.offload | (accuracy >= constants.min_accuracy[level])
+    delay = outcome.delay_of_tasks(state, action)
+    fate = fates(delay, accurate, limit, state.level, refused)
+    fate[outcome.served_tasks(state, action)] = SERVED  # the outcome rounds deadlines of queues its own way
+    slower = action.offload & (outcome.edge_s > outcome.transmission_s)[..., None]
+    if not scenario.fifo:
+        delay = np.where(action.offload, _in_order(state, action, outcome, levels), delay)
+    return Predicted(delay, fate, slower, accuracy)
 
-    def _windows(self, count: int) -> tuple[np.ndarray, np.ndarray]:
-        chosen = self._rng.integers(0, len(self.bundle.labels), count)
-        return chosen, self.bundle.labels[chosen]
 
-    def speed(self) -> float:
-        """Time of the complete model here and now, divided by its time when the gateway was profiled."""
-        seconds, _ = self.gateways[0].run(0.0, [0] * SPEED_RUNS, 1)
-        return float(np.median(seconds)) / self._profiled_s
-
-    def slot(self, number: int, repeat: int, state: State, action: Action, *, probe: bool) -> list[TaskRow]:
-        """Carry out one slot (a batch of one); one row per task."""
-        outcome = evaluate(self.scenario, state, action)
-        predicted = outcome.delay_of_tasks(state, action)[0]
-        expected = outcome.served_tasks(state, action)[0]
-        rows = []
-        for g in range(self.scenario.gateways):
-            place = Place(number, repeat, probe, g, state, action, outcome, predicted[g], expected[g])
-            rows += self._local(place)
-            rows += self._offloaded(place)
-        return rows
-
-    def _local(self, place: Place) -> list[TaskRow]:
-        """Run the batch that a gateway keeps."""
-        g, level = place.gateway, place.level
-        tasks = np.flatnonzero((level != PADDING) & ~place.action.offload[0, g])
-        if not len(tasks):
-            return []
-        model = self.scenario.models[int(place.action.model[0, g])]
-        windows, labels = self._windows(len(tasks))
-        seconds, classes = self.gateways[g].run(model.rate, windows.tolist(), len(tasks))
-        took = seconds[0]
-        rows = []
-        for i, m in enumerate(tasks):
-            asked = self.scenario.qos[level[m]]
-            accurate = model.accuracy >= asked.min_accuracy
-            predicted = float(place.predicted_s[m])
-            rows.append(
-                place.row(
-                    int(m),
-                    rate=model.rate,
-                    batch=len(tasks),
-                    in_order_s=predicted,
-                    measured_s=took,
-                    factor=took / predicted,
-                    correct=classes[i] == int(labels[i]),
-                    cause="late" if took > asked.max_delay_s else "" if accurate else "inaccurate",
-                )
-            )
-        return rows
-
-    def _offloaded(self, place: Place) -> list[TaskRow]:
-        """Send what a gateway offloads, one task after the other, and run it at the edge."""
-        g, level, constants = place.gateway, place.level, self.scenario.constants
-        tasks = np.flatnonzero(place.action.offload[0, g])
-        if not len(tasks):
-            return []
-        # Higher criticality first, equals in any order (section II-C1).
-        order = tasks[np.lexsort((self._rng.random(len(tasks)), -level[tasks]))]
-        windows, labels = self._windows(len(order))
-        seconds, classes = self.edge.run(0.0, windows.tolist(), 1)
-        channel = int(place.state.channel[0, g])
-        hold, sending = float(constants.hold_s[g, channel]), float(constants.transmission_s[g, channel])
-        part = float(place.action.share[0, g]) + constants.epsilon
-        planned_s = float(place.outcome.edge_s[0, g])
-        rows = []
-        for i, m in enumerate(order):
-            edge_s = seconds[i] * self.edge_factor / part
-            took = i * hold + sending + edge_s
-            late = took > self.scenario.qos[level[m]].max_delay_s
-            rows.append(
-                place.row(
-                    int(m),
-                    rate=0.0,
-                    batch=1,
-                    in_order_s=i * hold + sending + planned_s,
-                    measured_s=took,
-                    factor=edge_s / planned_s,
-                    correct=classes[i] == int(labels[i]),
-                    cause="late" if late else "edge slower than link, (17f)" if edge_s > sending else "",
-                )
-            )
-        return rows
-
-    def accuracies(self) -> list[AccuracyRow]:
-        """Accuracy of each model on the whole test part, in the trial's runtime."""
-        every = list(range(len(self.bundle.labels)))
-        independent = int(self.bundle.independent.sum())
-        found = []
-        for rate in self._station.onnx:
-            _, classes = self.gateways[0].run(rate, every, 1)
-            measured = float((np.array(classes) == self.bundle.labels).mean())
-            low, high = wilson(measured, independent)
-            stated = self._gateway.model(rate).accuracy
-            found.append(
-                AccuracyRow(
-                    rate=rate,
-                    measured=measured,
-                    low=low,
-                    high=high,
-                    independent=independent,
-                    predicted=measured if stated is None else float(stated),
-                )
-            )
-        return found
+def _in_order(state: State, action: Action, outcome: Outcome, levels: int) -> np.ndarray:
+    """Delay of each offloaded task of the paper's queue by its own place: Omega + E + place times hold."""
+    hold = outcome.scenario.constants.hold_s[np.arange(state.channel.shape[1]), state.channel]
+    place, ahead = np.zeros(state.level.shape, np.int64), np.zeros(state.channel.shape, np.int64)
+    for k in range(levels - 1, -1, -1):
+        own = action.offload & (state.level == k)
+        place = np.where(own, ahead[..., None] + own.cumsum(axis=2) - 1, place)
+        ahead = ahead + own.sum(axis=2)
+    return (outcome.transmission_s + outcome.edge_s)[..., None] + place * hold[..., None]

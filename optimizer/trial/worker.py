@@ -1,9 +1,9 @@
-"""A gateway or the edge server of a trial: a process of its own that runs real models on real windows.
+"""A gateway or the edge server of a trial: a process of its own that runs real models on real windows, as in service.
 
-Requests and answers are plain tuples over a pipe. The models run in the same runtime as in the profile.
+Each model is opened once, with a dynamic batch where the runtime has one. Requests and answers are plain tuples over a
+pipe. The models run in the same runtime, on as many cores, as in the profile.
 """
 
-import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -12,11 +12,14 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file
 
+from profiling.measuring.worker import pin
 from profiling.profile.entries import Precision, RuntimeName
-from profiling.runtimes.registry import open_session
-from profiling.runtimes.session import Request, Session
+from profiling.runtimes.registry import open_session, runtime_of
+from profiling.runtimes.service import Service
+from profiling.runtimes.session import Request
 
-WARM_RUNS = 5
+Job = tuple[tuple[float, Precision], list[int], int]  # a model, indices of test windows, and how many run at a time
+Answer = tuple[list[float], list[int]]  # seconds of each batch, and the class of each window
 
 
 @dataclass(frozen=True)
@@ -25,31 +28,32 @@ class Station:
 
     Attributes:
         bundle: Folder of the model bundle.
-        onnx: ONNX file of each model, by its pruning rate.
+        onnx: ONNX file of each model, by its pruning rate and precision.
         runtime: Runtime of the profile.
-        precision: Precision of the profile.
-        threads: CPU threads of the profile.
+        threads: CPU threads of the profile; the process is pinned to as many cores.
+        largest: Largest batch that can come.
         shape: Shape of one input.
         test: Safetensors file with the test windows.
     """
 
     bundle: Path
-    onnx: dict[float, Path]
+    onnx: dict[tuple[float, Precision], Path]
     runtime: RuntimeName
-    precision: Precision
     threads: int
+    largest: int
     shape: tuple[int, ...]
     test: Path
 
 
 def serve(station: Station, pipe: Connection) -> None:
-    """Answer each request (rate, windows, batch) with (seconds, classes), until None is received.
+    """Answer each list of jobs with a list of answers, until None is received.
 
-    The windows run in batches of `batch`. The seconds of a batch include copying its input and output and are read from
-    a monotonic clock. An error of the runtime is answered as text.
+    The seconds of a batch go from the windows in memory to the answers in memory, by a monotonic clock. An error of the
+    runtime is answered as text.
     """
+    pin(station.threads)
     images = load_file(station.test)["images.clean"]
-    sessions: dict[tuple[float, int], Session] = {}
+    services: dict[tuple[float, Precision], Service] = {}
     while True:
         try:
             asked: Any = pipe.recv()
@@ -57,32 +61,29 @@ def serve(station: Station, pipe: Connection) -> None:
             return
         if asked is None:
             return
-        rate, windows, batch = asked
         try:
-            pipe.send(_answer(station, sessions, images[windows], rate, batch))
+            pipe.send([_answer(_service(station, services, model), images, w, size) for model, w, size in asked])
         except Exception as error:  # noqa: BLE001 - whatever a runtime raises is told to the parent
             pipe.send(f"{type(error).__name__}: {error}")
 
 
-def _answer(
-    station: Station, sessions: dict[tuple[float, int], Session], images: np.ndarray, rate: float, batch: int
-) -> tuple[list[float], list[int]]:
-    session = sessions.get((rate, batch))
-    if session is None:
-        session = open_session(
-            Request(
-                runtime=station.runtime, device="cpu", precision=station.precision, threads=station.threads,
-                batch=batch, shape=station.shape, onnx=station.onnx[rate], bundle=(station.bundle, rate),
-            )
+def _service(
+    station: Station, services: dict[tuple[float, Precision], Service], model: tuple[float, Precision]
+) -> Service:
+    if model not in services:
+        rate, precision = model
+        request = Request(
+            runtime=station.runtime, device="cpu", precision=precision, threads=station.threads,
+            batch=station.largest, shape=station.shape, onnx=station.onnx[model], bundle=(station.bundle, rate),
         )  # fmt: skip
-        sessions[rate, batch] = session
-    for _ in range(WARM_RUNS):  # the caches hold another model by now; a gateway in service runs one for many slots
-        session.sample()
+        services[model] = Service(request, open_session, dynamic=runtime_of(station.runtime).dynamic)
+    return services[model]
+
+
+def _answer(service: Service, images: np.ndarray, windows: list[int], size: int) -> Answer:
     seconds, classes = [], []
-    for start in range(0, len(images), batch):
-        part = np.ascontiguousarray(images[start : start + batch])
-        begun = time.perf_counter()
-        logits = session.logits(part)
-        seconds.append(time.perf_counter() - begun)
-        classes += [int(c) for c in logits.argmax(axis=1)]
+    for start in range(0, len(windows), size):
+        took, found = service.serve(images[windows[start : start + size]])
+        seconds.append(took)
+        classes += found.tolist()
     return seconds, classes

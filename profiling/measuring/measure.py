@@ -123,28 +123,29 @@ def measure(job: Job, hear: Callable[[Event], None], command: Sequence[str] = WO
         ProfilingError: The worker ended before it could begin.
     """
     left = list(job.visits)
-    ready = False
+    ready, opening = False, ""
 
     def take(event: Event) -> None:
-        nonlocal ready
+        nonlocal ready, opening
         kind = event["event"]
         if kind in ("visit", "predictions"):
             left.pop(0)
         elif kind == "failed":
             left[:] = [v for v in left if v[0] != event["key"]]
         ready |= kind == "ready"
+        opening = event["key"] if kind == "open" else ""
         if kind != "done":
             hear(event)
 
     while left:
-        ready = False
+        ready, opening = False, ""
         ended = _converse(Job(**{**asdict(job), "visits": list(left)}), take, command)
         if not left:
             return
         last = (ended.said.strip().splitlines() or ["it said nothing"])[-1]
         if not ready:
             raise ProfilingError(f"the measuring process could not begin: {last}", "Is the installation complete?")
-        key = left[0][0]
+        key = opening or left[0][0]
         if ended.status < 0:
             reason = f"killed by signal {-ended.status}"
             reason = (

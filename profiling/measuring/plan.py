@@ -11,7 +11,7 @@ import numpy as np
 from profiling.bundle.subjects import Bundle, Subject
 from profiling.config import RunConfig
 from profiling.measuring.measure import Journal
-from profiling.measuring.peak import peak_cell
+from profiling.measuring.peak import PEAK, peak_cell
 from profiling.measuring.run_statistics import Visits
 from profiling.measuring.worker import Job
 from profiling.profile.entries import Precision
@@ -85,6 +85,7 @@ class Plan:
             "onnx": str(path) if path and runtime.needs_onnx else None,
             "bundle": None if runtime.needs_onnx else [str(self.bundle.folder), subject.entry.rate],
             "needs_bytes": cell.batch * subject.cost.largest_bytes + subject.cost.weight_bytes,
+            "turns": self.config.order == "random",
         }
 
     def job(
@@ -102,6 +103,7 @@ class Plan:
             least_runs=math.ceil(runs / self.config.rounds),
             least_s=seconds / self.config.rounds,
             test=str(self.bundle.test.resolve()),
+            dynamic=runtime.dynamic,
         )
 
     def visits(
@@ -127,6 +129,7 @@ class Plan:
         for number in rounds:
             keys = [k for k in wires if (only is None or k in only) and k not in failed and (k, number) not in done]
             np.random.default_rng(number).shuffle(keys)
+            keys.sort(key=lambda k: k.startswith(PEAK))  # it takes no turns, which belong together
             visits += [(k, number) for k in keys]
         return self.job(runtime, threads, list(wires.values()), visits)
 

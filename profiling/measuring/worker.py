@@ -9,8 +9,11 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property, partial
 from io import TextIOBase
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +23,11 @@ from safetensors.numpy import load_file
 from data.common.errors import UserError
 from profiling.measuring.device import memory_bytes
 from profiling.measuring.interference import disturbances, look
+from profiling.measuring.turns import Turns
 from profiling.profile.entries import Device, Precision, RuntimeName
 from profiling.runtimes.registry import opener
-from profiling.runtimes.session import Request, Session
+from profiling.runtimes.service import Service
+from profiling.runtimes.session import Images, Request, Session
 
 STEADY = 0.02  # warm when the median of the last ten runs moves by less than this share
 WARM_RUNS, WARM_S = 50, 1.0
@@ -45,6 +50,7 @@ class Job:
         least_runs: Least number of runs per visit.
         least_s: Least seconds per visit.
         test: Safetensors file with the windows to predict.
+        dynamic: Whether a session can take any batch size. Cells with `turns` set are run in turn, see `turns`.
     """
 
     runtime: RuntimeName
@@ -56,6 +62,7 @@ class Job:
     least_runs: int
     least_s: float
     test: str | None
+    dynamic: bool = True
 
 
 def warm_up(session: Session) -> tuple[int, bool]:
@@ -175,10 +182,47 @@ class Worker:
             steady=steady,
         )
 
+    @cached_property
+    def _images(self) -> Images:
+        assert self._job.test is not None
+        return load_file(self._job.test)["images.clean"]
+
+    @cached_property
+    def _turns(self) -> Turns:
+        cells = {key: cell for key, cell in self._cells.items() if cell.get("turns")}
+        return Turns(cells, self._open_model, self._images, self._job.least_runs, self._job.least_s)
+
+    def _open_model(self, cell: dict[str, Any]) -> Service:
+        available = memory_bytes("MemAvailable")
+        if available and cell["needs_bytes"] > available:
+            raise MemoryError(f"it needs about {cell['needs_bytes'] / 2**30:.1f} GiB")
+        return Service(self._request(cell), self._open_session, dynamic=self._job.dynamic)
+
+    def take_turns(self, keys: list[str], number: int) -> set[str]:
+        """Measure cells in one round of turns and report their samples; returns those that failed."""
+        failed = set()
+        for key in keys:
+            if self._turns.is_open(key):
+                continue
+            self.tell("open", key=key)
+            before = resident_bytes()
+            if not self._guarded(key, partial(self._turns.open, key)):
+                failed.add(key)
+            self._memory[key] = max(0, resident_bytes() - before)
+        left = [key for key in keys if key not in failed]
+        if not left:
+            return failed
+        samples, disturbed = self._turns.round(left, number)
+        for key in left:
+            self.tell(
+                "visit", key=key, round=number, samples=samples[key], host=[], disturbed=disturbed,
+                memory=self._memory[key], warm_runs=0, steady=True,
+            )  # fmt: skip
+        return failed
+
     def predict(self, key: str) -> None:
         """Report the classes that a cell's model predicts for all test windows."""
-        assert self._job.test is not None
-        images = load_file(self._job.test)["images.clean"]
+        images = self._images
         cell, session = self._cells[key], self.session(key)
         size = cell["batch"]
         called: list[int] = []
@@ -191,22 +235,38 @@ class Worker:
     def run(self) -> None:
         """Make all visits; a cell that fails is reported and skipped from then on."""
         failed: set[str] = set()
-        for key, number in self._job.visits:
-            if key in failed:
+        for (turns, number), group in groupby(self._job.visits, self._group):
+            keys = [key for key, _ in group if key not in failed]
+            if turns:
+                failed |= self.take_turns(keys, number)
                 continue
-            try:
-                if number < 0:
-                    self.predict(key)
-                else:
-                    self.visit(key, number)
-            except UserError as error:
-                failed.add(key)
-                self.tell("failed", key=key, reason=error.problem)
-            except (MemoryError, RuntimeError, ValueError, OSError) as error:  # what runtimes raise
-                failed.add(key)
-                self._open.pop(key, None)
-                self.tell("failed", key=key, reason=_reason(error))
+            for key in keys:
+                if key not in failed and not self._guarded(key, partial(self._one, key, number)):
+                    failed.add(key)
         self.tell("done")
+
+    def _group(self, visit: tuple[str, int]) -> tuple[bool, int]:
+        key, number = visit
+        return number >= 0 and bool(self._cells.get(key, {}).get("turns")), number
+
+    def _one(self, key: str, number: int) -> None:
+        if number < 0:
+            self.predict(key)
+        else:
+            self.visit(key, number)
+
+    def _guarded(self, key: str, work: Callable[[], None]) -> bool:
+        """Whether work on a cell went well; what went wrong is reported."""
+        try:
+            work()
+        except UserError as error:
+            self.tell("failed", key=key, reason=error.problem)
+        except (MemoryError, RuntimeError, ValueError, OSError) as error:  # what runtimes raise
+            self._open.pop(key, None)
+            self.tell("failed", key=key, reason=_reason(error))
+        else:
+            return True
+        return False
 
 
 def _reason(error: Exception) -> str:

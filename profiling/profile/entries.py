@@ -9,6 +9,7 @@ from data.common.schema import Count, Finite, Fraction, NonNegative, Positive, R
 Precision = Literal["fp32", "bf16", "int8"]
 Percentile = Literal["p50", "p90", "p99"]
 Device = Literal["cpu", "cuda"]
+Order = Literal["hot", "random"]
 RuntimeName = str  # a name in `profiling.runtimes.registry.RUNTIMES` of the jopa that measured
 Law = Literal["proportional", "affine", "affine_bytes", "per_model", "measured"]
 
@@ -84,7 +85,9 @@ class Measurement(Strict):
     """How the latencies were measured.
 
     `grade`: "reference" (1,024 runs and 60 s per cell), "quick" (30 runs and 1 s), or "noisy" where over a tenth of the
-    cells were noisy or the device's speed drifted by over 5 % (`drift`), whatever was asked for.
+    cells were noisy or the device's speed drifted by over 5 % (`drift`), whatever was asked for. `order`: "hot" if each
+    visit repeated one model and batch size, "random" if models and batch sizes took turns as in service; profiles of
+    schema 1 are all "hot".
     """
 
     runtime: RuntimeName
@@ -98,6 +101,7 @@ class Measurement(Strict):
     drift: NonNegative
     rounds: Count
     processes: Count
+    order: Order = "hot"
     protocol: str
     samples: str | None
     samples_sha256: str | None

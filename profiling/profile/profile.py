@@ -24,7 +24,8 @@ from profiling.profile.entries import (
     Precision,
 )
 
-SCHEMA = 1
+SCHEMA = 2  # 2: `measurement.order`
+WEAK = "Weak models: "  # beginning of the note that is copied from a bundle with a weak dense model
 
 
 class Profile(Strict):
@@ -104,6 +105,11 @@ class Profile(Strict):
     def capacity(self) -> float:
         """The device's capacity in FLOP/s, C of eq. (2): latency = overhead + batch * FLOP / C."""
         return self.capacity_flop_per_s
+
+    @property
+    def weak(self) -> str | None:
+        """In what way the dense model is no better than a constant answer; None if nobody said that it is so."""
+        return next((note.removeprefix(WEAK) for note in self.notes if note.startswith(WEAK)), None)
 
     @property
     def rates(self) -> tuple[float, ...]:

@@ -30,6 +30,7 @@ class Runtime:
         needs_onnx: Whether the runtime reads ONNX files; otherwise it builds models from the bundle's weights.
         check: Function that raises ProfilingError if a device other than the CPU cannot be used, as "module:function";
             optional.
+        dynamic: Whether a session on a CPU can take any batch size; otherwise a session is opened for each size.
     """
 
     name: RuntimeName
@@ -40,6 +41,7 @@ class Runtime:
     distributions: tuple[str, ...] = field(default=())
     needs_onnx: bool = True
     check: str = ""
+    dynamic: bool = True
 
     def version(self) -> str | None:
         """Installed version, or None if the runtime is not installed."""

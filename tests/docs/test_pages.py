@@ -39,7 +39,7 @@ def follow(reader: Reader, page: str) -> int:
 
 
 @pytest.fixture(scope="module")
-def newcomer(tmp_path_factory, bundle):
+def newcomer(tmp_path_factory, bundle, kernels):
     """A reader who has run `make demo` and typed what the README says."""
     folder = tmp_path_factory.mktemp("newcomer")
     shutil.copytree(bundle, folder / "runs" / "demo" / "bundle")

@@ -4,16 +4,18 @@ import shutil
 
 import pytest
 from rich.console import Console
+from together import made_once
 
 from optimizer import Scenario
 from optimizer.evaluation.section_v import evaluation
+from optimizer.learning.factory.settings import FactoryConfig
 from optimizer.learning.options import TrainConfig
 from optimizer.learning.paper_sac import SacConfig
 from optimizer.learning.plan import plan
 from optimizer.learning.run import train
 from optimizer.learning.schedule import LearnerConfig
 from optimizer.pipeline import runner
-from optimizer.pipeline.options import PipelineConfig
+from optimizer.pipeline.options import PipelineConfig, TrainOptions
 from optimizer.pipeline.runner import run_pipeline
 from profiling.config import RunConfig as ProfileConfig
 from profiling.profiler import run_profile
@@ -21,6 +23,11 @@ from profiling.profiler import run_profile
 SILENT = Console(quiet=True)
 QUICK = LearnerConfig(updates=60, slots=16, block=10)
 SAC = SacConfig(slots=60, hidden=(16, 16), batch=16, buffer=40, block=20, precision="float32")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _kernels(kernels):
+    """Nearly every test here solves slots."""
 
 
 @pytest.fixture(scope="session")
@@ -38,8 +45,12 @@ def finished(bundle, tmp_path_factory):
         run = runner.run_command
         patch.setattr(runner, "run_command", lambda c, stage: None if c[0] == "pruning.run" else run(c, stage))
         config = PipelineConfig(
-            out=out, gateway=made.out, sensors=20, slots=20, trial_slots=2, repeats=2, updates=20, small_updates=20
-        )
+            out=out, gateway=made.out, sensors=20, paper_sensors=20, slots=20, paper_slots=20, trial_slots=2,
+            updates=20, small_updates=20,
+            train=TrainOptions(factory=FactoryConfig(updates=4, slots=8, block=2, at_random=2)),
+        )  # fmt: skip
+        patch.setattr("optimizer.pipeline.stages.CAPACITY_SLOTS", 2)
+        patch.setattr("optimizer.pipeline.stages.CAPACITY_S", 0.5)
         run_pipeline(config, SILENT)
         yield config
 
@@ -53,12 +64,14 @@ def results():
 @pytest.fixture(scope="session")
 def policies(tmp_path_factory):
     """A default policy of 20 sensors, one of 10 and 20, and a paper agent of 20."""
-    out = tmp_path_factory.mktemp("policies")
-    for config in (
-        TrainConfig(sensors=(20,), learner=QUICK, out=out / "one"),
-        TrainConfig(sensors=(10, 20), mixed=True, learner=QUICK, out=out / "many"),
-        TrainConfig(sensors=(20,), preset="paper", sac=SAC, out=out / "paper"),
-    ):
-        for job in plan(config):
-            train(job, config, lambda *_: None)
-    return out
+
+    def make(out):
+        for config in (
+            TrainConfig(sensors=(20,), learner=QUICK, out=out / "one"),
+            TrainConfig(sensors=(10, 20), mixed=True, learner=QUICK, out=out / "many"),
+            TrainConfig(sensors=(20,), preset="paper", sac=SAC, out=out / "paper"),
+        ):
+            for job in plan(config):
+                train(job, config, lambda *_: None)
+
+    return made_once(tmp_path_factory, "policies", make)

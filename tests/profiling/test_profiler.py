@@ -25,6 +25,7 @@ from profiling.measuring.plan import Plan
 from profiling.measuring.race import choose_runtime
 from profiling.profiler import run_profile
 from profiling.runtimes.registry import check, open_session
+from profiling.runtimes.service import Service
 from profiling.runtimes.session import Request
 from profiling.table import print_profile
 from pruning import read_manifest
@@ -129,6 +130,43 @@ class TestProfile:
 
         reference = logits("onnxruntime")
         np.testing.assert_allclose(logits(runtime), reference, atol=1e-3 if precision == "fp32" else 0.3)
+
+
+class TestOrderOfService:
+    def test_a_profile_says_that_models_took_turns(self, bundle, tmp_path):
+        config = settings(bundle, tmp_path / "p.json", order="random")
+        profile = run_profile(config, SILENT)
+        assert profile.measurement.order == "random"
+        assert "take turns" in profile.measurement.protocol
+        for model in profile.models:
+            assert [x.batch for x in model.latency] == [1, 4]
+        counts = {x.count for model in profile.models for x in model.latency}
+        assert len(counts) == 1  # turns: as many runs of each
+        assert counts.pop() >= 4
+        assert config.identity() != settings(bundle, tmp_path / "p.json").identity()
+
+    def test_profiles_of_the_first_schema_were_measured_hot(self, measured):
+        content = json.loads(measured.read_text())
+        assert content["schema"] == 2
+        assert content["measurement"].pop("order") == "hot"
+        assert Profile.parse(content | {"schema": 1}, "old").measurement.order == "hot"
+
+    @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino", "torch"])
+    def test_one_session_takes_batches_of_any_size(self, bundle, runtime):
+        path = bundle / read_manifest(bundle).models[1].onnx
+        images = load_file(bundle / "test.safetensors")["images.clean"]
+        request = Request(runtime, "cpu", "fp32", 1, 8, (1, 32, 32), path, (bundle, 0.5))
+        whole = Service(request, open_session, dynamic=True)
+        sized = Service(request, open_session, dynamic=False)
+        for size in (3, 1, 8, 3):
+            seconds, classes = whole.serve(images[:size])
+            assert seconds > 0
+            assert classes.tolist() == sized.serve(images[:size])[1].tolist()
+            assert len(classes) == size
+
+    def test_a_gpu_is_measured_hot(self, bundle, tmp_path):
+        with pytest.raises(ProfilingError, match="--order random measures on cpu"):
+            settings(bundle, tmp_path / "p.json", order="random", device="cuda")
 
 
 class TestContinuing:

@@ -122,6 +122,7 @@ def test_a_bundle_of_schema_2_is_read_with_what_was_true_of_it(simulated, record
     def older(content):
         content["schema"] = 2
         del content["criterion"], content["preprocessing"]["hop_s"], content["preprocessing"]["smoothing"]
+        del content["baselines"], content["weak"]
 
     old = rewritten(simulated, tmp_path, older)
     assert read_manifest(old).criterion == "l1"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import tiny_dataset
+from pictures import save_fingerprint
 from sweeps import QUICK, snapshot, sweep
 
 import data.common.files
@@ -21,8 +22,9 @@ from pruning.train import predict
 
 
 @pytest.fixture(autouse=True)
-def _small_data(small_data):
-    """Sweeps of this file run on the tiny data set."""
+def _small_data(small_data, monkeypatch):
+    """Sweeps of this file run on the tiny data set; rendering the pictures would take three quarters of their time."""
+    monkeypatch.setattr("pruning.figures.save_png", save_fingerprint)
 
 
 class Killed(BaseException):
@@ -90,10 +92,10 @@ class TestInterruption:
         with monkeypatch.context() as patch:
             patch.setattr(module, "run_job", dying)
             with pytest.raises(Killed):
-                sweep(tmp_path)
+                sweep(tmp_path, onnx=False)
         again = []
         monkeypatch.setattr(module, "run_job", lambda job, context: (again.append(job.name), real(job, context)))
-        sweep(tmp_path)
+        sweep(tmp_path, onnx=False)
         assert begun[:2] == ["seed0-dense", "seed0-control"]
         assert again == ["seed0-p0.5", "seed0-p0.9"]
 

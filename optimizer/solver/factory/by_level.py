@@ -10,11 +10,14 @@ from typing import no_type_check
 import numpy as np
 
 from optimizer.solver.compiled import inner_kernel
+from optimizer.solver.factory.bounds import constant_at, with_grid
 from optimizer.solver.factory.labels import copy_label, thin
 from optimizer.solver.factory.regimes import worth_of_sending
 
 FIRST_GAP = 1e-3  # of the worth of a task: where the search for the threshold begins; picked by hand
 WIDER = 4.0  # how much further the threshold is lowered each time; picked by hand
+WIDE_GAP = 0.01  # of the worth of a task: from where on the closer bound pays; picked by hand
+LOOKS = 8  # options looked at take about as long as one label made
 NARROW = 64  # labels kept per level where only some good decision is sought; picked by hand
 
 
@@ -55,6 +58,10 @@ def extend(gate, options, k, caps, limits, bounds, terms, threshold, labels, now
     place = bounds.place[k]
     for i in range(count):
         sent, begun = labels.sent[now, i], labels.seconds[now, i]
+        if i >= NARROW and labels.work[0] >= labels.work[1] and len(chosen) > 0:
+            left_out = max(left_out, base[i:].max() + value[0])
+            break
+        labels.work[0] += len(chosen) // LOOKS
         for c in range(len(chosen)):
             if base[i] + value[c] <= threshold:
                 break
@@ -63,7 +70,7 @@ def extend(gate, options, k, caps, limits, bounds, terms, threshold, labels, now
             if options.kept[o] > 0 and seconds > gate.deadlines[k]:
                 continue
             worth = labels.worth[now, i] + options.own[o] - gate.price * options.kept[o] * begun
-            bound = worth + bounds.base[k] - bounds.second[k] * seconds - place * sent
+            bound = worth + constant_at(bounds, k, seconds) - bounds.second[k] * seconds - place * sent
             spare = min(gate.counts[k] - options.kept[o], caps[k] - sent)
             if not gate.fifo:
                 spare = min(spare, limits[k] + 1 - 2 * sent)
@@ -126,9 +133,11 @@ def best_by_level(gate, options, caps, limits, bounds, terms, scale, labels, mos
     top = bounds.base[len(caps)]
     gap = FIRST_GAP * scale
     proven, floor = top, 1e-12 * scale
-    keep = most if labels.work[0] < labels.work[1] else NARROW
+    keep = most
     while True:
         threshold = max(top - gap, -floor)
+        if labels.work[0] >= labels.work[1]:
+            keep = min(keep, NARROW)
         best, left_out = above(gate, options, caps, limits, bounds, terms, threshold, labels, keep, plan)
         proven = min(proven, max(max(threshold, best), left_out))
         if best > threshold:
@@ -138,12 +147,17 @@ def best_by_level(gate, options, caps, limits, bounds, terms, scale, labels, mos
             best = 0.0
             proven = max(proven, 0.0)
             break
+        if np.isinf(bounds.cell) and (left_out > threshold or gap > WIDE_GAP * scale):
+            bounds = with_grid(gate, options, caps, bounds)
+            top = min(top, bounds.grid[-1, 0])
+            proven, gap = min(proven, top), FIRST_GAP * scale
+            continue
         if left_out > threshold:
             keep = min(keep, NARROW)
         gap *= WIDER
     if proven > best and labels.work[0] < labels.work[1]:
         better = np.empty_like(plan)
-        found, left_out = above(gate, options, caps, limits, bounds, terms, best, labels, most, better)
+        found, left_out = above(gate, options, caps, limits, bounds, terms, best, labels, max(most // 4, 1), better)
         proven = min(proven, max(max(best, found), left_out))
         if found > best:
             best = found

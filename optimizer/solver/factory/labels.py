@@ -9,6 +9,7 @@ from typing import NamedTuple, no_type_check
 import numpy as np
 
 from optimizer.solver.compiled import inner_kernel
+from optimizer.solver.factory.bounds import constant_at
 from optimizer.solver.factory.regimes import worth_of_sending
 
 
@@ -35,7 +36,7 @@ class Labels(NamedTuple):
 
 
 ROOM = 4  # so many times the labels that are kept can be made before they are thinned out; picked by hand
-WORK = 2000  # labels made in a slot for each one that may be kept; 8 million take about 0.2 s
+WORK = 2000  # labels made in a slot for each one that may be kept; 4 million take about 0.3 s
 
 
 @no_type_check
@@ -156,8 +157,9 @@ def thin(labels, source, count, terms, bounds, k, price, most, target):
         for m in range(len(kept)):
             i = kept[m]
             bound[m] = worth[i] - bounds.second[k] * seconds[i] - bounds.place[k] * sent[i]
+            bound[m] += constant_at(bounds, k, seconds[i])
         order = np.argsort(-bound)
-        left_out = bound[order[most]] + bounds.base[k]
+        left_out = bound[order[most]]
         kept = kept[order[:most]]
     for m in range(len(kept)):
         copy_label(labels, source, kept[m], target, m)

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from slots_by_hand import PAPER
 
 from optimizer import draw_states
-from optimizer.network.constants import uplink_rate
+from optimizer.network.constants import batch_seconds, uplink_rate
 from optimizer.network.equations import queueing_delay, tasks_ahead
+from optimizer.network.parts import LocalModel
 
 REWARDS = ["utilization", "goodput", "delay"]
 
@@ -83,3 +84,10 @@ def test_unequal_groups_share_the_band_in_proportion():
     share = np.array([0.75])
     expected = uplink_rate(np.array([6e-13]), share, np.ones(1), 5e6, 1e-19)[0]
     assert scenario.constants.rate[0, 2] == pytest.approx(expected)
+
+
+def test_a_large_batch_never_takes_less_than_the_largest_measured_one():
+    """A noisy profile may say that 4 windows are faster than 2; its line continued would be negative at 20."""
+    model = LocalModel(rate=0.5, accuracy=1.0, latency_s=((1, 1.0), (2, 2.0), (4, 1.8)))
+    found = batch_seconds(model, np.array([0, 1, 3, 4, 20, 100]), 1.0, None)
+    np.testing.assert_allclose(found, [0.0, 1.0, 1.9, 1.8, 1.8, 1.8])

@@ -2,6 +2,7 @@
 
 import copy
 import tomllib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -254,9 +255,15 @@ def test_options_build_the_measured_scenario_with_another_link(tmp_path):
     shipped = tomllib.loads((FOLDER / "paper.toml").read_text())["link"]
     rows = [f"{k} = {v!r}" for k, v in (shipped | {"bandwidth_hz": 2e6}).items()]
     link.write_text("\n".join(rows))
-    config = NetworkConfig(scenario="measured", gateway=path, edge=path, link=link, reward="goodput")
+    config = NetworkConfig(scenario="measured", gateway=path, edge=path, link=link, reward="goodput", extrapolate=True)
     scenario = build_scenario(config, 20)
     assert (scenario.name, scenario.reward, scenario.link.bandwidth_hz) == ("measured", "goodput", 2e6)
+    assert (scenario.gateway.execution, scenario.edge.queue) == ("by level", "fifo")
+    assert build_scenario(replace(config, reward=None)).reward == "service"
+    papers = build_scenario(replace(config, reward=None), papers=True)
+    assert (papers.reward, papers.can_refuse) == (PAPER.reward, False)
+    asked = build_scenario(replace(config, reward=None, execution="one batch", queue="none"))
+    assert (asked.reward, asked.can_refuse) == (PAPER.reward, False)
     link.write_text("[link]\n" + "\n".join(rows))
     assert load_link(link).bandwidth_hz == 2e6
     link.write_text("bandwidth_hz = 2e6")

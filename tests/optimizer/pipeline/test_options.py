@@ -13,8 +13,11 @@ import tyro
 from data import DataConfig
 from data.common.errors import UserError
 from data.fetch import FetchConfig
+from data.inspect import InspectConfig
 from optimizer import OptimizerError
+from optimizer.capacity import CapacityConfig
 from optimizer.evaluation.compare import EvaluateConfig
+from optimizer.evaluation.reading import read_capacity
 from optimizer.experiment import ExperimentConfig
 from optimizer.figures import FiguresConfig as PaperFiguresConfig
 from optimizer.learning.options import TrainConfig
@@ -32,6 +35,7 @@ from pruning.config import SweepConfig
 
 ROOT = Path(__file__).parents[3]
 OPTIMIZER = (
+    CapacityConfig,
     SolveConfig,
     TrainConfig,
     EvaluateConfig,
@@ -40,7 +44,16 @@ OPTIMIZER = (
     TrialConfig,
     PipelineConfig,
 )
-OTHERS = (FetchConfig, CompareConfig, ProfileConfig, FiguresConfig, SchemaConfig, SpecConfig, SweepConfig)
+OTHERS = (
+    FetchConfig,
+    InspectConfig,
+    CompareConfig,
+    ProfileConfig,
+    FiguresConfig,
+    SchemaConfig,
+    SpecConfig,
+    SweepConfig,
+)
 
 
 def options(config) -> set[str]:
@@ -78,7 +91,9 @@ def test_every_option_that_a_message_names_exists():
     """A name that is partly formatted, as in --default.{}, must begin like one that exists."""
     known = set().union(*(options(c) for c in (*OPTIMIZER, *OTHERS)))
     pattern = r"--([a-z][a-z0-9.-]*[a-z0-9])(\.?\{\})?"
-    named = [(place, *found) for place, text in messages("optimizer") for found in re.findall(pattern, text)]
+    packages = ("data", "pruning", "profiling", "optimizer")
+    texts = [found for package in packages for found in messages(package)]
+    named = [(place, *found) for place, text in texts for found in re.findall(pattern, text)]
     assert len(named) > 40
     wrong = [
         (place, name)
@@ -113,11 +128,15 @@ def test_a_command_has_the_options_that_it_advises(config, advised):
         (("--accept", "nan,clipped", "--hop-s", "0.5"), "prune", "--hop-s 0.5 --accept nan,clipped"),
         (("--profile.precision", "fp32,int8"), "profile", "--precision fp32,int8"),
         (("--profile.grade", "reference"), "profile", "--grade reference"),
-        (("--reward", "delay", "--percentile", "p90"), "train", "--percentile p90 --reward delay"),
-        (("--train.seeds", "3,4", "--train.default.slots", "64"), "retrain", "--default.slots 64"),
+        (("--reward", "delay", "--percentile", "p90"), "paper's policy", "--reward delay"),
+        (("--train.seeds", "3,4", "--train.default.slots", "64"), "paper's policy", "--default.slots 64"),
         (("--train.seeds", "3,4"), "train", "--seeds 3,4"),
         (("--reward", "goodput"), "experiment", "--reward goodput"),
-        (("--seed", "7"), "second trial", "--seed 8"),
+        (("--seed", "7"), "trial", "--seed 7"),
+        ((), "train", "--queue fifo"),
+        (("--reward", "delay"), "train", "--reward delay"),
+        ((), "experiment", "--execution one batch --queue none"),
+        (("--sensors", "40"), "trial", "--sensors 40"),
     ],
 )
 def test_an_option_reaches_its_step(given, stage, expected):
@@ -128,7 +147,7 @@ def test_an_option_reaches_its_step(given, stage, expected):
 
 def test_masks_need_no_other_option():
     """The pipeline's own rounding of widths must not stand in the way: nobody gave it."""
-    assert "--round-to" not in stages(parsed(PipelineConfig, "--prune.method", "mask"))[0].commands[0]
+    assert "--round-to" not in next(stages(parsed(PipelineConfig, "--prune.method", "mask"))).commands[0]
 
 
 @pytest.mark.parametrize(
@@ -152,7 +171,7 @@ def test_every_stage_s_command_is_accepted_by_its_module(tmp_path):
     configs = {
         "pruning.run": SweepConfig, "profiling.run": ProfileConfig, "profiling.spec": SpecConfig,
         "optimizer.train": TrainConfig, "optimizer.trial": TrialConfig, "optimizer.evaluate": EvaluateConfig,
-        "optimizer.experiment": ExperimentConfig,
+        "optimizer.experiment": ExperimentConfig, "optimizer.capacity": CapacityConfig,
     }  # fmt: skip
     config = PipelineConfig(out=tmp_path)
     for stage in stages(config):
@@ -160,23 +179,27 @@ def test_every_stage_s_command_is_accepted_by_its_module(tmp_path):
             parsed(configs[module], *given)
     small = next(s for s in stages(config) if s.name == "small network").commands[0]
     assert parsed(TrainConfig, *small[1:]).learner.updates == 4000
-    assert parsed(SweepConfig, *stages(config)[0].commands[0][1:]).round_to == 16
+    assert parsed(SweepConfig, *next(stages(config)).commands[0][1:]).round_to == 16
 
 
 def test_loads_of_the_experiment_serve_every_gateway(tmp_path):
-    command = next(s for s in stages(PipelineConfig(out=tmp_path, sensors=6)) if s.name == "experiment").commands[0]
+    command = next(s for s in stages(PipelineConfig(out=tmp_path, paper_sensors=6)) if s.name == "experiment").commands[
+        0
+    ]
     assert command[command.index("--sensors") + 1] == "5,6,7,9"
 
 
 def test_the_folders_of_several_seeds_are_those_of_the_first(tmp_path):
     config = parsed(PipelineConfig, "--train.seeds", "3,4", "--out", str(tmp_path))
     assert Run(config).policy.name == "n100-seed3"
+    assert Run(config).papers_policy.name == "n100-seed3"
 
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
         ({"sensors": 4}, "4 sensors cannot serve 5 gateways"),
+        ({"paper_sensors": 4}, "4 sensors cannot serve 5 gateways"),
         ({"updates": 0}, "--updates: expected at least 1; got 0"),
         ({"small_updates": 0}, "--small-updates"),
         ({"slots": 1}, "--slots: expected at least 2"),
@@ -191,3 +214,20 @@ def test_options_that_make_no_sense_are_refused(wrong, message):
 def test_recordings_without_a_folder_are_refused_at_once():
     with pytest.raises(UserError, match="--data cwru"):
         replace(PipelineConfig(), data=DataConfig(data="cwru"))
+
+
+@pytest.mark.parametrize("name", ["gateway", "edge"])
+def test_a_profile_that_is_not_there_is_told_before_the_first_stage(tmp_path, name):
+    with pytest.raises(OptimizerError, match=rf"--{name} .*other\.json: no such file"):
+        PipelineConfig(**{name: tmp_path / "other.json"})
+
+
+def test_sensors_are_a_number_or_follow_from_the_capacity(finished):
+    assert parsed(PipelineConfig).sensors is None
+    assert parsed(PipelineConfig, "--sensors", "auto").sensors is None
+    assert parsed(PipelineConfig, "--sensors", "40").sensors == 40
+    most = max(s.sensors for s in read_capacity(finished.out / "capacity" / "capacity.json").schemes.values())
+    assert Run(finished).sensors == 20
+    assert Run(replace(finished, sensors=None)).sensors == max(5, int(0.9 * most))
+    with pytest.raises(UserError, match="--sensors takes a whole number or auto; got 'many'"):
+        parsed(PipelineConfig, "--sensors", "many")

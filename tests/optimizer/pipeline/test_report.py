@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from optimizer.evaluation.results import CapacityRow
-from optimizer.pipeline.report import carried
+from optimizer.pipeline.report import carried, write_report
 
 
 def test_the_page_holds_every_picture_and_names_the_machine(finished):
@@ -18,12 +18,40 @@ def test_the_page_holds_every_picture_and_names_the_machine(finished):
     assert "<script" not in page
     assert "known by its datasheet" in page
     for words in (
-        "Which models to deploy",
-        "How many sensors",
-        "What the policy gains",
-        "Trial against real inference",
+        "What to run where",
+        "How many sensors this network carries",
+        "Which models there are",
+        "What happened in the trial",
+        "What each scheme gains by the model",
+        "What is assumed and what was measured",
     ):
         assert words in page
+
+
+def test_the_simplest_detectors_stand_beside_the_models(finished):
+    page = (finished.out / "report.html").read_text(encoding="utf-8")
+    table = page[page.index("Which models there are") :]
+    rows = re.findall(
+        r"<tr[^>]*><td>([^<]*)</td><td>([\d.]+)</td><td>[\d.]+ to [\d.]+</td>",
+        table,
+    )
+    assert [name for name, _ in rows][:5] == [
+        "complete", "p = 0.5", "p = 0.9", "straight line on 64 numbers", "random forest on 64 numbers",
+    ]  # fmt: skip
+
+
+def test_what_must_be_known_first_stands_above_everything(finished, tmp_path):
+    """A dense model that a straight line beats is said to be so at the top of the page."""
+    run = tmp_path / "run"
+    shutil.copytree(finished.out, run)
+    content = json.loads((run / "bundle" / "models.json").read_text())
+    content["models"][0]["accuracy"] = 0.25
+    content["baselines"][0]["difference"] |= {"value": 0.75, "low": 0.5, "high": 0.9}
+    (run / "bundle" / "models.json").write_text(json.dumps(content))
+    write_report(run, run / "report.html")
+    page = (run / "report.html").read_text(encoding="utf-8")
+    said = page.index("A straight line on 64 numbers is more accurate than the dense VGG-16")
+    assert said < page.index("What to run where")
 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -16,7 +16,7 @@ from optimizer import OptimizerError
 from optimizer.pipeline import runner
 from optimizer.pipeline.options import PipelineConfig
 from optimizer.pipeline.runner import run_pipeline
-from optimizer.pipeline.stages import stages
+from optimizer.pipeline.stages import STAGES, stages
 from optimizer.pipeline.state import read_state
 
 SILENT = Console(quiet=True)
@@ -26,8 +26,9 @@ def test_everything_is_there(finished):
     out = finished.out
     for name in (
         "report.html",
+        "capacity/capacity.json",
         "trial.json",
-        "second-trial.json",
+        "trial.png",
         "evaluation.json",
         "experiment/results.json",
         "pipeline.json",
@@ -38,17 +39,17 @@ def test_everything_is_there(finished):
 
 def test_the_second_time_nothing_is_done_again(finished, capsys):
     run_pipeline(finished, Console(width=100))
-    assert capsys.readouterr().out.count("done before") == len(stages(finished))
+    assert capsys.readouterr().out.count("done before") == len(STAGES)
 
 
 def test_a_stage_whose_input_changed_is_done_again(finished, capsys):
-    path = finished.out / "second-trial.json"
+    path = finished.out / "trial.json"
     before = path.read_text()
     path.write_text(before + "\n")
     run_pipeline(finished, Console(width=100))
     said = capsys.readouterr().out
     assert "report: its input has changed" in said
-    assert said.count("done before") == len(stages(finished)) - 1
+    assert said.count("done before") == len(STAGES) - 1
 
 
 def test_other_rates_set_the_old_bundle_aside_and_everything_is_done_again(finished, tmp_path, monkeypatch, capsys):
@@ -134,7 +135,7 @@ def test_a_failed_stage_is_named(tmp_path):
     with pytest.raises(OptimizerError, match=r"stage x: python -m optimizer\.solve --slots 0 ended with exit code 2"):
         runner.run_command(("optimizer.solve", "--slots", "0"), "x")
     with pytest.raises(OptimizerError, match=r"stage profile: .*models\.json is missing"):
-        stages(PipelineConfig(out=tmp_path))[1].fingerprint()
+        list(stages(PipelineConfig(out=tmp_path)))[1].fingerprint()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")

@@ -76,7 +76,7 @@ def check_network(execution, queue, reward, seed):
 
 @pytest.mark.parametrize("kind", KINDS, ids=", ".join)
 def test_small_networks_agree_with_brute_force(kind):
-    for seed in (1000, 1001, 1002):
+    for seed in (1000, 1001):
         check_network(*kind, seed)
 
 

@@ -1,54 +1,192 @@
-"""The trial with real processes: what was predicted beside what happened."""
+"""The trial with real processes: every scheme carried out on the same slots, beside what was predicted."""
 
 import json
+import shutil
 
+import matplotlib.image
 import numpy as np
 import pytest
 from rich.console import Console
+from safetensors.numpy import load_file
 
-from optimizer import OptimizerError, Scenario, draw_states
+from optimizer import OptimizerError
+from optimizer.network.options import NetworkConfig
 from optimizer.network.world import world_of_trial
-from optimizer.trial.findings import errors, mean_of_repeats, print_trial
 from optimizer.trial.options import TrialConfig
 from optimizer.trial.processes import Worker
-from optimizer.trial.results import TaskRow, read_trial
-from optimizer.trial.run import run_trial
-from optimizer.trial.slots import random_actions
+from optimizer.trial.results import read_trial
+from optimizer.trial.run import run, run_trial
+from optimizer.trial.slots import LATE, SERVED
+from optimizer.trial.table import delays_table, fates_table, print_trial
 from optimizer.trial.worker import Station
+from profiling import Profile
+from profiling.config import RunConfig as ProfileConfig
+from profiling.datasheet import Datasheet, datasheet_profile
+from profiling.profiler import run_profile
 
 SILENT = Console(quiet=True)
+SIMPLE = ("greedy", "local", "edge", "random")  # schemes that need no exact solver
 
 
-def test_the_trial_says_what_was_predicted_and_what_happened(finished):
-    trial = json.loads((finished.out / "trial.json").read_text())
-    tasks = trial["tasks"]
-    assert len(tasks) == 20 * (2 + 20)
-    assert all(t["measured_s"] > 0 and t["predicted_s"] > 0 for t in tasks)
-    rates = {t["rate"] for t in tasks if t["probe"]}
-    assert rates == {0.0, 0.5, 0.9}
-    for entry in trial["summary"]["accuracies"]:
-        assert entry["low"] <= entry["measured"] <= entry["high"]
-        assert entry["predicted"] == pytest.approx(entry["measured"])  # the same windows, precision and runtime
-    sent = [t for t in tasks if t["rate"] == 0]
-    # Sums over a queue: the mean wait that eq. (7) gives each equal is theirs together.
-    assert sum(t["predicted_s"] for t in sent) == pytest.approx(sum(t["predicted_in_order_s"] for t in sent))
-    for t in tasks:
-        if t["rate"] > 0:
-            assert t["factor"] == pytest.approx(t["measured_s"] / t["predicted_s"])
-        else:  # the order is as drawn in both, so that inference alone tells them apart
-            assert (t["factor"] > 1) == (t["measured_s"] > t["predicted_in_order_s"])
+@pytest.fixture(scope="module")
+def measured(bundle, tmp_path_factory):
+    """A profile in service order, at both precisions that onnxruntime has, and an edge from a datasheet."""
+    folder = tmp_path_factory.mktemp("service")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("profiling.config.GRADES", {"quick": (4, 0.02)})
+        made = ProfileConfig(
+            models=bundle, runtime="onnxruntime", threads=(1,), batches=(1, 2, 4), rounds=2, processes=1,
+            precision=("fp32", "int8"), order="random", out=folder / "gateway.json",
+        )  # fmt: skip
+        run_profile(made, SILENT)
+    datasheet_profile(Datasheet(device="other", flop_per_s=1e9, name="edge", models=bundle)).save(folder / "edge.json")
+    return folder
 
 
-def test_the_second_trial_repeats_slots_and_its_policy_was_trained_on_the_first(finished):
-    first, second = (json.loads((finished.out / n).read_text()) for n in ("trial.json", "second-trial.json"))
-    assert len(second["tasks"]) == 20 * 2 * 2
-    assert second["summary"]["errors"]["tasks"] == 20 * 2
-    assert second["summary"]["errors_once"]["tasks"] == 20 * 2 * 2
-    made = json.loads((finished.out / "retrained" / "n20-seed0" / "run.json").read_text())
-    assert made["world"]["samples"] == first["factors"]["local"]
-    assert made["world"]["edge_samples"] == first["factors"]["edge"]
-    assert first["factors"]["edge"] == sorted(first["factors"]["edge"])
-    assert len(first["factors"]["edge"]) == 200
+def network(measured, **changes):
+    fields = {"gateway": measured / "gateway.json", "edge": measured / "edge.json", "extrapolate": True}
+    return NetworkConfig(**{**fields, "execution": "by level", "queue": "fifo", "reward": "service", **changes})
+
+
+@pytest.fixture(scope="module")
+def tried(bundle, measured):
+    """A trial of a factory's network: by level, a queue at the edge, every model at its own precision."""
+    config = TrialConfig(
+        models=bundle, network=network(measured), schemes=SIMPLE, sensors=20, slots=3, tasks=measured / "t.safetensors",
+        out=measured / "trial.json",
+    )  # fmt: skip
+    run(config)
+    return config
+
+
+def test_every_scheme_s_figures_are_those_of_its_tasks(tried):
+    trial, tasks = read_trial(tried.out), load_file(tried.tasks)
+    assert list(trial.schemes) == list(SIMPLE)
+    for name, scheme in trial.schemes.items():
+        fate, delay = tasks[f"{name}/fate"], tasks[f"{name}/measured_s"]
+        assert fate.shape == (3, 5, 4)
+        assert scheme.lost == pytest.approx(np.mean(fate != SERVED))
+        assert scheme.late == pytest.approx(np.mean(fate == LATE))
+        assert scheme.lost == pytest.approx(scheme.late + scheme.inaccurate + scheme.refused)
+        assert scheme.wrong == pytest.approx(np.mean((fate == SERVED) & ~tasks[f"{name}/correct"]))
+        if scheme.delay_s is not None:
+            assert scheme.delay_s == pytest.approx(delay[fate == SERVED].mean(), rel=1e-5)
+        assert scheme.intervals["lost"].low <= scheme.lost <= scheme.intervals["lost"].high
+    assert trial.schemes["edge"].offloaded == 1
+    assert trial.schemes["local"].offloaded == 0
+    assert trial.schemes["random"].models
+
+
+def test_what_a_machine_reads_is_there(tried):
+    """Names that scripts outside the project rely on."""
+    content = json.loads(tried.out.read_text())
+    for scheme in content["schemes"].values():
+        assert {"lost", "lost_predicted", "delay_s", "delay_p99_s", "accuracy"} <= set(scheme)
+    assert content["delay_error"]["p50"] <= content["delay_error"]["p90"]
+    assert content["network"] == {
+        "sensors": 20, "groups": [4] * 5, "execution": "by level", "queue": "fifo", "order": "random",
+    }  # fmt: skip
+
+
+def test_levels_of_a_gateway_are_done_one_after_another(tried):
+    """Of one gateway's local tasks a more critical one is never done later."""
+    from optimizer.network.options import build_scenario
+    from optimizer.network.slots import draw_states
+
+    scenario = build_scenario(tried.network, 20)
+    level = draw_states(scenario, 3, 0).level
+    delay = load_file(tried.tasks)["local/measured_s"]
+    for slot in range(3):
+        for g in range(5):
+            done = delay[slot, g]
+            ran = np.isfinite(done)
+            for a in np.flatnonzero(ran):
+                for b in np.flatnonzero(ran):
+                    assert (done[a] < done[b]) == (level[slot, g, a] > level[slot, g, b])
+
+
+def test_every_model_runs_at_its_own_precision_and_is_as_accurate_as_profiled(tried, measured):
+    trial, profile = read_trial(tried.out), Profile.load(measured / "gateway.json")
+    for entry in trial.accuracies:
+        assert entry.low <= entry.measured <= entry.high
+        assert entry.predicted == profile.model(entry.rate, entry.precision).accuracy
+        assert 0 < entry.independent <= entry.windows
+    assert (0.0, "fp32") in {(a.rate, a.precision) for a in trial.accuracies}
+
+
+def test_the_picture_and_the_table_fit(tried, capsys):
+    picture = matplotlib.image.imread(tried.figure)
+    assert min(picture.shape[:2]) > 300
+    assert picture.std() > 0.01
+    trial = read_trial(tried.out)
+    print_trial(trial, Console(width=100))
+    assert "lost least" in capsys.readouterr().out.splitlines()[0]
+    for table in (fates_table(trial.schemes), delays_table(trial.schemes)):
+        Console(width=100).print(table)
+        said = capsys.readouterr().out
+        assert max(map(len, said.splitlines())) <= 100
+        assert "…" not in said
+
+
+@pytest.mark.parametrize(("sensors", "groups"), [(3, (3,)), (8, (1,) * 8), (30, (1,) * 30)])
+def test_networks_of_any_number_of_gateways(bundle, measured, tmp_path, sensors, groups):
+    from optimizer import Scenario
+
+    base = Scenario.load("paper").change(groups=groups)
+    (tmp_path / "net.json").write_text(json.dumps(base.dump()))
+    config = TrialConfig(
+        models=bundle, network=network(measured, scenario=str(tmp_path / "net.json"), execution="one batch"),
+        schemes=("random",), slots=1, out=tmp_path / "t.json",
+    )  # fmt: skip
+    trial, _ = run_trial(config, SILENT)
+    assert trial.network.groups == list(groups)
+    assert trial.schemes["random"].delay_error.tasks == sensors
+
+
+def test_the_paper_s_network_is_carried_out_too(bundle, measured, tmp_path):
+    config = TrialConfig(
+        models=bundle, network=network(measured, execution="one batch", queue="none", reward=None), sensors=20,
+        slots=2, out=tmp_path / "t.json",
+    )  # fmt: skip
+    trial, _ = run_trial(config, SILENT)
+    assert {"optimum", "jopav1", "agdm", "equal", "greedy", "local", "edge", "random"} == set(trial.schemes)
+    assert trial.network.queue == "none"
+
+
+def test_schemes_that_ask_for_the_same_run_share_it(bundle, measured, tmp_path, monkeypatch):
+    asked = []
+    ask = Worker.run
+
+    def noted(self, jobs):
+        asked.append(jobs)
+        return ask(self, jobs)
+
+    monkeypatch.setattr(Worker, "run", noted)
+    config = TrialConfig(
+        models=bundle, network=network(measured, execution="one batch"), schemes=("local", "local-batch"), sensors=10,
+        slots=2, out=tmp_path / "t.json",
+    )  # fmt: skip
+    _, (first, second) = run_trial(config, SILENT)
+    np.testing.assert_array_equal(first.delay_s, second.delay_s)
+    assert len([jobs for jobs in asked if len(jobs[0][1]) == 2]) <= 2 * 5 + 5  # each gateway and slot once; opening
+
+
+def test_the_pipeline_s_trial_holds_its_policy_and_the_schemes(finished):
+    found = read_trial(finished.out / "trial.json")
+    (learned,) = [name for name, s in found.schemes.items() if s.learned]
+    assert learned.startswith("n")
+    assert {"optimum", "local", "local-batch", "greedy"} <= set(found.schemes)
+    assert found.factors.edge == sorted(found.factors.edge)
+
+
+def test_a_policy_brings_its_own_network(finished, tmp_path):
+    config = TrialConfig(
+        models=finished.out / "bundle", policy=(str(finished.out / "policies"),), schemes=("none",), slots=2,
+        out=tmp_path / "t.json",
+    )  # fmt: skip
+    trial, _ = run_trial(config, SILENT)
+    (name,) = trial.schemes
+    assert name == f"n{trial.network.sensors}-seed0"
 
 
 @pytest.mark.parametrize(
@@ -59,7 +197,7 @@ def test_the_second_trial_repeats_slots_and_its_policy_was_trained_on_the_first(
         ("{}", "no schema version"),
         ('{"schema": 1, "factors": {"local": [1.0], "edge": []}}', "schema 1 is older than 2"),
         ('{"schema": 2}', "factors: missing"),
-        ('{"schema": 2, "factors": {"local": [0.0], "edge": []}}', r"factors\.local\.0: .*got 0\.0"),
+        ('{"schema": 3, "factors": {"local": [0.0], "edge": []}}', r"factors\.local\.0: .*got 0\.0"),
     ],
 )
 def test_a_world_is_not_made_from_what_is_not_a_trial(tmp_path, content, message):
@@ -70,76 +208,62 @@ def test_a_world_is_not_made_from_what_is_not_a_trial(tmp_path, content, message
         world_of_trial(path)
 
 
-def test_a_trial_s_file_is_read_back_as_it_was_and_a_wrong_field_is_named(finished, tmp_path):
+def test_a_world_is_made_from_a_trial_of_the_version_before(tmp_path):
     path = tmp_path / "trial.json"
-    content = json.loads((finished.out / "trial.json").read_text())
+    path.write_text('{"schema": 2, "factors": {"local": [1.0, 1.5], "edge": [0.9]}, "tasks": []}')
+    assert world_of_trial(path).samples == (1.0, 1.5)
+
+
+def test_a_file_is_read_back_as_it_was_and_a_wrong_field_is_named(tried, tmp_path):
+    path = tmp_path / "trial.json"
+    content = json.loads(tried.out.read_text())
     path.write_text(json.dumps(content))
     assert read_trial(path).model_dump(mode="json", by_alias=True) == content
-    content["summary"]["errors_edge"] = {}  # as it was written where nothing was offloaded
-    path.write_text(json.dumps(content))
-    assert read_trial(path).summary.errors_edge is None
-    content["tasks"][3]["measured_s"] = None
-    path.write_text(json.dumps(content))
-    with pytest.raises(OptimizerError, match=r"tasks\.3\.measured_s"):
+    path.write_text(json.dumps(content | {"schema": 2}))
+    with pytest.raises(OptimizerError, match="schema 2 is older") as error:
         read_trial(path)
-    path.write_text(json.dumps(content | {"schema": 3}))
+    assert "must be made again" in error.value.remedy
+    path.write_text(json.dumps(content | {"schema": 4}))
     with pytest.raises(OptimizerError, match="newer"):
         read_trial(path)
+    content["schemes"]["edge"]["lost"] = 1.5
+    path.write_text(json.dumps(content))
+    with pytest.raises(OptimizerError, match=r"schemes\.edge\.lost"):
+        read_trial(path)
 
 
-def test_a_disturbed_machine_is_said_to_be(finished, capsys):
-    trial = read_trial(finished.out / "second-trial.json")
+def test_a_disturbed_machine_is_said_to_be(tried, capsys):
+    trial = read_trial(tried.out)
     print_trial(trial.model_copy(update={"disturbed": True, "speed": (1.9, 1.0)}), Console(width=100))
     assert "took 1.90 and 1.00 times as long as in the profile" in capsys.readouterr().out
 
 
-def test_a_trial_without_profiles_or_with_another_bundle_is_refused(finished, masked):
-    folder = finished.out / "policies" / "n20-seed0"
+def test_what_cannot_be_tried_is_refused(bundle, masked, measured, tmp_path):
     with pytest.raises(OptimizerError, match="another bundle"):
-        run_trial(TrialConfig(policy=folder, models=masked), SILENT)
+        run_trial(TrialConfig(models=masked, network=network(measured), schemes=SIMPLE, sensors=20), SILENT)
+    with pytest.raises(OptimizerError, match="needs a measured network"):
+        TrialConfig(models=bundle)
+    with pytest.raises(OptimizerError, match="nothing to carry out"):
+        TrialConfig(models=bundle, network=network(measured), schemes=("none",))
+    with pytest.raises(OptimizerError, match="no scheme 'best'"):
+        TrialConfig(models=bundle, network=network(measured), schemes=("best",))
+    with pytest.raises(OptimizerError, match=r"end in \.json"):
+        TrialConfig(models=bundle, network=network(measured), out=tmp_path / "t.txt")
+    sheet = NetworkConfig(gateway=measured / "edge.json", edge=measured / "edge.json", extrapolate=True)
+    with pytest.raises(OptimizerError, match="is from a datasheet"):
+        run_trial(TrialConfig(models=bundle, network=sheet, schemes=SIMPLE, sensors=20), SILENT)
 
 
-def test_a_dead_process_is_named(finished):
-    station = Station(finished.out, {}, "onnxruntime", "fp32", 1, (1, 32, 32), finished.out / "nowhere.safetensors")
+def test_an_int8_model_that_is_gone_is_named(bundle, measured, tmp_path):
+    for name in ("gateway.json", "edge.json"):
+        shutil.copy(measured / name, tmp_path / name)
+    config = TrialConfig(models=bundle, network=network(tmp_path, precision="int8"), schemes=SIMPLE, sensors=20)
+    with pytest.raises(OptimizerError, match="int8 model of rate") as error:
+        run_trial(config, SILENT)
+    assert "Keep the folder gateway beside gateway.json" in error.value.remedy
+
+
+def test_a_dead_process_is_named(tmp_path):
+    station = Station(tmp_path, {}, "onnxruntime", 1, 4, (1, 32, 32), tmp_path / "nowhere.safetensors")
     with Worker("gateway 1", station) as worker, pytest.raises(OptimizerError, match="gateway 1: the process ended"):
-        worker.run(0.5, [0], 1)
-
-
-def test_random_decisions_use_every_model_and_send_the_most_critical_first():
-    scenario = Scenario.load("paper").with_sensors(50)
-    state = draw_states(scenario, 40, 0)
-    action = random_actions(scenario, state, np.random.default_rng(0))
-    assert set(np.unique(action.model)) == set(range(6))
-    for b in range(40):
-        for g in range(5):
-            sent, kept = state.level[b, g][action.offload[b, g]], state.level[b, g][~action.offload[b, g]]
-            assert not len(sent) or not len(kept) or sent.min() >= kept.max()
-
-
-def test_error_percentiles_and_intervals():
-    rows = [
-        TaskRow(
-            slot=0,
-            repeat=0,
-            probe=False,
-            gateway=0,
-            task=i,
-            level=0,
-            rate=0.5,
-            batch=1,
-            predicted_s=p,
-            predicted_in_order_s=p,
-            measured_s=1.0,
-            factor=1 / p,
-            correct=True,
-            served=True,
-            predicted_served=True,
-            cause="",
-        )
-        for i, p in enumerate((0.9, 1.0, 1.1, 1.5))
-    ]
-    found = errors(rows)
-    assert found.p50 == pytest.approx(0.1)
-    assert found.median_ratio == pytest.approx(1.05)
-    again = mean_of_repeats([*rows, *(r.model_copy(update={"repeat": 1, "measured_s": 3.0}) for r in rows)])
-    assert [r.measured_s for r in again] == [2.0] * 4
+        worker.run([((0.5, "fp32"), [0], 1)])

@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -42,6 +43,21 @@ def test_a_model_that_a_runtime_refuses_is_a_failed_cell(tmp_path):
     (tmp_path / "m.onnx").write_bytes(b"nonsense")
     told = events(job([cell("bad", onnx=str(tmp_path / "m.onnx"))], [("bad", 0)]))
     assert [e["event"] for e in told] == ["open", "failed", "done"]
+
+
+def test_a_cell_that_fails_leaves_the_turns_to_the_others(bundle, tmp_path):
+    path = str(bundle / read_manifest(bundle).models[0].onnx)
+    (tmp_path / "m.onnx").write_bytes(b"nonsense")
+    cells = [
+        cell("one", onnx=path, turns=True, batch=1), cell("bad", onnx=str(tmp_path / "m.onnx"), turns=True),
+        cell("two", onnx=path, turns=True),
+    ]  # fmt: skip
+    visits = [(key, number) for number in (0, 1) for key in ("two", "bad", "one")]
+    told = events(replace(job(cells, visits), test=str(bundle / "test.safetensors")))
+    assert [e["key"] for e in told if e["event"] == "failed"] == ["bad"]
+    found = [(e["key"], e["round"]) for e in told if e["event"] == "visit"]
+    assert found == [("two", 0), ("one", 0), ("two", 1), ("one", 1)]
+    assert {len(e["samples"]) for e in told if e["event"] == "visit"} == {2}
 
 
 def test_a_worker_that_is_killed_costs_one_cell(tmp_path):

@@ -1,0 +1,233 @@
+"""What a folder of recordings holds, which splits it allows, and what stands in the way, before an hour is spent."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from data.checks import check, find_flaws
+from data.common.stats import wilson
+from data.config import DataConfig
+from data.errors import DataError
+from data.gather import check_classes, default_split, rate_notes, read_recordings
+from data.images import resample
+from data.recording import Recording, class_name
+from data.sources import DATASETS
+from data.splits import GUARD_S, SPLITS, Part, SplitPlan, plan_split, window_starts
+
+MEANING = {
+    "load": "tests on a motor load that was never seen",
+    "severity": "tests on a fault size that was never seen",
+    "blocked": "tests on the next minutes of the same bearings, not on other ones",
+    "random": "LEAKS: overlapping windows lie on both sides, so the accuracy says nothing",
+}
+FEW_WINDOWS = 30  # picked by hand: fewer windows that share no sample leave an interval of 11 points or more
+
+
+@dataclass(frozen=True)
+class RecordingFacts:
+    """One recording: lengths in seconds, rates in Hz, `windows` of its whole length at the window and hop."""
+
+    name: str
+    label: str
+    channel: str
+    sampling_rate_hz: float
+    duration_s: float
+    windows: int
+    load: float | None
+    size_mm: float | None
+    rpm: float | None
+    flaws: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SplitFacts:
+    """One split.
+
+    Attributes:
+        name: One of `data.splits.SPLITS`.
+        possible: Whether it can be made.
+        why: What it tests, or why it cannot be made and what to do.
+        held_out: Load or fault size of the test part.
+        windows: Windows of each class by part ("train", "validation", "test"); empty if it cannot be made.
+        independent: Test windows that share no sample.
+        notes: What a reader of its results must know.
+    """
+
+    name: str
+    possible: bool
+    why: str
+    held_out: float | None
+    windows: dict[str, dict[str, int]]
+    independent: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What would stop the training, and what to do about it."""
+
+    problem: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What is there and what can be done with it.
+
+    Attributes:
+        data: Name of the data set.
+        classes: Names of the classes.
+        recordings: All recordings.
+        splits: All splits, possible or not.
+        default: The split that is used where none is named.
+        problems: What would stop the training as it was asked for.
+        notes: What must be known of any result.
+    """
+
+    data: str
+    classes: tuple[str, ...]
+    recordings: tuple[RecordingFacts, ...]
+    splits: tuple[SplitFacts, ...]
+    default: str
+    problems: tuple[Problem, ...]
+    notes: tuple[str, ...]
+
+    def dump(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return asdict(self)
+
+
+def _facts(recording: Recording, label: str, config: DataConfig) -> RecordingFacts:
+    channel = next(iter(recording.channels))
+    spare = recording.duration_s - config.window_s
+    return RecordingFacts(
+        name=recording.name,
+        label=label,
+        channel=channel,
+        sampling_rate_hz=recording.sampling_rate_hz,
+        duration_s=recording.duration_s,
+        windows=int(spare / config.hop_s + 1e-6) + 1 if spare >= -1e-9 else 0,
+        load=recording.load,
+        size_mm=recording.fault.diameter_mm if recording.fault else None,
+        rpm=60 * recording.shaft_speed_hz if recording.shaft_speed_hz else None,
+        flaws=tuple(map(str, find_flaws(recording, channel))),
+    )
+
+
+def _counts(plan: SplitPlan, labels: Sequence[str], config: DataConfig) -> tuple[dict[str, dict[str, int]], int]:
+    """Windows of each part by class, and the test windows that share no sample."""
+    found = {str(part): dict.fromkeys(sorted(set(labels)), 0) for part in Part}
+    tested: dict[int, list[float]] = {}
+    for segment in plan.segments:
+        starts = window_starts(segment, config.window_s, config.hop_s)
+        found[str(segment.part)][labels[segment.recording]] += len(starts)
+        if segment.part is Part.TEST:
+            tested.setdefault(segment.recording, []).extend(starts)
+    return found, sum(_apart(sorted(starts), config.window_s) for starts in tested.values())
+
+
+def _apart(starts: list[float], window_s: float) -> int:
+    """How many windows of one recording share no sample, taken one after another."""
+    count, free_at = 0, -window_s
+    for start in starts:
+        if start >= free_at - 1e-6:
+            count, free_at = count + 1, start + window_s
+    return count
+
+
+def _missing(windows: dict[str, dict[str, int]]) -> str | None:
+    for part in ("train", "test"):
+        none = [label for label, count in windows[part].items() if count == 0]
+        if none:
+            return f"no {part} window of class {', '.join(none)}. Give longer recordings."
+    return None
+
+
+def _split(name: str, recordings: Sequence[Recording], config: DataConfig) -> SplitFacts:
+    """What a split would be, by the very code that makes it."""
+    labels = [class_name(r, config.labels or ("location" if name == "severity" else "fault")) for r in recordings]
+    held_out = config.held_out if name == (config.split or name) else None
+    try:
+        check_classes(labels)
+        plan = plan_split(
+            recordings, labels, name, window_s=config.window_s, hop_s=config.hop_s, held_out=held_out,
+            seed=config.data_seed,
+        )  # fmt: skip
+    except DataError as error:
+        return SplitFacts(name, False, f"{error.problem} {error.remedy}".strip(), None, {}, 0, ())
+    windows, independent = _counts(plan, labels, config)
+    missing = _missing(windows)
+    if missing:
+        return SplitFacts(name, False, missing, plan.held_out, {}, 0, plan.notes)
+    notes = list(plan.notes) if name != "random" else []
+    if independent < FEW_WINDOWS:
+        low = wilson(1.0, independent)[0]
+        notes.append(
+            f"only {independent} test windows share no sample: even if all are right, the 95 % interval begins at "
+            f"{100 * low:.0f} %"
+        )
+    return SplitFacts(name, True, MEANING[name], plan.held_out, windows, independent, tuple(notes))
+
+
+def _problems(recordings: list[Recording], labels: list[str], config: DataConfig) -> list[Problem]:
+    """What the training would refuse, by the very checks that refuse it."""
+    checks: list[Callable[[], object]] = [
+        lambda: check_classes(labels),
+        lambda: rate_notes(config, recordings, labels),
+        lambda: check(recordings, None, config.accept),
+    ]
+    slowest = min(recordings, key=lambda r: r.sampling_rate_hz)
+    checks.append(lambda: resample(slowest.signal()[:1], slowest.sampling_rate_hz, config.rate_hz))
+    found = []
+    for own in checks:
+        try:
+            own()
+        except DataError as error:
+            found.append(Problem(error.problem, error.remedy))
+    return found
+
+
+def _notes(recordings: list[Recording], labels: list[str], config: DataConfig) -> list[str]:
+    """What limits any result."""
+    found = []
+    alone = [label for label in sorted(set(labels)) if labels.count(label) == 1]
+    if alone:
+        found.append(
+            f"one recording only of {', '.join(alone)}: a model may learn that recording (its machine, day or "
+            "mounting) instead of the class, and no split can show it"
+        )
+    if len({r.sampling_rate_hz for r in recordings}) > 1 and (config.resample or DATASETS[config.data].trusted_rates):
+        found += rate_notes(config, recordings, labels)
+    lengths = [r.duration_s for r in recordings]
+    if max(lengths) > 3 * min(lengths):
+        found.append(
+            f"lengths differ from {min(lengths):.2f} to {max(lengths):.2f} s: long recordings give most of the windows"
+        )
+    short = [r.name for r in recordings if r.duration_s < 2 * config.window_s + GUARD_S]
+    if short:
+        longest = (min(lengths) - GUARD_S) / 2
+        said = f"; --window-s {int(100 * longest) / 100:g} would fit" if longest >= 0.02 else ""
+        found.append(
+            f"too short to be split in time with windows of {config.window_s:g} s: {', '.join(short[:5])}"
+            f"{f' and {len(short) - 5} more' if len(short) > 5 else ''}{said}"
+        )
+    return found
+
+
+def survey(config: DataConfig) -> Survey:
+    """Look at the recordings that a configuration names, without training or refusing anything that can be read.
+
+    Raises:
+        DataError: The recordings cannot be read.
+    """
+    recordings = read_recordings(config)
+    labels = [class_name(r, config.labels_kind) for r in recordings]
+    return Survey(
+        data=config.data,
+        classes=tuple(sorted(set(labels))),
+        recordings=tuple(_facts(r, label, config) for r, label in zip(recordings, labels, strict=True)),
+        splits=tuple(_split(name, recordings, config) for name in SPLITS),
+        default=config.split or default_split(recordings),
+        problems=tuple(_problems(recordings, labels, config)),
+        notes=tuple(_notes(recordings, labels, config)),
+    )

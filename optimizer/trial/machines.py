@@ -1,0 +1,110 @@
+"""The machines of a trial: processes that stand for the gateways and the edge server, and the times that they take.
+
+One process works at a time, so that gateways do not share this machine's cores, as real ones would not. A sequence of
+batches that several schemes ask of the same gateway in the same slot is run once.
+"""
+
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from optimizer.trial.processes import Worker
+from optimizer.trial.setting import ModelKey, Setting
+from optimizer.trial.worker import Answer, Job, Station
+
+SPEED_RUNS = 50  # picked by hand: runs of the complete model whose median tells how fast the machine is now
+MOST_PROCESSES = 8  # picked by hand: with more gateways, several share a process, to bound the memory
+Windows = Int64[np.ndarray, "_"]
+
+
+class Machines:
+    """Processes of gateways and of the edge server. A context manager: it starts the processes and stops them.
+
+    Attributes:
+        seen: For each model, which test windows it has answered.
+        right: For each model, which of them it answered correctly.
+
+    Args:
+        setting: What is tried.
+    """
+
+    def __init__(self, setting: Setting) -> None:
+        assert setting.gateway.measurement is not None
+        self._setting, self._stack = setting, ExitStack()
+        self._station = Station(
+            bundle=setting.bundle.folder,
+            onnx=setting.files,
+            runtime=setting.gateway.measurement.runtime,
+            threads=setting.gateway.threads,
+            largest=setting.scenario.width,
+            shape=setting.bundle.shape,
+            test=setting.bundle.test,
+        )
+        self._gateways: list[Worker] = []
+        self._slot: dict[tuple[int, tuple[tuple[ModelKey, bytes], ...]], list[Answer]] = {}
+        labels = setting.bundle.labels
+        self.seen: dict[ModelKey, np.ndarray] = {key: np.zeros(len(labels), bool) for key in setting.files}
+        self.right: dict[ModelKey, np.ndarray] = {key: np.zeros(len(labels), bool) for key in setting.files}
+
+    def __enter__(self) -> "Machines":
+        for i in range(min(self._setting.scenario.gateways, MOST_PROCESSES)):
+            self._gateways.append(self._stack.enter_context(Worker(f"gateway {i + 1}", self._station)))
+        self._edge = self._stack.enter_context(Worker("edge", self._station))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def _process(self, gateway: int) -> Worker:
+        return self._gateways[gateway % len(self._gateways)]
+
+    def open(self, sizes: Iterable[tuple[int, ModelKey, int]]) -> None:
+        """Run each (gateway, model, batch size) once before anything is measured.
+
+        A gateway that has been in service for a while has met every size; a runtime prepares a size when it first
+        comes. From here on nothing is run without being measured.
+        """
+        wanted: dict[int, dict[tuple[ModelKey, int], None]] = {}
+        for gateway, model, size in sizes:
+            wanted.setdefault(gateway % len(self._gateways), {})[model, size] = None
+        test = len(self._setting.bundle.labels)
+        for process, jobs in wanted.items():
+            self._gateways[process].run([(m, (np.arange(n) % test).tolist(), n) for m, n in jobs])
+        self._edge.run([(self._setting.complete, [0], 1)])
+
+    def speed_s(self) -> float:
+        """Median seconds of the complete model at the edge, for one window, here and now."""
+        ((seconds, _),) = self._edge.run([(self._setting.complete, [0] * SPEED_RUNS, 1)])
+        return float(np.median(seconds))
+
+    def next_slot(self) -> None:
+        """Forget what ran in the slot before."""
+        self._slot.clear()
+
+    def run_batches(self, gateway: int, batches: Sequence[tuple[ModelKey, Windows]]) -> tuple[list[Answer], bool]:
+        """Run a gateway's batches of a slot, one right after the other.
+
+        Returns:
+            What each batch took and answered; and whether it was run now, not taken from another scheme that asked for
+            exactly the same sequence.
+        """
+        asked = (gateway, tuple((model, windows.tobytes()) for model, windows in batches))
+        fresh = asked not in self._slot
+        if fresh:
+            jobs: list[Job] = [(model, windows.tolist(), len(windows)) for model, windows in batches]
+            self._slot[asked] = self._process(gateway).run(jobs)
+            for (model, windows), (_, classes) in zip(batches, self._slot[asked], strict=True):
+                self._note(model, windows, classes)
+        return self._slot[asked], fresh
+
+    def run_edge(self, windows: Windows) -> tuple[Float64[np.ndarray, "_"], Int64[np.ndarray, "_"]]:
+        """Run windows one by one on the complete model: the seconds and the class of each."""
+        ((seconds, classes),) = self._edge.run([(self._setting.complete, windows.tolist(), 1)])
+        self._note(self._setting.complete, windows, classes)
+        return np.array(seconds), np.array(classes, np.int64)
+
+    def _note(self, model: ModelKey, windows: Windows, classes: Sequence[int]) -> None:
+        self.seen[model][windows] = True
+        self.right[model][windows] = np.array(classes) == self._setting.bundle.labels[windows]
