@@ -32,11 +32,12 @@ PAGES = ("README.md", *(f"docs/{p.relative_to(ROOT / 'docs')}" for p in sorted((
 # away, so the command is the one on the page.
 SMALLER = {
     "profiling.run": {"--runtime": "onnxruntime", "--threads": "1", "--rounds": "2", "--processes": "1"},
-    "optimizer.train": {"--default.updates": "25"},
+    "optimizer.train": {"--default.updates": "25", "--factory.updates": "8"},
     "optimizer.solve": {"--slots": "20"},
     "optimizer.evaluate": {"--slots": "50"},
     "optimizer.experiment": {"--slots": "20"},
-    "optimizer.trial": {"--slots": "2", "--probes": "2"},
+    "optimizer.trial": {"--slots": "2"},
+    "optimizer.capacity": {"--seconds": "3", "--most": "500"},
 }
 
 

@@ -23,10 +23,10 @@ BLOCK = (
     "sys.meta_path.insert(0, Absent())\n"
 )
 NEED_TORCH = re.compile(  # training and drawing; everything else must do without
-    r"pruning\.(assemble|augment|baseline|config|criteria|export|figures|filters|jobs|load|run|jobfolder|sweep|train|vgg)"
+    r"pruning\.(assemble|augment|baseline|budget|config|criteria|export|figures|filters|jobs|load|run|jobfolder|sweep|train|vgg|weak)"
     r"|profiling\.(drawing|runtimes\.torch_session)"
-    r"|optimizer\.(evaluate|train|experiment|figures|pipeline.*|trial.figure|environment.picture)"
-    r"|optimizer\.evaluation\.(drawing|canvas)"
+    r"|optimizer\.(evaluate|train|capacity|experiment|figures|pipeline.*|trial.figure|environment.picture)"
+    r"|optimizer\.evaluation\.(drawing|canvas|capacity_figure)"
     r"|optimizer\.learning\.(?!(deployed|manifest|gateway_types|units|factory(\.(?!training$).*)?)$).*"  # what decides
 )
 

@@ -11,7 +11,6 @@ from data.common.console import make_console, say
 from data.common.files import write_json, write_whole
 from data.common.progress import work_bar
 from optimizer.trial.carry_out import Rehearsal, Tally, sizes_of
-from optimizer.trial.figure import write_trial_figure
 from optimizer.trial.findings import accuracies, factors, pooled_errors, scheme_result
 from optimizer.trial.machines import Machines
 from optimizer.trial.options import TrialConfig
@@ -110,6 +109,8 @@ def run(config: TrialConfig) -> None:
     found, tallies = run_trial(config, console)
     print_trial(found, console)
     write_json(config.out, found.model_dump(mode="json", by_alias=True))
+    from optimizer.trial.figure import write_trial_figure  # a gateway has no matplotlib
+
     write_trial_figure(found, config.figure)
     if config.tasks is not None:
         write_tasks(config.tasks, tallies)
