@@ -137,13 +137,14 @@ def models_table(bundle: Manifest, gateway: Profile, batch: int) -> list[ModelRo
     return rows
 
 
-def advice(models: Sequence[ModelRow], scenario: Scenario, used: dict[str, float]) -> list[str]:
+def advice(models: Sequence[ModelRow], scenario: Scenario, who: str, used: dict[str, float]) -> list[str]:
     """Which models to deploy on the gateway and why, in sentences.
 
     Args:
         models: What each model costs and gives.
         scenario: The network.
-        used: Share of the gateways' batches that each model runs, by its name.
+        who: The scheme that lost least in the trial.
+        used: Share of the gateways' batches on which it runs each model, by the model's name.
     """
     found = []
     relative = {m.rate: m.accuracy for m in scenario.models}
@@ -163,12 +164,9 @@ def advice(models: Sequence[ModelRow], scenario: Scenario, used: dict[str, float
             )
     if used:
         parts = ", ".join(f"{name} in {100 * share:.0f} %" for name, share in used.items())
-        found.append(f"The policy runs {parts} of the batches that it keeps on gateways.")
+        found.append(f"In the trial, {who} ran {parts} of the batches that it kept on gateways.")
     else:
-        found.append(
-            "The policy sends every task to the edge here: the reward counts time spent, and the link's is worth more "
-            "than this gateway's. Where the link is worse or delay counts (--reward delay), gateways take over."
-        )
+        found.append(f"In the trial, {who} kept no task on a gateway: the edge server answered all of them.")
     return found
 
 
@@ -247,7 +245,7 @@ def write_report(run: str | Path, out: str | Path) -> None:
         edge=found.edge,
         scenario=scenario,
         models=models,
-        advice=advice(models, scenario, models_used(schemes[best])),
+        advice=advice(models, scenario, schemes[best].label, models_used(schemes[best])),
         carried_line=first_line(found.capacity),
         carriers=[scheme for _, scheme in best_first(found.capacity.schemes)],
         carried_picture=picture(run / "capacity" / "capacity.png"),

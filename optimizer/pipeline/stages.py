@@ -145,7 +145,7 @@ class Run:
         """Options that name the paper's network, by default with the pipeline's own scenario."""
         own = self.config.network
         reward = self.config.base.reward if own.reward in (None, "service") else own.reward
-        papers = replace(own, execution="one batch", queue="none", reward=reward)
+        papers = replace(own, execution="one batch", queue="none", reward=reward, margin=0.0)
         return self._options(papers if scenario is None else replace(papers, scenario=scenario))
 
     def factory(self) -> Command:
