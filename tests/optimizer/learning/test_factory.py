@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from factory_networks import KINDS, factory_network
 from safetensors.numpy import load_file
+from stopping import train_with_stops
 
 from optimizer import OptimizerError, Scenario, draw_states, evaluate, optimum, train_policy
 from optimizer.learning.deployed import LearnedPolicy
@@ -123,25 +124,11 @@ def test_a_reward_that_can_be_exploited_is_refused():
 
 @pytest.mark.parametrize(("execution", "queue"), KINDS)
 def test_a_training_stopped_after_any_block_ends_with_the_same_weights(tmp_path, execution, queue):
-    class Stop(BaseException):
-        pass
-
     weights = []
     for name, stops in (("whole", 0), ("stopped", 1)):
         config = TrainConfig(factory=TINY, out=tmp_path / name)
-        job, left = Job("factory", (factory_network(execution, queue),), 0), [stops]
-
-        def stop(*_, left=left):
-            if left[0]:
-                left[0] -= 1
-                raise Stop
-
-        while True:
-            try:
-                train(job, config, stop)
-                break
-            except Stop:
-                continue
+        job = Job("factory", (factory_network(execution, queue),), 0)
+        train_with_stops(job, config, stops)
         weights.append(load_file(tmp_path / name / "factory" / "weights.safetensors"))
     assert weights[0].keys() == weights[1].keys()
     assert all(np.array_equal(weights[0][k], weights[1][k]) for k in weights[0])

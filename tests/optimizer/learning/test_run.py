@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+from stopping import Stop, train_with_stops
 
 from data.common.errors import UserError
 from optimizer import OptimizerError
@@ -25,10 +26,6 @@ def silent(*_):
     pass
 
 
-class Stop(BaseException):
-    pass
-
-
 @pytest.mark.parametrize("preset", ["default", "paper"])
 def test_a_training_stopped_after_any_block_ends_with_the_same_weights(tmp_path, preset):
     weights = []
@@ -38,19 +35,7 @@ def test_a_training_stopped_after_any_block_ends_with_the_same_weights(tmp_path,
             out=tmp_path / name,
         )  # fmt: skip
         job = plan(config)[0]
-        left = [stops]
-
-        def stop(*_, left=left):
-            if left[0]:
-                left[0] -= 1
-                raise Stop
-
-        while True:
-            try:
-                train(job, config, stop)
-                break
-            except Stop:
-                continue
+        train_with_stops(job, config, stops)
         weights.append(load_file(tmp_path / name / job.name / "weights.safetensors"))
     assert weights[0].keys() == weights[1].keys()
     assert all(np.array_equal(weights[0][k], weights[1][k]) for k in weights[0])
