@@ -12,17 +12,18 @@ from data.images import prepare_signal
 from data.recording import Recording, class_name
 from data.survey import Survey
 
+with needs_extra(__name__):
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
 SHOWN_S = 10.0  # of a recording
 SEGMENTS = 128  # samples of a Fourier segment at 4 kHz are 32 ms
 
 
 def draw_spectrograms(config: DataConfig, path: Path) -> None:
     """The beginning of the first recording of each class, resampled as for training: log-power over time and Hz."""
-    with needs_extra(__name__):
-        import matplotlib as mpl
-
-        mpl.use("Agg")
-        import matplotlib.pyplot as plt
     from scipy.signal import spectrogram
 
     first: dict[str, Recording] = {}
@@ -45,12 +46,6 @@ def draw_spectrograms(config: DataConfig, path: Path) -> None:
 
 def draw_overview(found: Survey, path: Path) -> None:
     """Recordings of each class by their length, and the length of each class."""
-    with needs_extra(__name__):
-        import matplotlib as mpl
-
-        mpl.use("Agg")
-        import matplotlib.pyplot as plt
-
     figure, (left, right) = plt.subplots(
         1, 2, figsize=(10, 1.6 + 0.35 * len(found.classes)), layout="constrained", sharey=True
     )

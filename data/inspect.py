@@ -1,6 +1,6 @@
 """`python -m data.inspect FOLDER`: what recordings are there and what can be done, before an hour is spent."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,7 +12,7 @@ from rich.table import Table
 from data.common.command import run_command
 from data.common.console import make_console, say
 from data.common.files import write_json
-from data.common.options import comma_separated, one_of
+from data.common.options import one_of
 from data.config import DataConfig
 from data.sources import DATASETS
 from data.survey import RecordingFacts, SplitFacts, Survey, survey
@@ -20,63 +20,25 @@ from data.survey import RecordingFacts, SplitFacts, Survey, survey
 MOST_ROWS = 40  # of recordings in the table; --json has all
 
 
-@dataclass(frozen=True)
-class InspectConfig:
+@dataclass(frozen=True, kw_only=True)
+class InspectConfig(DataConfig):
     """Look at recordings: classes, lengths, rates, loads, flaws, windows, and which splits are possible and why.
 
     Nothing is trained and nothing in the folder is changed. The options mean what they mean in `python -m
     pruning.run`.
     """
 
-    root: tyro.conf.Positional[Path]
+    root: tyro.conf.Positional[Path] = field()  # required: without this, the base's default would hold
     """Folder of the recordings."""
     data: Annotated[str, one_of([name for name, source in DATASETS.items() if source.needs_root])] = "folder"
     """Kind of folder: one sub-folder per class, or the CWRU or MFPT recordings."""
-    split: Literal["load", "severity", "blocked", "random"] | None = None
-    """Split that --held-out belongs to."""
-    held_out: float | None = None
-    """Load, or fault size in mm, of the test part; by default the largest."""
-    labels: Literal["fault", "location"] | None = None
-    """What the classes are. fault: location and size; location: location alone."""
-    cwru_set: Literal["drive-12k", "drive-48k", "fan-12k"] = "drive-12k"
-    """CWRU recordings to use."""
-    window_s: float = DataConfig.window_s
-    """Length of a window in seconds."""
-    hop_s: float = DataConfig.hop_s
-    """Step between overlapping windows in seconds."""
-    rate_hz: float = DataConfig.rate_hz
-    """Sampling rate of windows in Hz, after resampling."""
-    channel: str | None = None
-    """Accelerometer or column to use."""
-    sampling_rate: float | None = None
-    """Sampling rate in Hz of recordings that do not say it themselves."""
-    resample: bool = False
-    """Accept recordings of different sampling rates."""
-    accept: Annotated[tuple[str, ...], comma_separated(str, "accept", "KIND")] = ()
-    """Kinds of flawed signals to accept, separated by commas: nan, infinite, huge, zero, constant, clipped."""
+    size: tyro.conf.Suppress[Literal[32, 64, 128]] = 32
+    simulated_snr_db: tyro.conf.Suppress[float] = DataConfig.simulated_snr_db
+    train_noise: tyro.conf.Suppress[float] = DataConfig.train_noise
     json: Path | None = None
     """Also write everything to this JSON file."""
     out: Path | None = None
     """Also draw pictures into this folder: a spectrogram of each class, and an overview of classes and lengths."""
-
-    @property
-    def settings(self) -> DataConfig:
-        """The same as settings of a data set."""
-        return DataConfig(
-            data=self.data,
-            root=self.root,
-            split=self.split,
-            held_out=self.held_out,
-            labels=self.labels,
-            cwru_set=self.cwru_set,
-            window_s=self.window_s,
-            hop_s=self.hop_s,
-            rate_hz=self.rate_hz,
-            channel=self.channel,
-            sampling_rate=self.sampling_rate,
-            resample=self.resample,
-            accept=self.accept,
-        )
 
 
 def _number(value: float | None) -> str:
@@ -158,8 +120,7 @@ def run(config: InspectConfig) -> None:
         DataError: The recordings cannot be read.
     """
     console = make_console()
-    settings = config.settings
-    found = survey(settings)
+    found = survey(config)
     print_survey(found, config, console)
     if config.json is not None:
         write_json(config.json, found.dump())
@@ -167,7 +128,7 @@ def run(config: InspectConfig) -> None:
     if config.out is not None:
         from data.drawing import draw_overview, draw_spectrograms  # needs matplotlib, which a gateway may not have
 
-        draw_spectrograms(settings, config.out / "spectrograms.png")
+        draw_spectrograms(config, config.out / "spectrograms.png")
         draw_overview(found, config.out / "overview.png")
         say(console, f"pictures: {config.out}")
 

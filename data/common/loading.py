@@ -6,7 +6,7 @@ import sys
 from types import FrameType
 
 
-def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a signal handler
+def _stop(number: int, _frame: FrameType | None) -> None:
     os.write(2, b"\nstopped while loading; nothing was begun.\n")
     os._exit(128 + number)  # no module is left half imported in a process that goes on
 

@@ -39,6 +39,8 @@ def read_json(path: Path, error: type[UserError], *, missing: str = "", remedy: 
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise error(f"{path}: no such file.", missing or remedy) from None
+    except IsADirectoryError:
+        raise error(f"{path}: is a folder; expected a JSON file.", remedy or missing) from None
     except RecursionError:
         raise error(f"{path}: JSON nested too deeply.", remedy) from None
     except (OSError, ValueError) as problem:

@@ -66,10 +66,8 @@ def _draw_local(axis: Axes, action: Action, outcome: Outcome, gateway: int) -> N
     for k in range(len(local)):
         if not local[k]:
             continue
-        done, mark = (
-            float(outcome.local_s[0, gateway, k]),
-            _mark(outcome, k, dropped=not outcome.local_served[0, gateway, k]),
-        )
+        done = float(outcome.local_s[0, gateway, k])
+        mark = _mark(outcome, k, dropped=not outcome.local_served[0, gateway, k])
         if action.by_level:
             length = float(outcome.local_work_s[0, gateway, k] * local[k])
             axis.barh(3, length, 0.8, done - length, **mark)

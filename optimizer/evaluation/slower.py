@@ -30,6 +30,10 @@ class Slower(Strict):
     drop_ratio: Fraction
 
 
+# Number of sensors, name of the scheme, share of the tasks lost as planned, and losses with slower inference.
+Rows = Sequence[tuple[str, str, float, Sequence[Slower]]]
+
+
 def slower(scenario: Scenario, state: State, action: Action, factors: Sequence[float] = FACTORS) -> list[Slower]:
     """Lost tasks of these decisions for each factor on the times of inference.
 
@@ -59,38 +63,30 @@ def slower_line(scheme: str, planned: float, found: Sequence[Slower]) -> str:
     return f"{scheme} loses {100 * planned:.2f} % of the tasks as planned; if inference is {losses}."
 
 
-def slower_table(rows: Sequence[tuple[str, str, float, Sequence[Slower]]]) -> Table:
-    """Table of the losses.
-
-    Args:
-        rows: Number of sensors, name of the scheme, share of the tasks lost as planned, and losses with slower
-            inference.
-    """
+def slower_table(rows: Rows) -> Table:
+    """Table of the losses; a plan that a little slower inference spoils is marked."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
     table.add_column("N", justify="right", no_wrap=True)
     table.add_column("lost tasks, %", no_wrap=True)
     table.add_column("as planned", justify="right", no_wrap=True)
     for factor in [x.factor for x in rows[0][3]]:
         table.add_column(f"{100 * (factor - 1):.0f} % slower", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
     for sensors, scheme, planned, found in rows:
-        table.add_row(sensors, scheme, *(f"{100 * share:.2f}" for share in (planned, *(x.drop_ratio for x in found))))
+        shares = (f"{100 * share:.2f}" for share in (planned, *(x.drop_ratio for x in found)))
+        table.add_row(sensors, scheme, *shares, "fragile" if serious(planned, found) else "")
     return table
 
 
-def print_slower(rows: Sequence[tuple[str, str, float, Sequence[Slower]]], console: Console) -> None:
+def print_slower(rows: Rows, console: Console) -> None:
     """Print what slower inference would lose, with a warning if it is serious for one of the schemes."""
-    fragile = [scheme for _, scheme, planned, found in rows if serious(planned, found)]
-    if fragile:
-        say(
-            console,
-            f"WARNING: a little slower inference spoils these plans: {', '.join(dict.fromkeys(fragile))}.",
-            "bold yellow",
-        )
+    if is_fragile(rows):
+        say(console, "WARNING: a little slower inference spoils the plans that are marked as fragile.", "bold yellow")
         say(console, "Plan with longer times, e.g. --margin 0.1, or train on a trial.", "yellow")
     console.print(slower_table(rows))
 
 
-def is_fragile(rows: Sequence[tuple[str, str, float, Sequence[Slower]]]) -> bool:
+def is_fragile(rows: Rows) -> bool:
     """Whether a little slower inference is serious for one of the schemes."""
     return any(serious(planned, found) for _, _, planned, found in rows)
 

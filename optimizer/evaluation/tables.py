@@ -15,12 +15,14 @@ from optimizer.schemes.summary import Summary
 Rows = Sequence[tuple[Scenario, str, Summary]]
 _USE = legend("utilization", "wasted", "offloading_ratio")
 REWARD = f"+-: half of the reward's 95 % interval over slots; {_USE}."
-SERVICE = (
-    f"{legend('drop_ratio')}, and its causes, of which a task can have several: late, inacc.: too late or not accurate "
-    "enough on the gateway; e.late: too late at the edge; e.slow: edge slower than the link, (17f); unsent: not sent "
-    f"in the slot. {legend('accuracy', 'delay_s')}; p99: 99th percentile of the delay; GFLOP: computed per served "
-    "task, a multiply-accumulate is 2 FLOP."
-)
+CAUSES = {  # field of a summary: head of its column, and its meaning
+    "late_locally": ("late", "too late on the gateway"),
+    "inaccurate": ("inacc.", "not accurate enough there"),
+    "late_at_edge": ("e.late", "too late at the edge"),
+    "edge_slower": ("e.slow", "edge slower than the link, (17f)"),
+    "unsent": ("unsent", "not sent in the slot"),
+    "refused": ("refused", "served nowhere"),
+}
 COMPARED = (
     "gap: 1 - reward / the optimum's reward, +- half of its paired 95 % interval; "
     f"{legend('utilization', 'accuracy', 'delay_s')}; p99: 99th percentile of the delay."
@@ -70,20 +72,40 @@ def reward_table(rows: Rows) -> Table:
 
 def service_table(rows: Rows) -> Table:
     """Table of what became of the tasks."""
-    causes = ["late", "inacc.", "e.late", "e.slow", "unsent"]
-    table = _table([*_heads("drop_ratio"), *causes, *_heads("accuracy", "delay_s"), "p99", "GFLOP"])
+    causes = _causes(rows)
+    table = _table(
+        [*_heads("drop_ratio"), *(CAUSES[c][0] for c in causes), *_heads("accuracy", "delay_s"), "p99", "GFLOP"]
+    )
     for scenario, scheme, s in rows:
         table.add_row(
             str(scenario.sensors),
             scheme,
             _percent(s.drop_ratio),
-            *(_percent(x) for x in (s.late_locally, s.inaccurate, s.late_at_edge, s.edge_slower, s.unsent)),
+            *(_percent(getattr(s, cause)) for cause in causes),
             _or_dash(s.accuracy, METRICS["accuracy"].scale, 4),
             _or_dash(s.delay_s, 1e3, 1),
             _or_dash(s.delay_p99_s, 1e3, 0),
             _or_dash(s.flops, 1e-9, 2),
         )
     return table
+
+
+def _causes(rows: Rows) -> tuple[str, ...]:
+    """The causes that tasks can be dropped for in these networks; an unsent task that can be refused is late too."""
+    scenarios = [scenario for scenario, _, _ in rows]
+    wall = () if all(s.fifo for s in scenarios) else ("edge_slower",)
+    last = "refused" if any(s.can_refuse for s in scenarios) else "unsent"
+    return ("late_locally", "inaccurate", "late_at_edge", *wall, last)
+
+
+def service_legend(rows: Rows) -> str:
+    """What the columns of `service_table` mean."""
+    causes = "; ".join(": ".join(CAUSES[cause]) for cause in _causes(rows))
+    return (
+        f"{legend('drop_ratio')}, and its causes, of which a task can have several: {causes}. "
+        f"{legend('accuracy', 'delay_s')}; p99: 99th percentile of the delay; GFLOP: computed per served task, a "
+        "multiply-accumulate is 2 FLOP."
+    )
 
 
 def print_summaries(rows: Rows, shares: str, console: Console) -> None:
@@ -98,7 +120,7 @@ def print_summaries(rows: Rows, shares: str, console: Console) -> None:
     console.print(reward_table(rows))
     console.print(REWARD, highlight=False, markup=False)
     console.print(service_table(rows))
-    console.print(SERVICE, highlight=False, markup=False)
+    console.print(service_legend(rows), highlight=False, markup=False)
 
 
 def comparison_table(found: Evaluation) -> Table:

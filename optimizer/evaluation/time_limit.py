@@ -2,6 +2,7 @@
 
 import multiprocessing
 import signal
+import warnings
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import TypeVar
@@ -30,7 +31,11 @@ def within(seconds: float, compute: Callable[[], Result]) -> Result:
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe(duplex=False)
     child = context.Process(target=_answer, args=(compute, theirs), daemon=True)
-    child.start()
+    with warnings.catch_warnings():
+        # From Python 3.12 on: other threads of this process (the progress display) are not there in the child, and
+        # nothing that it does waits for them.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child.start()
     theirs.close()
     try:
         if not ours.poll(seconds):

@@ -84,9 +84,9 @@ def in_time(delay: Levels, constants: Constants) -> Holds:
     return delay <= constants.max_delay_s
 
 
-def accurate(model: Models, constants: Constants) -> Holds:
-    """(17b): the local model is at least as accurate as the task's level asks for."""
-    return constants.accuracy[model][..., None] >= constants.min_accuracy
+def accurate(model: Int64[np.ndarray, "batch gateways levels"], constants: Constants) -> Holds:
+    """(17b): the model that runs a level's tasks is at least as accurate as the level asks for."""
+    return constants.accuracy[model] >= constants.min_accuracy
 
 
 def edge_keeps_up(edge: Gateways, transmission: Gateways) -> Bool[np.ndarray, "batch gateways"]:

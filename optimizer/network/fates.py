@@ -89,18 +89,16 @@ def local_fates(scenario: Scenario, local: Counts, action: Action, factor: Gatew
     constants = scenario.constants
     scale = 1.0 if factor is None else factor[..., None]
     if action.by_level:
-        batches = batch_delays(local, action.model, constants) * scale
+        model, batches = action.model, batch_delays(local, action.model, constants) * scale
         # Level k waits for the levels above it: a sum from the last level downwards.
         done = np.flip(np.flip(batches, axis=2).cumsum(axis=2), axis=2)
-        return LocalFates(
-            action.model, done, batches / np.maximum(local, 1), in_time(done, constants),
-            constants.accuracy[action.model] >= constants.min_accuracy,
-        )  # fmt: skip
-    batch = local_delay(local, action.model, constants)[..., None] * scale
-    done = np.broadcast_to(batch, local.shape)
-    work = np.broadcast_to(batch / np.maximum(local.sum(axis=2, keepdims=True), 1), local.shape)
-    model = np.broadcast_to(action.model[..., None], local.shape)
-    return LocalFates(model, done, work, in_time(done, constants), accurate(action.model, constants))
+        work = batches / np.maximum(local, 1)
+    else:
+        model = np.broadcast_to(action.model[..., None], local.shape)
+        batch = local_delay(local, action.model, constants)[..., None] * scale
+        done = np.broadcast_to(batch, local.shape)
+        work = np.broadcast_to(batch / np.maximum(local.sum(axis=2, keepdims=True), 1), local.shape)
+    return LocalFates(model, done, work, in_time(done, constants), accurate(model, constants))
 
 
 def edge_fates(

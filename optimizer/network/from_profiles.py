@@ -1,11 +1,12 @@
 """A scenario whose models, latencies and accuracies are those of measured profiles."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from optimizer.errors import OptimizerError
-from optimizer.network.local_models import Accuracy, Latency, all_models, fitted_law, pruned_models
-from optimizer.network.parts import Edge, Execution, Gateway, Link, Queue, Task
+from optimizer.network.local_models import Accuracy, Latency, best_models, fitted_law, pruned_models
+from optimizer.network.parts import Edge, Execution, Gateway, Link, LocalModel, Queue, Task
 from optimizer.network.scenario import Scenario, read_toml
 from profiling.profile.entries import Percentile, Precision
 from profiling.profile.profile import Profile
@@ -58,7 +59,7 @@ def measured_scenario(
         _check_strength(gateway, edge)
     network = change_network(base, execution, queue)
     how = accuracy or ("monotone" if network.can_refuse else "measured")
-    choose = all_models if network.can_refuse else pruned_models
+    choose = best_models if network.can_refuse else pruned_models
     models, beaten = choose(gateway, latency, how, percentile, precision)
     capacity = gateway.capacity if gateway.kind == "datasheet" else None
     return network.change(
@@ -69,7 +70,7 @@ def measured_scenario(
         edge=Edge(task_s=_one_task(edge, latency, percentile), queue=network.edge.queue),
         link=link or base.link,
         extrapolate=extrapolate,
-        notes=(*_notes(gateway, edge, f"{latency} latency at {percentile}, {how} accuracy"), *beaten),
+        notes=_notes(gateway, edge, f"{latency} latency at {percentile}, {how} accuracy", beaten),
     )
 
 
@@ -129,11 +130,16 @@ def _check_strength(gateway: Profile, edge: Profile) -> None:
             )
 
 
-def _notes(gateway: Profile, edge: Profile, how: str) -> tuple[str, ...]:
-    """Where the numbers came from, and what is wrong with them."""
+def _notes(gateway: Profile, edge: Profile, how: str, beaten: Sequence[LocalModel]) -> tuple[str, ...]:
+    """Where the numbers came from, what is wrong with them, and which models were left out."""
+    notes = [f"gateway: {gateway.name} ({gateway.kind}), {how}", f"edge: {edge.name} ({edge.kind})"]
     weak = gateway.weak or edge.weak
-    sources = (f"gateway: {gateway.name} ({gateway.kind}), {how}", f"edge: {edge.name} ({edge.kind})")
-    return (*sources, f"weak models: {weak}") if weak else sources
+    if weak:
+        notes.append(f"weak models: {weak}")
+    if beaten:
+        labels = ", ".join(m.label for m in beaten)
+        notes.append(f"left out, another model is as accurate and as fast: {labels}")
+    return tuple(notes)
 
 
 def _one_task(edge: Profile, how: Latency, percentile: Percentile) -> float:

@@ -16,33 +16,23 @@ from profiling.profile.profile import Profile
 
 Latency = Literal["measured", "fit"]
 Accuracy = Literal["measured", "cubic", "monotone"]
+Choice = tuple[tuple[LocalModel, ...], tuple[LocalModel, ...]]  # models that gateways can run, and those left out
 
 
 def pruned_models(
     profile: Profile, latency: Latency, accuracy: Accuracy, percentile: Percentile, precision: Precision | None
-) -> tuple[tuple[LocalModel, ...], tuple[str, ...]]:
-    """The pruned models of one precision, the paper's choices, and no notes; arguments as in `measured_scenario`."""
-    rates = [r for r in profile.rates if r > 0]
-    if not rates:
+) -> Choice:
+    """The pruned models of one precision, the paper's choices; arguments as in `measured_scenario`."""
+    chosen = [profile.model(rate, precision) for rate in profile.rates if rate > 0]
+    if not chosen:
         raise OptimizerError("--gateway: the profile holds no pruned model.", "Profile a bundle with rates above 0.")
-    levels = relative_accuracies(profile, [profile.model(r, precision) for r in rates], accuracy)
-    models = tuple(
-        LocalModel(
-            rate=rate,
-            accuracy=value,
-            flops=profile.model(rate, precision).flops,
-            latency_s=_points(profile, rate, latency, percentile, precision),
-            precision=None if precision == profile.precision else precision,
-        )
-        for rate, value in zip(rates, levels, strict=True)
-    )
-    return models, ()
+    return _local_models(profile, chosen, latency, accuracy, percentile), ()
 
 
-def all_models(
+def best_models(
     profile: Profile, latency: Latency, accuracy: Accuracy, percentile: Percentile, precision: Precision | None
-) -> tuple[tuple[LocalModel, ...], tuple[str, ...]]:
-    """Every model that was measured and that no other beats; and a note on those left out.
+) -> Choice:
+    """Every model that was measured and that no other beats.
 
     Args:
         profile: Profile of the gateway.
@@ -55,30 +45,30 @@ def all_models(
     if not chosen:
         held = ", ".join(sorted({m.precision for m in profile.models}))
         raise OptimizerError(f"--precision: the profile holds no model in {precision}.", f"It holds {held}.")
-    several = len({m.precision for m in chosen}) > 1
-    found = [
+    found = _local_models(profile, chosen, latency, accuracy, percentile)
+    kept: list[LocalModel] = []
+    for i, model in enumerate(found):
+        if not any(_beats(other, model) for other in (*kept, *found[i + 1 :])):
+            kept.append(model)
+    kept.sort(key=lambda m: (m.rate, m.precision or ""))
+    return tuple(kept), tuple(m for m in found if m not in kept)
+
+
+def _local_models(
+    profile: Profile, chosen: Sequence[Model], latency: Latency, accuracy: Accuracy, percentile: Percentile
+) -> tuple[LocalModel, ...]:
+    """Models of a profile as a network has them; the precision is named unless all have the profile's first one."""
+    named = {m.precision for m in chosen} != {profile.precision}
+    return tuple(
         LocalModel(
             rate=model.rate,
             accuracy=value,
             flops=model.flops,
             latency_s=_points(profile, model.rate, latency, percentile, model.precision),
-            precision=model.precision if several or model.precision != profile.precision else None,
+            precision=model.precision if named else None,
         )
         for model, value in zip(chosen, relative_accuracies(profile, chosen, accuracy), strict=True)
-    ]
-    kept: list[LocalModel] = []
-    for i, model in enumerate(found):
-        others = [*kept, *found[i + 1 :]]
-        if not any(_beats(other, model) for other in others):
-            kept.append(model)
-    kept.sort(key=lambda m: (m.rate, m.precision or ""))
-    return tuple(kept), _beaten([m for m in found if m not in kept])
-
-
-def _beaten(models: Sequence[LocalModel]) -> tuple[str, ...]:
-    if not models:
-        return ()
-    return (f"left out, another model is as accurate and as fast: {', '.join(m.label for m in models)}",)
+    )
 
 
 def relative_accuracies(profile: Profile, models: Sequence[Model], how: Accuracy) -> list[float]:

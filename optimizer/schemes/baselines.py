@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from optimizer.network.equations import Counts, edge_delay, queue_hold, tasks_ahead, transmission_delay
+from optimizer.network.equations import Counts, Gateways, edge_delay, queue_hold, tasks_ahead, transmission_delay
 from optimizer.network.fates import places_within
 from optimizer.network.outcome import evaluate
 from optimizer.network.parts import LocalModel
@@ -199,9 +199,7 @@ class Greedy:
         return Action(offload, best_models(scenario, state, offload, share), share)
 
 
-def _fill_queue(
-    scenario: Scenario, state: State, counts: Counts, share: Float64[np.ndarray, "batch gateways"]
-) -> Counts:
+def _fill_queue(scenario: Scenario, state: State, counts: Counts, share: Gateways) -> Counts:
     """How many tasks of each level meet their deadline in the paper's queue, where equals share their mean wait."""
     constants = scenario.constants
     edge, sending = edge_delay(share, constants), transmission_delay(state.channel, constants)
@@ -217,9 +215,7 @@ def _fill_queue(
     return sent
 
 
-def _fill_fifo(
-    scenario: Scenario, state: State, counts: Counts, share: Float64[np.ndarray, "batch gateways"]
-) -> Counts:
+def _fill_fifo(scenario: Scenario, state: State, counts: Counts, share: Gateways) -> Counts:
     """How many tasks of each level meet their deadline in a queue where every task has a place of its own."""
     constants, shape = scenario.constants, counts.shape
     edge, sending = edge_delay(share, constants), transmission_delay(state.channel, constants)

@@ -10,14 +10,14 @@ action = planner.decide(state)
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_serializer
+from pydantic import Field
 
 from data.common.files import write_json
 from data.common.schema import Strict, read_model
 from optimizer.errors import OptimizerError
 from optimizer.network.scenario import Scenario
 from optimizer.network.slots import Action, State
-from optimizer.solver.exact import optimum
+from optimizer.solver.exact import check_solvable, optimum
 
 SCHEMA = 1
 
@@ -35,10 +35,6 @@ class PlannerFile(Strict):
     kind: Literal["planner"] = "planner"
     scenario: dict[str, Any]
 
-    @field_serializer("scenario")
-    def _plain(self, scenario: dict[str, Any]) -> dict[str, Any]:
-        return scenario
-
 
 class Planner:
     """Decides every slot by solving it exactly. The thing to deploy where the network's model is right.
@@ -53,11 +49,7 @@ class Planner:
     name = "planner"
 
     def __init__(self, scenario: Scenario) -> None:
-        if not scenario.objective.solvable:
-            raise OptimizerError(
-                f"a planner needs a reward with an exact optimum; {scenario.reward!r} has none.",
-                "Choose another reward, for example `service`.",
-            )
+        check_solvable(scenario)
         self.scenario = scenario
 
     def decide(self, state: State) -> Action:

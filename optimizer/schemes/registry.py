@@ -93,9 +93,9 @@ SCHEMES: dict[str, Scheme] = {
         Scheme("local", "all local", "everything on the gateways, best model", lambda s, _shares, _seed: AllLocal(s)),
         Scheme(
             "local-batch",
-            "all local, one batch",
+            "local, one batch",
             "everything on the gateways, in one batch on the best model",
-            lambda s, _shares, _seed: AllLocal(s, by_level=False, name="all local, one batch"),
+            lambda s, _shares, _seed: AllLocal(s, by_level=False, name="local, one batch"),
             factory=True,
         ),
         Scheme("edge", "all edge", "everything at the edge", lambda s, _shares, _seed: AllEdge(s)),

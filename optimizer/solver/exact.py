@@ -49,6 +49,19 @@ class Optimum:
     bound: Float64[np.ndarray, " batch"]
 
 
+def check_solvable(scenario: Scenario) -> None:
+    """Refuse a network whose reward has no exact optimum.
+
+    Raises:
+        OptimizerError: The reward pays for dropped tasks (`literal`).
+    """
+    if not scenario.objective.solvable:
+        solvable = ", ".join(name for name, reward in REWARDS.items() if reward.solvable)
+        raise OptimizerError(
+            f"no optimum for reward = {scenario.reward!r}: it pays for dropped tasks.", f"Choose one of {solvable}."
+        )
+
+
 def optimum(
     scenario: Scenario,
     state: State,
@@ -74,11 +87,7 @@ def optimum(
         OptimizerError: A state that does not fit the scenario, a wrong number of steps, or a reward that has no exact
             optimum because it pays for dropped tasks (`literal`).
     """
-    if not scenario.objective.solvable:
-        solvable = ", ".join(name for name, reward in REWARDS.items() if reward.solvable)
-        raise OptimizerError(
-            f"no optimum for reward = {scenario.reward!r}: it pays for dropped tasks.", f"Choose one of {solvable}."
-        )
+    check_solvable(scenario)
     if shares != "exact" and (not isinstance(shares, int) or isinstance(shares, bool) or shares < 1):
         raise OptimizerError(f"--shares: expected 'exact' or a number of steps of at least 1; got {shares!r}.")
     check_state(state, scenario)

@@ -16,7 +16,7 @@ class Tally:
     """What happened to every task of one contender, at [slot, gateway, task].
 
     Attributes:
-        contender: Whose decisions they are.
+        contender: The scheme or policy that made the decisions.
         predicted: What the system model says.
         delay_s: Seconds until the task was answered; NaN where it was refused or there is none.
         correct: Whether its predicted class was right.

@@ -88,7 +88,7 @@ def prepare(config: TrialConfig, say: Say) -> Setting:
     gateway, edge = Profile.load(gateway_path), Profile.load(edge_path)
     bundle = read_bundle(config.models, need_onnx=True)
     _check_profiles(bundle, gateway, edge)
-    models = tuple((m.rate, m.precision or _own_precision(config, gateway)) for m in expected.models)
+    models = tuple((m.rate, m.precision or gateway.precision) for m in expected.models)
     complete: ModelKey = (0.0, "fp32" if gateway.precision == "int8" else gateway.precision)
     state = draw_states(expected, config.slots, config.seed)
     contenders, left_out = _contenders(config, planned, expected, policies, state)
@@ -134,10 +134,6 @@ def _profile_path(config: TrialConfig, name: str) -> Path:
             f"Give --{name}, or train with --gateway and --edge: a trial needs a measured network.",
         )
     return Path(source.path)
-
-
-def _own_precision(config: TrialConfig, gateway: Profile) -> Precision:
-    return config.network.precision or gateway.precision
 
 
 def _check_profiles(bundle: Bundle, gateway: Profile, edge: Profile) -> None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float64, Int8, Int64
 
+from optimizer.network.equations import queue_hold, tasks_ahead
+from optimizer.network.fates import rank_in_level
 from optimizer.network.outcome import Outcome
 from optimizer.network.slots import PADDING, Action, State
 
@@ -120,10 +122,7 @@ def predict(state: State, action: Action, outcome: Outcome) -> Predicted:
 
 def _in_order(state: State, action: Action, outcome: Outcome, levels: int) -> np.ndarray:
     """Delay of each offloaded task of the paper's queue by its own place: Omega + E + place times hold."""
-    hold = outcome.scenario.constants.hold_s[np.arange(state.channel.shape[1]), state.channel]
-    place, ahead = np.zeros(state.level.shape, np.int64), np.zeros(state.channel.shape, np.int64)
-    for k in range(levels - 1, -1, -1):
-        own = action.offload & (state.level == k)
-        place = np.where(own, ahead[..., None] + own.cumsum(axis=2) - 1, place)
-        ahead = ahead + own.sum(axis=2)
+    hold = queue_hold(state.channel, outcome.scenario.constants)
+    ahead = np.take_along_axis(tasks_ahead(outcome.offloaded), np.maximum(state.level, 0).astype(np.int64), axis=2)
+    place = ahead + rank_in_level(state.level, action.offload, levels)
     return (outcome.transmission_s + outcome.edge_s)[..., None] + place * hold[..., None]

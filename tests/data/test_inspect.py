@@ -104,7 +104,7 @@ class TestBadSets:
         assert found.default == "load"
         assert not split(found, "load").possible
         assert "--split blocked" in split(found, "load").why
-        assert conclusion(found, InspectConfig(root)).endswith("--split blocked")
+        assert conclusion(found, InspectConfig(root=root)).endswith("--split blocked")
         with pytest.raises(DataError) as caught:
             built(root, tmp_path)
         assert "--split blocked" in caught.value.remedy
@@ -153,7 +153,7 @@ class TestBadSets:
 
 
 def test_the_command_prints_and_writes_what_it_found(loads, tmp_path, capsys):
-    config = InspectConfig(loads, json=tmp_path / "found.json", out=tmp_path / "pictures")
+    config = InspectConfig(root=loads, json=tmp_path / "found.json", out=tmp_path / "pictures")
     run(config)
     said = capsys.readouterr().out
     assert "4 recordings, 24.0 s in all, 2 classes" in said

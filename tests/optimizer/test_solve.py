@@ -9,6 +9,7 @@ import pytest
 from profiles import profile
 
 from optimizer import Scenario, draw_states, optimum
+from optimizer.network.options import NetworkConfig
 from optimizer.schemes.summary import summarise
 from optimizer.solve import SolveConfig, run, solve
 
@@ -132,8 +133,13 @@ def test_a_summary_of_a_network_that_serves_nothing_has_no_delay():
     assert (summary.drop_ratio, summary.accuracy, summary.delay_s, summary.flops) == (1, None, None, None)
 
 
-def test_all_schemes_are_printed_in_100_columns(capsys):
-    run(SolveConfig(slots=10, schemes=("all",)))
+@pytest.mark.parametrize(
+    ("network", "column"),
+    [(NetworkConfig(), "unsent"), (NetworkConfig(execution="by level", queue="fifo", reward="service"), "refused")],
+)
+def test_all_schemes_are_printed_in_100_columns(capsys, network, column):
+    run(SolveConfig(network=network, slots=10, sensors=(1000,), schemes=("all",)))
     printed = capsys.readouterr().out.splitlines()
     assert max(map(len, printed)) <= 100
     assert "…" not in "".join(printed)
+    assert any(column in line and "inacc." in line for line in printed)

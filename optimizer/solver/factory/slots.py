@@ -64,7 +64,7 @@ def line_of(rows, choices, row, n, x):
 @no_type_check
 @inner_kernel
 def best_lines(rows, choices, edge, row, since, until):
-    """Of what a row promises for the regimes from `since` to `until`, the best at the last share and at the first.
+    """The best that a row promises for the regimes from `since` to `until`, at the last share and at the first.
 
     Returns both numbers of tasks sent, and the time at the edge at the last share.
     """

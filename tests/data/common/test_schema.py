@@ -31,6 +31,11 @@ def test_a_file_that_is_not_json_is_named_with_the_remedy(tmp_path, content, mes
     assert caught.value.remedy == "Restore it."
 
 
+def test_a_folder_is_not_a_file(tmp_path):
+    with pytest.raises(UserError, match="is a folder; expected a JSON file"):
+        read_json(tmp_path, UserError, remedy="Restore it.")
+
+
 def test_a_missing_file_has_a_remedy_of_its_own(tmp_path):
     with pytest.raises(UserError, match="no such file") as caught:
         read_json(tmp_path / "a.json", UserError, missing="Write it first.", remedy="Restore it.")

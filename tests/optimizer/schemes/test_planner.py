@@ -23,7 +23,7 @@ def test_a_planner_survives_its_file_and_decides_as_the_optimum_does(tmp_path):
 
 
 def test_rewards_without_an_optimum_and_wrong_files_are_refused(tmp_path):
-    with pytest.raises(OptimizerError, match="'literal' has none"):
+    with pytest.raises(OptimizerError, match="no optimum for reward = 'literal'"):
         Planner(PAPER.change(reward="literal"))
     with pytest.raises(OptimizerError, match=r"missing\.json"):
         Planner.load(tmp_path / "missing.json")

@@ -89,7 +89,7 @@ def test_what_a_machine_reads_is_there(tried):
 
 
 def test_levels_of_a_gateway_are_done_one_after_another(tried):
-    """Of one gateway's local tasks a more critical one is never done later."""
+    """A more critical local task of a gateway is never done later than a less critical one."""
     from optimizer.network.options import build_scenario
     from optimizer.network.slots import draw_states
 
