@@ -1,9 +1,24 @@
 """How kernels are compiled: by numba, without the interpreter's lock, and kept on disk if possible."""
 
+import secrets
 from collections.abc import Callable
 from typing import Any
 
 from numba import njit
+from numba.core.bytecode import FunctionIdentity
+
+
+class _NeverTwice:
+    """Numbers that no other process draws, forked ones included."""
+
+    def __next__(self) -> int:
+        return secrets.randbits(62)
+
+
+# numba numbers what it compiles from 1 in every process and builds the symbols of its own helpers from these numbers,
+# so kernels that two processes put on disk can hold different code under one symbol; a third process that loads both
+# runs the wrong one and crashes (numba's issues 10128 and 10486, open in 0.68). Random numbers do not meet.
+FunctionIdentity._unique_ids = _NeverTwice()  # type: ignore[assignment]
 
 
 def kernel(function: Callable[..., Any]) -> Any:
