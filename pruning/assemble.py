@@ -264,6 +264,7 @@ def _head(config: SweepConfig, dataset: Dataset, dense: VGGSpec, apart: np.ndarr
             "width": config.width,
             "pool": dense.pool,
             "batch_norm": config.batch_norm,
+            "line": config.line,
         },
         "criterion": config.criterion,
         "seeds": list(config.seeds),

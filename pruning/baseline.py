@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from data import Dataset
+from data import Dataset, Examples
 from pruning.bundle import WORDS
 from pruning.metrics import difference, score
 
@@ -28,6 +28,17 @@ ITERATIONS = 5000  # scikit-learn's 100 do not suffice on every set; it stops wh
 def straight_line() -> Any:
     """A logistic regression on standardised numbers."""
     return make_pipeline(StandardScaler(), LogisticRegression(C=1.0, max_iter=ITERATIONS))
+
+
+def line_coefficients(
+    examples: Examples,
+) -> tuple[Float[np.ndarray, " numbers"], Float[np.ndarray, "numbers classes"], Float[np.ndarray, " classes"]]:
+    """Offset, slope and bias of the straight line fitted on examples: logits are (numbers - offset) @ slope + bias."""
+    scaler, line = straight_line().fit(band_numbers(examples.images), examples.labels).named_steps.values()
+    slope, bias = line.coef_.T, line.intercept_
+    if slope.shape[1] == 1:  # scikit-learn gives two classes one logit, that of the second
+        slope, bias = slope @ [[-0.5, 0.5]], bias * [-0.5, 0.5]
+    return scaler.mean_, slope / scaler.scale_[:, None], bias
 
 
 def random_forest() -> Any:

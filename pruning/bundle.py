@@ -111,6 +111,7 @@ class ModelEntry(Strict):
             tuple(self.hidden),
             manifest.architecture.pool,
             manifest.architecture.batch_norm,
+            manifest.architecture.line > 0,
         )
 
 
@@ -140,13 +141,17 @@ class BaselineEntry(Strict):
 
 
 class Architecture(Strict):
-    """The structure that all models of the bundle share."""
+    """The structure that all models of the bundle share.
+
+    `line` is the weight of the straight line inside (`pruning.line`); 0: there is none, as in bundles of before.
+    """
 
     name: Literal["vgg16"]
     head: Literal["small", "paper"]
     width: float
     pool: int
     batch_norm: bool
+    line: NonNegative = 0.0
 
 
 class Preprocessing(Strict):

@@ -12,7 +12,7 @@ from data.config import WEAK
 from pruning.augment import Augmentation
 from pruning.criteria import CRITERIA
 from pruning.errors import PruningError
-from pruning.spec import check_rate
+from pruning.spec import VGGSpec, check_rate, dense_spec
 from pruning.train import TrainConfig
 
 
@@ -48,6 +48,9 @@ class SweepConfig:
     """Use batch normalisation after each convolution."""
     width: float = 1.0
     """Every layer's width relative to VGG-16's."""
+    line: float = 0.5
+    """Weight of the straight line inside: its logits, times this, are added to the network's, which is trained to
+    correct them. 0: the network alone, as in the paper."""
     train: Annotated[TrainConfig, tyro.conf.arg(name="")] = field(default_factory=TrainConfig)
     """How models are trained."""
     augmentation: Annotated[Augmentation, tyro.conf.arg(name="")] = field(default_factory=Augmentation)
@@ -80,6 +83,8 @@ class SweepConfig:
             raise PruningError("--round-to and --steps must be at least 1, --threads at least 0.")
         if not 0 < self.width <= 4:
             raise PruningError(f"--width must lie in (0, 4]; got {self.width:g}.")
+        if not 0 <= self.line <= 10:
+            raise PruningError(f"--line must lie in [0, 10]; got {self.line:g}.")
         if self.method == "mask" and (self.target == "flops" or self.round_to > 1):
             raise PruningError(
                 "mask pruning removes no FLOPs and no channels, so it takes neither --target flops nor --round-to.",
@@ -90,6 +95,10 @@ class SweepConfig:
     def resolved_target(self) -> Literal["flops", "channels"]:
         """What the rate is a fraction of."""
         return self.target or ("flops" if self.method == "structural" else "channels")
+
+    def dense(self, classes: int) -> VGGSpec:
+        """Structure of the dense model for so many classes."""
+        return dense_spec(classes, self.data.size, self.head, self.batch_norm, self.width, self.line > 0)
 
     @property
     def pruned_rates(self) -> tuple[float, ...]:
@@ -103,6 +112,8 @@ class SweepConfig:
             del settings[name]
         for name in ("updates", "retrain_updates"):
             del settings["train"][name]  # the epochs of `TrainConfig.for_windows` say it; older folders go on
+        if not self.line:
+            del settings["line"]  # as above
         if self.criterion == "l1":
             del settings["criterion"]  # folders begun before there was a choice go on
         settings["target"] = self.resolved_target

@@ -12,6 +12,7 @@ from torchvision.models.vgg import VGG
 
 from data import Dataset
 from pruning import spec as specs
+from pruning.baseline import line_coefficients
 from pruning.config import SweepConfig
 from pruning.criteria import CRITERIA
 from pruning.errors import PruningError
@@ -30,7 +31,7 @@ from pruning.jobfolder import JobFolder
 from pruning.load import load_weights
 from pruning.spec import VGGSpec
 from pruning.train import EpochLog, Trainer, TrainState, predict
-from pruning.vgg import build_vgg, spec_of
+from pruning.vgg import CorrectingVGG, build_vgg, spec_of
 
 CHECKPOINT_EVERY_S = 20.0  # a checkpoint of the full model is 180 MB; at 32 pixels an epoch takes seconds
 
@@ -174,6 +175,9 @@ def run_job(job: Job, context: JobContext) -> None:
     teacher = None
     if job.kind == "dense":
         model = build_vgg(dense, train.dropout)
+        if isinstance(model, CorrectingVGG):
+            offset, slope, bias = line_coefficients(dataset.train)
+            model.line.give(offset, config.line * slope, config.line * bias)
         pruned = _Pruned(model, {}, lambda: model, dense.widths + dense.hidden)
     else:
         start = _load_parent(job, context)

@@ -24,6 +24,7 @@ class VGGSpec:
         hidden: Neurons of the first two fully connected layers.
         pool: The last feature map is averaged to pool x pool before the head (torchvision: 7).
         batch_norm: Batch normalisation after each convolution.
+        line: A straight line's logits are added to the network's (`pruning.line`).
     """
 
     classes: int
@@ -32,6 +33,7 @@ class VGGSpec:
     hidden: tuple[int, ...] = SMALL_HEAD
     pool: int = 1
     batch_norm: bool = True
+    line: bool = False
 
     def __post_init__(self) -> None:
         if len(self.widths) != 13 or len(self.hidden) != 2:
@@ -50,7 +52,9 @@ def layer_names() -> tuple[str, ...]:
     return (*(f"conv{i}" for i in range(1, 14)), "fc1", "fc2")
 
 
-def dense_spec(classes: int, size: int, head: str = "small", batch_norm: bool = True, width: float = 1.0) -> VGGSpec:
+def dense_spec(
+    classes: int, size: int, head: str = "small", batch_norm: bool = True, width: float = 1.0, line: bool = False
+) -> VGGSpec:
     """The unpruned model.
 
     Args:
@@ -59,12 +63,13 @@ def dense_spec(classes: int, size: int, head: str = "small", batch_norm: bool = 
         head: "paper" for torchvision's 7 x 7 pooling and 4096-wide layers, "small" for global pooling and 512.
         batch_norm: With batch normalisation.
         width: Every layer's width relative to VGG-16's.
+        line: With a straight line whose answer the network corrects.
     """
     if head not in ("small", "paper"):
         raise PruningError(f"unknown head {head!r}.", "Expected small or paper.")
     hidden, pool = (PAPER_HEAD, 7) if head == "paper" else (SMALL_HEAD, 1)
     scaled = [max(4, round(w * width)) for w in (*VGG16_WIDTHS, *hidden)]
-    return VGGSpec(classes, size, tuple(scaled[:13]), tuple(scaled[13:]), pool, batch_norm)
+    return VGGSpec(classes, size, tuple(scaled[:13]), tuple(scaled[13:]), pool, batch_norm, line)
 
 
 def layer_flops(spec: VGGSpec) -> dict[str, int]:
@@ -82,6 +87,8 @@ def layer_flops(spec: VGGSpec) -> dict[str, int]:
     sizes = (spec.widths[-1] * spec.pool**2, *spec.hidden, spec.classes)
     for i, (a, b) in enumerate(pairwise(sizes), start=1):
         flops[f"fc{i}"] = 2 * a * b
+    if spec.line:
+        flops["line"] = 2 * 2 * spec.size * spec.classes
     return flops
 
 

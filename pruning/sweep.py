@@ -25,7 +25,7 @@ from pruning.errors import PruningError
 from pruning.jobfolder import WEIGHTS, JobFolder
 from pruning.jobs import Job, JobContext, plan_jobs, pruned_spec, run_job
 from pruning.metrics import independent
-from pruning.spec import VGGSpec, dense_spec
+from pruning.spec import VGGSpec
 from pruning.train import EpochLog, choose_precision
 from pruning.weak import check_strength
 
@@ -153,7 +153,7 @@ def run_sweep(config: SweepConfig, console: Console | None = None) -> Manifest:
     with _threads(config.threads) as threads, only_process(config.out):
         cache = Cache.default()
         dataset = build_dataset(config.data, cache)
-        dense = dense_spec(len(dataset.classes), config.data.size, config.head, config.batch_norm, config.width)
+        dense = config.dense(len(dataset.classes))
         check_reachable(config, dense)
         precision = choose_precision(config.train.precision, device)
         low = precision == torch.bfloat16

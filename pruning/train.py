@@ -17,6 +17,7 @@ from data.common.device import has_fast_bfloat16
 from pruning.augment import Augmentation, augment
 from pruning.errors import PruningError
 from pruning.filters import Masks, apply_masks
+from pruning.vgg import CorrectingVGG
 
 EVALUATION_BATCH = 256
 TIMED_UPDATES = 3  # after a first one, which allocates memory
@@ -221,6 +222,9 @@ class Trainer:
         self.images = torch.from_numpy(dataset.train.images).to(device)
         self.labels = torch.from_numpy(dataset.train.labels).to(device)
         self.recordings = torch.from_numpy(dataset.train.recordings)
+        if isinstance(model, CorrectingVGG):
+            with torch.no_grad():
+                self.line = model.line(self.images)  # of every training image, once: it does not change
         self.steps_an_epoch = config.updates_an_epoch(len(dataset.train))
         self.state = TrainState(0, [], math.inf, 0, {}, {})
 
@@ -291,22 +295,32 @@ class Trainer:
         at = chosen.to(self.device)
         images = augment(self.images[at], self.augmentation, generator)
         images = images.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16):
-            outputs = self.model(images)
-        loss = F.cross_entropy(outputs.float(), self.labels[at], weight=self.weights)
+        outputs = self._logits(self.model, images, at)
+        loss = F.cross_entropy(outputs, self.labels[at], weight=self.weights)
         if self.teacher is not None:
-            loss = (1 - self.config.distill) * loss + self.config.distill * self._distance(outputs.float(), images)
+            loss = (1 - self.config.distill) * loss + self.config.distill * self._distance(outputs, images, at)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
         self.optimizer.step()
         apply_masks(self.model, self.masks)
         return loss.detach()
 
-    def _distance(self, outputs: Float[Tensor, "batch classes"], images: Tensor) -> Float[Tensor, ""]:
+    def _logits(self, model: nn.Module, images: Tensor, at: Int64[Tensor, " batch"]) -> Float[Tensor, "batch classes"]:
+        """Logits of varied images; a straight line inside answers for the images as they are.
+
+        Noise on every pixel would change the deviations over time, which the line looks at, beyond all that is real.
+        """
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16):
+            own = model.correction(images) if isinstance(model, CorrectingVGG) else model(images)
+        return own.float() + self.line[at] if isinstance(model, CorrectingVGG) else own.float()
+
+    def _distance(
+        self, outputs: Float[Tensor, "batch classes"], images: Tensor, at: Int64[Tensor, " batch"]
+    ) -> Float[Tensor, ""]:
         assert self.teacher is not None
         heat = self.config.temperature
-        with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16):
-            wanted = self.teacher(images).float()
+        with torch.no_grad():
+            wanted = self._logits(self.teacher, images, at)
         soft = F.kl_div(
             F.log_softmax(outputs / heat, 1), F.log_softmax(wanted / heat, 1), reduction="batchmean", log_target=True
         )

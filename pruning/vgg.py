@@ -1,12 +1,29 @@
 """torchvision's VGG-16 with one input channel and any widths."""
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 from torchvision.models.vgg import VGG, make_layers
 
+from pruning.line import BandLine
 from pruning.spec import POOL_AFTER, VGGSpec
+
+
+class CorrectingVGG(VGG):  # type: ignore[misc] # torchvision is untyped
+    """A VGG-16 whose logits are added to those of a straight line (`pruning.line`)."""
+
+    line: BandLine
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (batch, classes) of images (batch, 1, size, size)."""
+        return self.correction(x) + cast(Tensor, self.line(x))
+
+    def correction(self, images: Float[Tensor, "batch 1 size size"]) -> Float[Tensor, "batch classes"]:
+        """What the network itself adds to the line's logits."""
+        return cast(Tensor, super().forward(images))
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +46,9 @@ class PrunableLayer:
 def build_vgg(spec: VGGSpec, dropout: float = 0.5) -> VGG:
     """A VGG-16 with fresh weights: He initialisation, from torch's global generator.
 
+    With a straight line (`VGGSpec.line`), the network's own last layer begins with zeros, so that the first answers are
+    the line's; the line is zero until it is fitted.
+
     Args:
         spec: Structure of the model.
         dropout: Probability of dropping a hidden neuron of the fully connected layers while training.
@@ -37,7 +57,8 @@ def build_vgg(spec: VGGSpec, dropout: float = 0.5) -> VGG:
     for i, width in enumerate(spec.widths, start=1):
         plan += [width, "M"] if i in POOL_AFTER else [width]
     with torch.device("meta"):  # its 4096-wide head is replaced at once: do not fill 120 million numbers
-        model = VGG(nn.Sequential(), num_classes=spec.classes, init_weights=False)
+        kind = CorrectingVGG if spec.line else VGG
+        model = kind(nn.Sequential(), num_classes=spec.classes, init_weights=False)
     model.features = make_layers(plan, batch_norm=spec.batch_norm)
     model.features[0] = nn.Conv2d(1, spec.widths[0], kernel_size=3, padding=1)
     model.avgpool = nn.AdaptiveAvgPool2d(spec.pool)
@@ -56,6 +77,9 @@ def build_vgg(spec: VGGSpec, dropout: float = 0.5) -> VGG:
             nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
             assert module.bias is not None
             nn.init.zeros_(module.bias)
+    if isinstance(model, CorrectingVGG):
+        model.line = BandLine(spec.size, spec.classes)
+        nn.init.zeros_(linear_layers(model)[-1][1].weight)
     return model
 
 
@@ -94,4 +118,5 @@ def spec_of(model: VGG, size: int) -> VGGSpec:
         hidden=widths[13:],
         pool=pool if isinstance(pool, int) else int(pool[0] or 1),
         batch_norm=any(isinstance(m, nn.BatchNorm2d) for m in model.modules()),
+        line=isinstance(model, CorrectingVGG),
     )
