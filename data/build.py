@@ -92,7 +92,8 @@ def _with_noise(windows: np.ndarray, part: Part, config: DataConfig) -> np.ndarr
     return windows
 
 
-def _make(gathered: Gathered, fingerprint: str) -> Dataset:
+def make_dataset(gathered: Gathered, fingerprint: str) -> Dataset:
+    """A data set of recordings that are already gathered and checked, from nothing that was kept."""
     config = gathered.config
     assert config.split is not None
     plan = plan_split(
@@ -167,6 +168,6 @@ def build_dataset(config: DataConfig, cache: Cache | None = None) -> Dataset:
     cache = cache or Cache.default()
     cached = cache.load(fingerprint, gathered.config)
     if cached is None:
-        cached = _make(gathered, fingerprint)
+        cached = make_dataset(gathered, fingerprint)
         cache.save(cached)
     return cached

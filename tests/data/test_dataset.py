@@ -44,7 +44,7 @@ def test_a_second_build_is_the_same_and_comes_from_the_cache(tmp_path, monkeypat
     first = build_dataset(config, Cache(tmp_path / "cache"))
     import data.build as module
 
-    monkeypatch.setattr(module, "_make", None)  # building again would fail
+    monkeypatch.setattr(module, "make_dataset", None)  # building again would fail
     again = build_dataset(config, Cache(tmp_path / "cache"))
     np.testing.assert_array_equal(first.test.images, again.test.images)
     np.testing.assert_array_equal(first.noisy[0], again.noisy[0])
