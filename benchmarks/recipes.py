@@ -14,7 +14,7 @@ choice takes hundreds of trainings.
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -46,8 +46,8 @@ class Recipe:
     """How a model is made and trained, as the options of `pruning.run` say it."""
 
     line: float = 0.0
-    augmentation: Augmentation = Augmentation()
-    train: TrainConfig = TrainConfig()
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    train: TrainConfig = field(default_factory=TrainConfig)
 
 
 RECIPES = {

@@ -31,6 +31,7 @@ class BandLine(nn.Module):
         self.register_buffer("bias", torch.zeros(classes))
 
     def forward(self, images: Float[Tensor, "batch 1 size size"]) -> Float[Tensor, "batch classes"]:
+        """The line's logits."""
         rows = images[:, 0].float()
         mean = rows.mean(2)
         away = rows - mean[:, :, None]
