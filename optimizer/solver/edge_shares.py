@@ -1,4 +1,4 @@
-"""Shares of the edge for gateways whose worth is given by pieces (see `one_gateway`): on a grid, or continuous (numba).
+"""Shares of the edge for gateways whose worth is given by pieces (see `one_gateway`): on a grid, or continuous.
 
 Maximise the sum of F_g(c_g) subject to sum(c_g) = 1. On a grid that is a max-plus convolution. Over continuous shares,
 branch and bound: the bound of a box of shares is its Lagrangian dual, whose response is known in closed form for every

@@ -1,4 +1,4 @@
-"""Lines over the time at the edge, and which of them can be best anywhere on an interval (numba).
+"""Lines over the time at the edge, and which of them can be best anywhere on an interval (by numba).
 
 Line n is `lines[n, CONSTANT] + slope_unit * n * x`: the worth of a decision that has n tasks served at the edge, where
 one task takes x seconds there. A constant of `UNREACHABLE` means that no such decision is known.

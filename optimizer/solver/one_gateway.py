@@ -1,4 +1,4 @@
-"""The best that one gateway can do with a share of the edge: exact, for every share at once (numba).
+"""The best that one gateway can do with a share of the edge: exact, for every share at once (by numba).
 
 With everything else fixed, a decision of a gateway (how many tasks of each level it offloads, which model it runs) is
 worth `constant + slope * x`, where x = E is the time of a task at the edge, as long as x is short enough for its

@@ -1,4 +1,4 @@
-"""The transmission queue of one gateway: which tasks meet their deadlines, eq. (3), (7) and (16) (numba).
+"""The transmission queue of one gateway: which tasks meet their deadlines, eq. (3), (7) and (16) (by numba).
 
 `docs/optimum.md` has the argument. Deadlines get shorter and required accuracies higher with the level.
 """

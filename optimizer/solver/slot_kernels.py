@@ -1,4 +1,4 @@
-"""A batch of slots, solved one after the other: on a grid of shares, over continuous ones, or at given ones (numba)."""
+"""A batch of slots, solved one after the other: on a grid of shares, over continuous ones, or at given ones."""
 
 from typing import NamedTuple, no_type_check
 

@@ -1,4 +1,4 @@
-"""What one served task adds to the reward, locally and at the edge (numba): the one place that knows a reward's terms.
+"""What one served task adds to the reward, locally and at the edge: the one place that knows a reward's terms.
 
 The coefficients come from `network.rewards.Reward`; a new reward needs no change here.
 """

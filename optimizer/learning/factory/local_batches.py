@@ -1,4 +1,4 @@
-"""The best batches of one gateway for the tasks that are not sent, on the learned times (numba).
+"""The best batches of one gateway for the tasks that are not sent, on the learned times (by numba).
 
 By level: dynamic programming over the levels, the most critical first, on states (time so far, worth so far). In one
 batch: all models and all levels that the batch may reach up to. A task that does not fit is refused.

@@ -1,4 +1,4 @@
-"""The best decision of one gateway in one slot, searched for on the learned laws at a given share of the edge (numba).
+"""The best decision of one gateway in one slot, searched for on the learned laws at a given share of the edge.
 
 A decision is how many tasks of each level are sent, how many are refused, and the models that run the rest. The local
 part is `local_batches`; the numbers that are sent are a few patterns and then coordinate ascent.

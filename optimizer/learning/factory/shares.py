@@ -1,4 +1,4 @@
-"""Shares of the edge for the gateways of a slot, and their decisions at these shares (numba).
+"""Shares of the edge for the gateways of a slot, and their decisions at these shares (by numba).
 
 Where every gateway can have as much of the edge as is of use to it, shares are in proportion to that. Otherwise each
 gateway's best worth is computed on a grid of shares; a price of the edge, found by bisection, and exchanges between

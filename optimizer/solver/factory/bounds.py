@@ -1,4 +1,4 @@
-"""An upper bound on what the levels that are still to be decided can add, linear in time and places used (numba).
+"""An upper bound on what the levels that are still to be decided can add, linear in time and places used (by numba).
 
 Levels are decided from the most critical one down. Once levels K-1 .. k are decided, have sent S tasks and taken T
 seconds, the rest adds at most base[k] - second[k] * T - place[k] * S. The proof is by induction over the levels: relax

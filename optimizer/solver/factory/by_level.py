@@ -1,4 +1,4 @@
-"""The best decision of a gateway that works level by level, at one share of the edge (numba).
+"""The best decision of a gateway that works level by level, at one share of the edge (by numba).
 
 Labels (see `labels`) are extended level by level, the most critical first, as far as the bound of `bounds` leaves a
 chance to exceed a threshold. The threshold starts just below the bound and falls until a decision is found above it:

@@ -1,4 +1,4 @@
-"""What is known of a gateway's own worth, for each regime of the edge and each number of tasks sent (numba).
+"""What is known of a gateway's own worth, for each regime of the edge and each number of tasks sent (by numba).
 
 A *row* belongs to a regime. It holds for each number n of tasks sent an upper bound on what the gateway can do with the
 other tasks, and the best decision that was found. A looser regime allows more, so its upper bounds hold in all tighter

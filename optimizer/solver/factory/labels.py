@@ -1,4 +1,4 @@
-"""Partial decisions of a gateway that works by level, and which of them need not be followed (numba).
+"""Partial decisions of a gateway that works by level, and which of them need not be followed (by numba).
 
 A label is what matters of the decisions for the levels from the most critical one down to some level: how many tasks
 they send, how much time they take, and what they are worth.

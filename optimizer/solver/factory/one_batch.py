@@ -1,4 +1,4 @@
-"""The best that a gateway can do with one batch, for every number of tasks sent to an edge with a queue (numba).
+"""The best that a gateway can do with one batch, for every number of tasks sent to an edge with a queue (by numba).
 
 A batch serves the tasks of a *prefix* of levels, 0 to j, those whose requirements it meets. What it is worth depends on
 the model, its size, and how many of its tasks are served. A task that is not served may still help to fill it: with a

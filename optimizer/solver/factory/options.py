@@ -1,4 +1,4 @@
-"""What a level can do on the gateway's processor: keep so many tasks and run them with one of the models (numba)."""
+"""What a level can do on the gateway's processor: keep so many tasks and run them with one of the models (by numba)."""
 
 from typing import NamedTuple, no_type_check
 

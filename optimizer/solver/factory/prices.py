@@ -1,4 +1,4 @@
-"""Prices of time and of places in the queue at one gateway, by linear programming with column generation (numba).
+"""Prices of time and of places in the queue at one gateway, by linear programming with column generation (by numba).
 
 The relaxation lets a level mix its options. Its dual solution prices a second before each deadline, a place in the
 queue and a task sent. Any prices give a valid bound in `bounds`; good ones give a tight bound. So nothing here needs to

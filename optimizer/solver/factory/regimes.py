@@ -1,4 +1,4 @@
-"""How many tasks a gateway can send at which share of the edge, and what they are worth there (numba).
+"""How many tasks a gateway can send at which share of the edge, and what they are worth there (by numba).
 
 The time of a task at the edge, x = E of eq. (3), decides which places of the queue meet which deadlines. Between two
 *thresholds* of x nothing changes: such a range of shares is a *regime*. Regimes are numbered from the smallest share

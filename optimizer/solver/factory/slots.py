@@ -1,4 +1,4 @@
-"""A batch of slots in networks that can refuse tasks, solved one after the other (numba).
+"""A batch of slots in networks that can refuse tasks, solved one after the other (by numba).
 
 The edge is first divided as if every gateway could do what its upper bounds say. Then each gateway is solved exactly at
 the share that it got, which lowers its bounds, and the edge is divided anew, until what was promised is kept.
