@@ -1,6 +1,6 @@
 """One vibration recording: what was measured, how, and what was wrong with the bearing."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -38,6 +38,35 @@ class Fault:
     position: str | None = None
 
 
+class Generated(Mapping[str, Float[np.ndarray, " samples"]]):
+    """The one channel of a recording that is computed, not read: made when it is first asked for, and then kept.
+
+    Args:
+        name: Name of the channel.
+        make: Computes its samples.
+    """
+
+    def __init__(self, name: str, make: Callable[[], Float[np.ndarray, " samples"]]) -> None:
+        self._name, self._make = name, make
+        self._made: Float[np.ndarray, " samples"] | None = None
+
+    def __getitem__(self, name: str) -> Float[np.ndarray, " samples"]:
+        if name != self._name:
+            raise KeyError(name)
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+    def __contains__(self, name: object) -> bool:
+        return name == self._name
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((self._name,))
+
+    def __len__(self) -> int:
+        return 1
+
+
 @dataclass(frozen=True, eq=False)
 class Recording:
     """A vibration recording of one bearing in one condition.
@@ -54,6 +83,8 @@ class Recording:
         load_unit: "hp" (CWRU, simulated), "lbf" (MFPT).
         path: The file it was read from; None for a simulated one.
         known_flaws: Kinds of flaws that the data set's reader knows of and accepts, e.g. "clipped".
+        only_test: Whether it is tested on or not used at all, but never learned from. Such recordings come last in
+            their data set.
     """
 
     name: str
@@ -67,6 +98,7 @@ class Recording:
     load_unit: str = ""
     path: Path | None = None
     known_flaws: frozenset[str] = field(default_factory=frozenset)
+    only_test: bool = False
 
     def __post_init__(self) -> None:
         if not self.channels:
@@ -104,7 +136,7 @@ class Recording:
 
     def only(self, channel: str) -> "Recording":
         """The same recording with one channel."""
-        return replace(self, channels={channel: self.signal(channel)})
+        return self if list(self.channels) == [channel] else replace(self, channels={channel: self.signal(channel)})
 
 
 def usable(signal: Float[np.ndarray, " samples"]) -> Bool[np.ndarray, " samples"]:
