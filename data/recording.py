@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -38,7 +39,7 @@ class Fault:
     position: str | None = None
 
 
-class Generated(Mapping[str, Float[np.ndarray, " samples"]]):
+class Generated(Mapping[str, Any]):
     """The one channel of a recording that is computed, not read: made when it is first asked for, and then kept.
 
     Args:
@@ -89,7 +90,7 @@ class Recording:
 
     name: str
     source: str
-    channels: Mapping[str, Float[np.ndarray, " samples"]]
+    channels: Mapping[str, Any]  # arrays of samples; to check their shapes would make those that are `Generated`
     sampling_rate_hz: float
     fault: Fault | None = None
     label: str | None = None
@@ -124,10 +125,11 @@ class Recording:
         if channel is None:
             if len(self.channels) > 1:
                 raise DataError(f"{self.where} holds several channels: {names}.", "Choose one with --channel NAME.")
-            return next(iter(self.channels.values()))
+            channel = next(iter(self.channels))
         if channel not in self.channels:
             raise DataError(f"{self.where} has no channel {channel!r}; it holds {names}.", "Choose one of those.")
-        return self.channels[channel]
+        named: Float[np.ndarray, " samples"] = self.channels[channel]
+        return named
 
     @property
     def duration_s(self) -> float:

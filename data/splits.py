@@ -80,9 +80,7 @@ def in_time(index: int, recording: Recording, window_s: float, with_test: bool) 
 
 
 def _blocked(recordings: Sequence[Recording], window_s: float) -> list[Segment]:
-    return [
-        s for i, r in enumerate(recordings) if not r.only_test for s in in_time(i, r, window_s, with_test=True)
-    ]
+    return [s for i, r in enumerate(recordings) if not r.only_test for s in in_time(i, r, window_s, with_test=True)]
 
 
 def _random(recordings: Sequence[Recording], window_s: float, hop_s: float, seed: int) -> list[Segment]:

@@ -114,9 +114,7 @@ def baseline_entries(
         gain, low, high = difference([correct, dense_correct], dataset.test.recordings)
         scores = {
             name: asdict(
-                score(
-                    called[None], labels[: len(called)], apart[: len(called)], len(dataset.classes), dataset.normal
-                )
+                score(called[None], labels[: len(called)], apart[: len(called)], len(dataset.classes), dataset.normal)
             )
             for name, called in own.called.items()
         }

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from optimizer.errors import OptimizerError
+from optimizer.network.certainty import Certainty, Tails
 from optimizer.network.local_models import Accuracy, Latency, best_models, fitted_law, pruned_models
 from optimizer.network.parts import Edge, Execution, Gateway, Link, LocalModel, Queue, Task
 from optimizer.network.scenario import Scenario, read_toml
@@ -27,6 +28,8 @@ def measured_scenario(
     extrapolate: bool = False,
     allow_other_bundle: bool = False,
     accept_weak: bool = False,
+    certainty: Certainty | None = None,
+    keep: Sequence[LocalModel] | None = None,
 ) -> Scenario:
     """`base` with the models, latencies and accuracies of two profiles.
 
@@ -48,6 +51,9 @@ def measured_scenario(
         extrapolate: Allow gateways with more sensors than the largest measured batch.
         allow_other_bundle: Accept profiles that were measured on two different bundles.
         accept_weak: Accept profiles of models that are no better than a constant answer.
+        certainty: How sure the plan is to be: lower bounds of accuracies instead of accuracies, and times for a risk
+            instead of a percentile.
+        keep: In a factory's network: models of another plan, to be kept whatever beats them here.
 
     Raises:
         OptimizerError: Two bundles, weak models, no pruned model, or fewer measured batches than a gateway has sensors.
@@ -59,18 +65,28 @@ def measured_scenario(
         _check_strength(gateway, edge)
     network = change_network(base, execution, queue)
     how = accuracy or ("monotone" if network.can_refuse else "measured")
-    choose = best_models if network.can_refuse else pruned_models
-    models, beaten = choose(gateway, latency, how, percentile, precision)
+    certainty = certainty or Certainty()
+    how_to = (gateway, latency, how, percentile, precision, certainty)
+    models, beaten = best_models(*how_to, keep) if network.can_refuse else pruned_models(*how_to)
+    tails, bound = certainty.tails, certainty.confidence
+    times = f"{latency} latency at {percentile if tails is None else f'a risk of {100 * tails.risk:g} %'}"
+    sure = "" if bound is None else f", lower bounds at {100 * bound:g} % confidence"
     capacity = gateway.capacity if gateway.kind == "datasheet" else None
     return network.change(
         name="measured",
         models=models,
         task=Task(flops=edge.model(0.0).flops),
         gateway=Gateway(capacity_flop_per_s=capacity, execution=network.gateway.execution),
-        edge=Edge(task_s=_one_task(edge, latency, percentile), queue=network.edge.queue),
+        edge=Edge(
+            task_s=_one_task(edge, latency, percentile)
+            if tails is None
+            else tails.edge_task(gateway, edge, queue=network.fifo),
+            queue=network.edge.queue,
+        ),
         link=link or base.link,
         extrapolate=extrapolate,
-        notes=_notes(gateway, edge, f"{latency} latency at {percentile}, {how} accuracy", beaten),
+        risk=None if tails is None else tails.risk,
+        notes=_notes(gateway, edge, f"{times}, {how} accuracy{sure}", beaten, tails),
     )
 
 
@@ -130,12 +146,16 @@ def _check_strength(gateway: Profile, edge: Profile) -> None:
             )
 
 
-def _notes(gateway: Profile, edge: Profile, how: str, beaten: Sequence[LocalModel]) -> tuple[str, ...]:
+def _notes(
+    gateway: Profile, edge: Profile, how: str, beaten: Sequence[LocalModel], tails: Tails | None
+) -> tuple[str, ...]:
     """Where the numbers came from, what is wrong with them, and which models were left out."""
     notes = [f"gateway: {gateway.name} ({gateway.kind}), {how}", f"edge: {edge.name} ({edge.kind})"]
     weak = gateway.weak or edge.weak
     if weak:
         notes.append(f"weak models: {weak}")
+    if tails is not None:
+        notes += tails.notes(gateway)
     if beaten:
         labels = ", ".join(m.label for m in beaten)
         notes.append(f"left out, another model is as accurate and as fast: {labels}")
