@@ -1,10 +1,11 @@
 """`python -m optimizer.capacity`: how many sensors a network carries with each scheme."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Annotated
 
 import tyro
 from rich.console import Console
@@ -34,12 +35,7 @@ with needs_extra(__name__):
     from optimizer.evaluation.capacity_figure import capacity_figure, capacity_table, first_line
     from optimizer.evaluation.price import price_figure, price_line, price_table
 
-
-class Search(Protocol):
-    """The search for one scheme's capacity in a network."""
-
-    def __call__(self, label: str, make: Make, *, at: Scenario) -> SchemeCapacity:
-        """Capacity of the scheme that `make` makes, in the network `at`."""
+Search = Callable[[str, Make, Scenario], SchemeCapacity]  # a scheme's label and maker, and the network
 
 
 @dataclass(frozen=True)
@@ -122,7 +118,7 @@ def find_capacity(config: CapacityConfig, console: Console) -> CapacityFile:
         def tell(label: str, point: Point) -> None:
             status.update(f"{label}: {point.sensors:,} sensors lose {100 * point.drop_ratio:.3f} %")
 
-        def search(label: str, make: Make, gateway: int | None = None, at: Scenario = scenario) -> SchemeCapacity:
+        def search(label: str, make: Make, at: Scenario = scenario, gateway: int | None = None) -> SchemeCapacity:
             return scheme_capacity(
                 at, label, make, limit=config.limit, slots=config.slots, seed=config.seed, most=config.most,
                 seconds=config.seconds, gateway=gateway, say=partial(tell, label),
@@ -135,7 +131,7 @@ def find_capacity(config: CapacityConfig, console: Console) -> CapacityFile:
                 say(console, f"{label}: {schemes[name].sensors:,} sensors")
         risks = [price(config, scenario, risk, everyone, search) for risk in sorted(config.risks, reverse=True)]
         for g in range(scenario.gateways) if config.alone else ():
-            alone[f"gateway {g + 1}"] = {n: search(label, make, g) for n, (label, make) in everyone.items()}
+            alone[f"gateway {g + 1}"] = {n: search(label, make, gateway=g) for n, (label, make) in everyone.items()}
     return CapacityFile(
         scenario=scenario, limit=config.limit, slots=config.slots, seed=config.seed, most=config.most,
         schemes=schemes, gateways=alone, risks=risks, warnings=warnings, seconds=time.monotonic() - begun,
@@ -151,7 +147,7 @@ def price(
     return RiskPoint(
         risk=risk,
         longer=times_longer(plan, usual),
-        schemes={name: search(label, make, at=plan) for name, (label, make) in everyone.items()},
+        schemes={name: search(label, make, plan) for name, (label, make) in everyone.items()},
         notes=[note for note in plan.notes if note not in median.notes],
     )
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from profiles import content
 
 from profiling import Profile, ProfilingError
 from profiling.outcome_fields import outcome_fields, packed_recordings
@@ -16,7 +17,6 @@ from profiling.profile.outcomes import (
     unpack_runs,
     unseen,
 )
-from profiles import content
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=60))
@@ -38,7 +38,7 @@ def test_2000_windows_take_500_digits():
 
 @pytest.mark.parametrize("wrong", ["5", "1*x", "3*0", "2*2*2"])
 def test_other_text_is_refused(wrong):
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"expected|invalid|at least"):
         unpack_runs(wrong)
 
 

@@ -4,12 +4,12 @@ import copy
 
 import numpy as np
 import pytest
+from profiles import content
 from safetensors.numpy import save_file
 
 from data.common.files import sha256
 from profiling import Profile, ProfilingError
 from profiling.profile.samples import Samples, cells_of, read_samples
-from profiles import content
 
 CELL = (0.5, "fp32", 1, 2)
 
@@ -122,7 +122,11 @@ def test_the_runs_beside_a_profile_are_read(kept):
 @pytest.mark.parametrize(
     ("change", "message", "remedy"),
     [
-        (lambda m, p: m.update(kind="datasheet", measurement=None), "a datasheet; no run was measured", "profiling.run"),
+        (
+            lambda m, p: m.update(kind="datasheet", measurement=None),
+            "a datasheet; no run was measured",
+            "profiling.run",
+        ),
         (lambda m, p: m["measurement"].update(samples=None), "names no file with its runs", "Measure again"),
         (lambda m, p: (p.parent / "p" / "samples.safetensors").unlink(), "its runs are missing", "Copy the folder p "),
         (lambda m, p: m["measurement"].update(samples_sha256="0" * 64), "not the runs that p.json was made", "Copy"),
