@@ -14,7 +14,7 @@ from profiling.errors import ProfilingError
 from profiling.profile.entries import Precision
 from profiling.profile.profile import Profile
 
-Runs = Float64[np.ndarray, " runs"]
+Runs = Float64[np.ndarray, "_"]
 Cell = tuple[float, Precision, int, int]  # rate, precision, batch and threads
 LONGEST = 256  # most runs in a row whose mean is looked at; longer means scatter less
 MEASURE_AGAIN = "Copy the folder {folder} beside the profile, or measure again with `python -m profiling.run`."
