@@ -17,7 +17,6 @@ from profiling.measuring.peak import PEAK, peak_flops
 from profiling.measuring.plan import Cell, predictions_key
 from profiling.measuring.run_statistics import DRIFT, Visits, drift, summarise
 from profiling.notes import speed_notes, width_note
-from profiling.outcome_fields import outcome_fields, packed_recordings
 from profiling.profile.accuracy import fit_accuracy
 from profiling.profile.entries import (
     Capacity,
@@ -33,6 +32,7 @@ from profiling.profile.entries import (
 )
 from profiling.profile.laws import Cell as Point
 from profiling.profile.laws import capacity_flop_per_s, fit_capacity
+from profiling.profile.outcomes import outcome_fields, packed_recordings
 from profiling.profile.profile import SCHEMA, WEAK, Profile
 
 NOISY_SHARE = 0.1  # if more of the cells are noisy, the whole run is graded noisy

@@ -13,9 +13,9 @@ from data.common.options import comma_separated
 from data.common.paper import PAPER_ACCURACY
 from profiling.bundle.subjects import Bundle, Subject, read_bundle
 from profiling.errors import ProfilingError
-from profiling.outcome_fields import outcome_fields, packed_recordings
 from profiling.profile.accuracy import fit_accuracy
 from profiling.profile.entries import BundleReference, Interval, Latency, Model
+from profiling.profile.outcomes import outcome_fields, packed_recordings
 from profiling.profile.profile import SCHEMA, WEAK, Profile
 
 DEVICES = {  # printed FLOP/s and where: the paper's section V-A

@@ -139,6 +139,21 @@ class Certainty:
     confidence: float | None = None
     tails: Tails | None = None
 
+    @property
+    def risk(self) -> float | None:
+        """Share of late tasks that is planned for; None if no risk was chosen."""
+        return None if self.tails is None else self.tails.risk
+
+    def edge_task(self, gateway: Profile, edge: Profile, *, queue: bool) -> float | None:
+        """Seconds of one task on the whole edge server, as `Tails.edge_task`; None without a risk."""
+        return None if self.tails is None else self.tails.edge_task(gateway, edge, queue=queue)
+
+    def words(self, latency: str, percentile: str, accuracy: str) -> str:
+        """How times and accuracies are taken from a profile, for the notes of a plan."""
+        times = percentile if self.tails is None else f"a risk of {100 * self.tails.risk:g} %"
+        bound = "" if self.confidence is None else f", lower bounds at {100 * self.confidence:g} % confidence"
+        return f"{latency} latency at {times}, {accuracy} accuracy{bound}"
+
 
 def check_risk(risk: float, option: str = "--risk") -> None:
     """Refuse a risk outside (0, 0.5]. Raises OptimizerError."""

@@ -18,6 +18,7 @@ from profiling.profile.profile import Profile
 
 Latency = Literal["measured", "fit"]
 Accuracy = Literal["measured", "cubic", "monotone"]
+NOTHING = 1e-6  # an accuracy must be above 0; a model of which nothing is sure meets no level's requirement
 Choice = tuple[tuple[LocalModel, ...], tuple[LocalModel, ...]]  # models that gateways can run, and those left out
 
 
@@ -177,13 +178,7 @@ def lower_bounds(profile: Profile, models: Sequence[Model], how: Accuracy, confi
         for i, model in enumerate(models):
             larger = [j for j, m in enumerate(models) if m.precision == model.precision and m.rate <= model.rate]
             bounds[i] = bounds[larger].min()
-    if not (bounds > 0).all():
-        worst = models[int(np.argmin(bounds))]
-        raise OptimizerError(
-            f"--gateway: at a confidence of {confidence:g} nothing is sure of the model of rate {worst.rate:g}.",
-            "Leave that rate out, or test on more windows.",
-        )
-    return [min(1.0, float(b)) for b in bounds]
+    return [float(np.clip(b, NOTHING, 1.0)) for b in bounds]
 
 
 def _monotone(models: Sequence[Model], values: Sequence[float]) -> list[float]:

@@ -5,9 +5,12 @@ cancel out. Whole recordings are drawn again, because windows of one recording a
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
+
+from profiling.profile.entries import Interval
 
 RESAMPLES = 4000  # enough for a confidence of 0.999: four draws lie below
 SEED = 0
@@ -83,3 +86,34 @@ def unseen(confidence: float, recordings: int) -> float:
     The rule of three at any confidence: a share of 1 - (1 - confidence)^(1/n) would have shown itself in one of n.
     """
     return float(1 - (1 - confidence) ** (1 / recordings))
+
+
+def in_order(recordings: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
+    """An order of the windows in which those of one recording follow one another."""
+    return np.argsort(recordings, kind="stable")
+
+
+def packed_recordings(recordings: Int64[np.ndarray, " n"]) -> str:
+    """Number of test windows of each recording, packed."""
+    return pack_runs(np.unique(recordings, return_counts=True)[1].tolist())
+
+
+def outcome_fields(
+    right: Bool[np.ndarray, " n"] | None, whole: Bool[np.ndarray, " n"] | None, recordings: Int64[np.ndarray, " n"]
+) -> dict[str, Any]:
+    """`right` and `relative_accuracy_interval` of a model.
+
+    Args:
+        right: Which windows it classifies correctly; None if that is not known.
+        whole: The same of the complete model.
+        recordings: Recording of each window.
+    """
+    if right is None or whole is None or not whole.any():
+        return {}
+    order = in_order(recordings)
+    counts = np.unique(recordings, return_counts=True)[1].tolist()
+    own, reference = by_recording(np.stack([right[order], whole[order]]), counts)
+    ratio = float(right.mean() / whole.mean())
+    low, high = np.quantile(drawn_ratios(own[None], reference)[:, 0], (0.025, 0.975))
+    interval = Interval(low=min(ratio, float(low)), high=max(ratio, float(high)))
+    return {"right": pack_right(right[order]), "relative_accuracy_interval": interval}

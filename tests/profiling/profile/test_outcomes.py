@@ -7,12 +7,13 @@ from hypothesis import strategies as st
 from profiles import content
 
 from profiling import Profile, ProfilingError
-from profiling.outcome_fields import outcome_fields, packed_recordings
 from profiling.profile.outcomes import (
     by_recording,
     drawn_ratios,
+    outcome_fields,
     pack_right,
     pack_runs,
+    packed_recordings,
     unpack_right,
     unpack_runs,
     unseen,
