@@ -148,7 +148,8 @@ def test_a_margin_lengthens_every_planned_time():
 
 
 def test_the_price_of_certainty_is_a_table_a_figure_and_figures(finished, tmp_path, capsys):
-    network = NetworkConfig(gateway=finished.out / "gateway.json", edge=finished.out / "edge.json")
+    files = {"gateway": finished.out / "gateway.json", "edge": finished.out / "edge.json"}
+    network = NetworkConfig(**files, extrapolate=True)
     config = CapacityConfig(
         network=network, schemes=("local", "greedy"), risks=(0.02, 0.5), slots=2, most=300, seconds=20,
         json=tmp_path / "price.json", out=tmp_path,

@@ -11,6 +11,7 @@ from optimizer.trial.findings import risk_lines
 from optimizer.trial.options import TrialConfig
 from optimizer.trial.results import TrialFile, read_trial
 from optimizer.trial.run import run
+from optimizer.trial.setting import prepare
 from optimizer.trial.table import print_trial
 from profiling.profile.entries import Interval
 
@@ -24,9 +25,8 @@ def tried(finished, tmp_path_factory):
     )
     config = TrialConfig(
         models=out / "bundle", network=network, schemes=("greedy", "local", "edge"), sensors=20, slots=3,
-        policy=(str(out / "policies"),), out=tmp_path_factory.mktemp("risk") / "trial.json",
+        out=tmp_path_factory.mktemp("risk") / "trial.json",
     )  # fmt: skip
-    assert config.names_network
     run(config)
     return config.out
 
@@ -42,6 +42,20 @@ def test_the_trial_says_what_share_of_the_tasks_that_were_planned_in_time_was_la
     told = capsys.readouterr().out
     assert "Risk: at most 20 % of the tasks that a plan serves may be late. Measured:" in told
     assert f"{trial.schemes['local'].label}: " in told
+
+
+def test_a_policy_of_another_risk_is_refused(finished):
+    files = {"gateway": finished.out / "gateway.json", "edge": finished.out / "edge.json"}
+    policy = (str(finished.out / "policies"),)
+    config = TrialConfig(
+        models=finished.out / "bundle", network=NetworkConfig(**files, extrapolate=True, risk=0.2), policy=policy
+    )
+    assert config.names_network
+    assert not TrialConfig(
+        models=finished.out / "bundle", network=NetworkConfig(**files, extrapolate=True), policy=policy
+    ).names_network
+    with pytest.raises(OptimizerError, match="this network differs in .*risk"):
+        prepare(config, print)
 
 
 def test_predictions_are_made_without_what_the_plan_adds(tried, finished):
