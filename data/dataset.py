@@ -36,7 +36,8 @@ class Dataset:
         train: Training part; mean and deviation come from it alone.
         validation: Validation part, from the training conditions, for early stopping.
         test: Test part, for reports.
-        noisy: The test images again with white noise at a signal-to-noise ratio (dB).
+        noisy: The test images again with white noise at a signal-to-noise ratio (dB): all of them, or the first
+            `probed` ones where there are many.
         classes: Names in the order of the labels.
         normal: Index of the healthy class; None if no class is known to be healthy.
         recordings: Names in the order of `Examples.recordings`.
@@ -63,6 +64,11 @@ class Dataset:
     notes: tuple[str, ...]
     fingerprint: str
     config: DataConfig
+
+    @property
+    def probed(self) -> int:
+        """Number of test windows, from the first, that the noisy tests and those before retraining are made on."""
+        return min((len(images) for images in self.noisy.values()), default=len(self.test))
 
     @property
     def window_s(self) -> float:

@@ -7,8 +7,9 @@ from data.checks import check, sampling_rate_tells
 from data.config import DataConfig
 from data.errors import DataError
 from data.lock import verify
-from data.recording import Recording, class_name
+from data.recording import Generated, Recording, class_name
 from data.sources import DATASETS
+from data.splits import Part
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +44,15 @@ def read_recordings(config: DataConfig) -> list[Recording]:
 
 
 def _only_channel(recording: Recording) -> str:
-    recording.signal()  # refuses several
+    if len(recording.channels) > 1:
+        recording.signal()  # refuses them
     return next(iter(recording.channels))
+
+
+def step_s(config: DataConfig, part: Part) -> float:
+    """Step between the windows of a part in seconds; test windows of some data sets do not overlap."""
+    apart = part is Part.TEST and DATASETS[config.data].tests_apart
+    return max(config.hop_s, config.window_s) if apart else config.hop_s
 
 
 def gather(config: DataConfig) -> Gathered:
@@ -59,7 +67,8 @@ def gather(config: DataConfig) -> Gathered:
     labels = [class_name(r, config.labels_kind) for r in recordings]
     check_classes(labels)
     notes = rate_notes(config, recordings, labels)
-    for name, flaws in check(recordings, None, config.accept).items():
+    read = [r for r in recordings if not isinstance(r.channels, Generated)]  # to compute the others takes seconds
+    for name, flaws in check(read, None, config.accept).items():
         notes.append(f"recording {name} is used although flawed: {'; '.join(map(str, flaws))}")
     return Gathered(replace(config, split=split, labels=config.labels_kind), recordings, labels, notes)
 

@@ -1,9 +1,10 @@
 """One vibration recording: what was measured, how, and what was wrong with the bearing."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -38,6 +39,35 @@ class Fault:
     position: str | None = None
 
 
+class Generated(Mapping[str, Any]):
+    """The one channel of a recording that is computed, not read: made when it is first asked for, and then kept.
+
+    Args:
+        name: Name of the channel.
+        make: Computes its samples.
+    """
+
+    def __init__(self, name: str, make: Callable[[], Float[np.ndarray, " samples"]]) -> None:
+        self._name, self._make = name, make
+        self._made: Float[np.ndarray, " samples"] | None = None
+
+    def __getitem__(self, name: str) -> Float[np.ndarray, " samples"]:
+        if name != self._name:
+            raise KeyError(name)
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+    def __contains__(self, name: object) -> bool:
+        return name == self._name
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((self._name,))
+
+    def __len__(self) -> int:
+        return 1
+
+
 @dataclass(frozen=True, eq=False)
 class Recording:
     """A vibration recording of one bearing in one condition.
@@ -54,11 +84,13 @@ class Recording:
         load_unit: "hp" (CWRU, simulated), "lbf" (MFPT).
         path: The file it was read from; None for a simulated one.
         known_flaws: Kinds of flaws that the data set's reader knows of and accepts, e.g. "clipped".
+        only_test: Whether it is tested on or not used at all, but never learned from. Such recordings come last in
+            their data set.
     """
 
     name: str
     source: str
-    channels: Mapping[str, Float[np.ndarray, " samples"]]
+    channels: Mapping[str, Any]  # arrays of samples; to check their shapes would make those that are `Generated`
     sampling_rate_hz: float
     fault: Fault | None = None
     label: str | None = None
@@ -67,6 +99,7 @@ class Recording:
     load_unit: str = ""
     path: Path | None = None
     known_flaws: frozenset[str] = field(default_factory=frozenset)
+    only_test: bool = False
 
     def __post_init__(self) -> None:
         if not self.channels:
@@ -92,10 +125,11 @@ class Recording:
         if channel is None:
             if len(self.channels) > 1:
                 raise DataError(f"{self.where} holds several channels: {names}.", "Choose one with --channel NAME.")
-            return next(iter(self.channels.values()))
+            channel = next(iter(self.channels))
         if channel not in self.channels:
             raise DataError(f"{self.where} has no channel {channel!r}; it holds {names}.", "Choose one of those.")
-        return self.channels[channel]
+        named: Float[np.ndarray, " samples"] = self.channels[channel]
+        return named
 
     @property
     def duration_s(self) -> float:
@@ -104,7 +138,7 @@ class Recording:
 
     def only(self, channel: str) -> "Recording":
         """The same recording with one channel."""
-        return replace(self, channels={channel: self.signal(channel)})
+        return self if list(self.channels) == [channel] else replace(self, channels={channel: self.signal(channel)})
 
 
 def usable(signal: Float[np.ndarray, " samples"]) -> Bool[np.ndarray, " samples"]:

@@ -80,7 +80,7 @@ def in_time(index: int, recording: Recording, window_s: float, with_test: bool) 
 
 
 def _blocked(recordings: Sequence[Recording], window_s: float) -> list[Segment]:
-    return [s for i, r in enumerate(recordings) for s in in_time(i, r, window_s, with_test=True)]
+    return [s for i, r in enumerate(recordings) if not r.only_test for s in in_time(i, r, window_s, with_test=True)]
 
 
 def _random(recordings: Sequence[Recording], window_s: float, hop_s: float, seed: int) -> list[Segment]:
@@ -89,6 +89,8 @@ def _random(recordings: Sequence[Recording], window_s: float, hop_s: float, seed
     chances = (1 - TEST_FRACTION - VALIDATION_FRACTION, VALIDATION_FRACTION, TEST_FRACTION)
     segments = []
     for i, recording in enumerate(recordings):
+        if recording.only_test:
+            continue
         if recording.duration_s < window_s:
             raise _too_short(recording, window_s)
         starts = np.arange(0, recording.duration_s - window_s + 1e-9, hop_s).tolist()
@@ -149,7 +151,10 @@ def _held_out(
     for i, (recording, label) in enumerate(zip(recordings, labels, strict=True)):
         if recording.duration_s < window_s:
             raise _too_short(recording, window_s)
-        if label in both and outside[i]:
+        if recording.only_test:
+            if label in both and outside[i]:
+                segments.append(Segment(i, Part.TEST, GUARD_S, recording.duration_s - GUARD_S))
+        elif label in both and outside[i]:
             segments.append(Segment(i, Part.TEST, 0.0, recording.duration_s))
         else:
             segments += in_time(i, recording, window_s, with_test=label not in both)

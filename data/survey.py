@@ -8,7 +8,7 @@ from data.checks import check, find_flaws
 from data.common.stats import wilson
 from data.config import DataConfig
 from data.errors import DataError
-from data.gather import check_classes, default_split, rate_notes, read_recordings
+from data.gather import check_classes, default_split, rate_notes, read_recordings, step_s
 from data.images import resample
 from data.recording import Recording, class_name
 from data.sources import DATASETS
@@ -119,7 +119,7 @@ def _counts(plan: SplitPlan, labels: Sequence[str], config: DataConfig) -> tuple
     found = {str(part): dict.fromkeys(sorted(set(labels)), 0) for part in Part}
     tested: dict[int, list[float]] = {}
     for segment in plan.segments:
-        starts = window_starts(segment, config.window_s, config.hop_s)
+        starts = window_starts(segment, config.window_s, step_s(config, segment.part))
         found[str(segment.part)][labels[segment.recording]] += len(starts)
         if segment.part is Part.TEST:
             tested.setdefault(segment.recording, []).extend(starts)
@@ -198,6 +198,7 @@ def _notes(recordings: list[Recording], labels: list[str], config: DataConfig) -
         )
     if len({r.sampling_rate_hz for r in recordings}) > 1 and (config.resample or DATASETS[config.data].trusted_rates):
         found += rate_notes(config, recordings, labels)
+    recordings = [r for r in recordings if not r.only_test] or recordings
     lengths = [r.duration_s for r in recordings]
     if max(lengths) > 3 * min(lengths):
         found.append(

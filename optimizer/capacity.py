@@ -1,7 +1,8 @@
 """`python -m optimizer.capacity`: how many sensors a network carries with each scheme."""
 
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -14,15 +15,27 @@ from data.common.console import make_console, say
 from data.common.extras import needs_extra
 from data.common.options import check_least, comma_separated
 from optimizer.errors import OptimizerError
-from optimizer.evaluation.capacity import CapacityFile, Make, Point, SchemeCapacity, scheme_capacity
+from optimizer.evaluation.capacity import (
+    CapacityFile,
+    Make,
+    Point,
+    RiskPoint,
+    SchemeCapacity,
+    scheme_capacity,
+    times_longer,
+)
 from optimizer.learning.deployed import LearnedPolicy
 from optimizer.learning.manifest import find_policies
+from optimizer.network.certainty import check_risk
 from optimizer.network.options import NetworkConfig, build_scenario
 from optimizer.network.scenario import MOST_SENSORS, Scenario
 from optimizer.schemes.registry import find_scheme, make_scheme, schemes_of
 
 with needs_extra(__name__):
     from optimizer.evaluation.capacity_figure import capacity_figure, capacity_table, first_line
+    from optimizer.evaluation.price import price_figure, price_line, price_table
+
+Search = Callable[[str, Make, Scenario], SchemeCapacity]  # a scheme's label and maker, and the network
 
 
 @dataclass(frozen=True)
@@ -43,6 +56,9 @@ class CapacityConfig:
     """Folders of trained policies to look at too, separated by commas."""
     alone: bool = False
     """Also let each gateway grow alone, while the others stay as they are."""
+    risks: Annotated[tuple[float, ...], comma_separated(float, "risks", "R")] = ()
+    """Also find what is carried if inference times are planned for these risks (see --risk), separated by commas, e.g.
+    0.5,0.1,0.01,0.001: the price of certainty. Needs --gateway and --edge."""
     slots: int = 100
     """Number of slots at each number of sensors."""
     most: int = 20_000
@@ -65,8 +81,19 @@ class CapacityConfig:
             raise OptimizerError(f"--limit: expected a share of lost tasks from 0 to below 1; got {self.limit:g}.")
         if not 1 <= self.most <= MOST_SENSORS:
             raise OptimizerError(f"--most: expected from 1 to {MOST_SENSORS:,} sensors; got {self.most}.")
+        for risk in self.risks:
+            check_risk(risk, "--risks")
+            _ = self.at(risk)
+        if len(set(self.risks)) < len(self.risks):
+            raise OptimizerError("--risks holds a number twice.", "Give each number once.")
+        if self.risks and self.network.risk is not None:
+            raise OptimizerError("--risk and --risks both say which risks to look at.", "Give one of them.")
         for name in self.schemes if self.schemes != ("all",) else ():
             find_scheme(name)
+
+    def at(self, risk: float) -> NetworkConfig:
+        """The network with times that are planned for a risk. Raises OptimizerError."""
+        return replace(self.network, risk=risk)
 
 
 def makers(config: CapacityConfig, scenario: Scenario) -> dict[str, tuple[str, Make]]:
@@ -91,9 +118,9 @@ def find_capacity(config: CapacityConfig, console: Console) -> CapacityFile:
         def tell(label: str, point: Point) -> None:
             status.update(f"{label}: {point.sensors:,} sensors lose {100 * point.drop_ratio:.3f} %")
 
-        def search(label: str, make: Make, gateway: int | None = None) -> SchemeCapacity:
+        def search(label: str, make: Make, at: Scenario = scenario, gateway: int | None = None) -> SchemeCapacity:
             return scheme_capacity(
-                scenario, label, make, limit=config.limit, slots=config.slots, seed=config.seed, most=config.most,
+                at, label, make, limit=config.limit, slots=config.slots, seed=config.seed, most=config.most,
                 seconds=config.seconds, gateway=gateway, say=partial(tell, label),
             )  # fmt: skip
 
@@ -102,12 +129,27 @@ def find_capacity(config: CapacityConfig, console: Console) -> CapacityFile:
             schemes[name] = search(label, make)
             if not console.is_terminal:
                 say(console, f"{label}: {schemes[name].sensors:,} sensors")
+        risks = [price(config, scenario, risk, everyone, search) for risk in sorted(config.risks, reverse=True)]
         for g in range(scenario.gateways) if config.alone else ():
-            alone[f"gateway {g + 1}"] = {n: search(label, make, g) for n, (label, make) in everyone.items()}
+            alone[f"gateway {g + 1}"] = {n: search(label, make, gateway=g) for n, (label, make) in everyone.items()}
     return CapacityFile(
         scenario=scenario, limit=config.limit, slots=config.slots, seed=config.seed, most=config.most,
-        schemes=schemes, gateways=alone, warnings=warnings, seconds=time.monotonic() - begun,
+        schemes=schemes, gateways=alone, risks=risks, warnings=warnings, seconds=time.monotonic() - begun,
     )  # fmt: skip
+
+
+def price(
+    config: CapacityConfig, median: Scenario, risk: float, everyone: dict[str, tuple[str, Make]], search: Search
+) -> RiskPoint:
+    """What every scheme carries if times are planned for a risk."""
+    plan = build_scenario(config.at(risk))
+    usual = build_scenario(config.network, keep=plan)
+    return RiskPoint(
+        risk=risk,
+        longer=times_longer(plan, usual),
+        schemes={name: search(label, make, plan) for name, (label, make) in everyone.items()},
+        notes=[note for note in plan.notes if note not in median.notes],
+    )
 
 
 def run(config: CapacityConfig) -> None:
@@ -116,6 +158,11 @@ def run(config: CapacityConfig) -> None:
     found = find_capacity(config, console)
     say(console, first_line(found))
     console.print(capacity_table(found.schemes))
+    if found.risks:
+        say(console, price_line(found.risks))
+        console.print(price_table(found))
+        for note in found.risks[-1].notes:
+            say(console, f"note: {note}", style="yellow")
     for name, schemes in found.gateways.items():
         console.print(capacity_table(schemes, f"{name} grows alone"))
     if any(s.extrapolated for s in found.schemes.values()):
@@ -131,6 +178,9 @@ def run(config: CapacityConfig) -> None:
     if config.out is not None:
         capacity_figure(found).write(config.out)
         say(console, f"figure: {config.out / 'capacity.png'}")
+        if found.risks:
+            price_figure(found).write(config.out)
+            say(console, f"figure: {config.out / 'price.png'}")
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import tyro
 
 from data.common.command import run_command
-from data.common.console import make_console, say
+from data.common.console import make_console, say, told_if_slow
 from data.common.files import write_json
 from data.common.options import check_least, comma_separated, parse_list
 from data.common.schema import read_json
@@ -26,6 +26,7 @@ from optimizer.schemes.rollout import carry_out
 from optimizer.schemes.summary import Summary, summarise
 
 MOST_STEPS = 100_000  # of a grid of shares
+COMPILING = "still at work; where the solver was never used, compiling it takes half a minute first"
 
 
 @dataclass(frozen=True)
@@ -190,7 +191,8 @@ def run(config: SolveConfig) -> None:
         else:
             state = draw_states(scenario, config.slots, config.seed)
         for name in config.names(scenario):
-            with console.status(f"{scenario.sensors} sensors, {len(state)} slots: {name}"):
+            doing = f"{scenario.sensors} sensors, {len(state)} slots: {name}"
+            with console.status(doing), told_if_slow(console, f"{doing} ({COMPILING})"):
                 solved.append(solve(scenario, state, name, config.steps, config.seed))
     losses = [(str(s.scenario.sensors), s.scheme, s.summary.drop_ratio, s.slower) for s in solved]
     if is_fragile(losses):  # then it is the first thing to know

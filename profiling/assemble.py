@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +32,7 @@ from profiling.profile.entries import (
 )
 from profiling.profile.laws import Cell as Point
 from profiling.profile.laws import capacity_flop_per_s, fit_capacity
+from profiling.profile.outcomes import outcome_fields, packed_recordings
 from profiling.profile.profile import SCHEMA, WEAK, Profile
 
 NOISY_SHARE = 0.1  # if more of the cells are noisy, the whole run is graded noisy
@@ -97,8 +99,8 @@ def _failures(config: RunConfig, bundle: Bundle, found: Findings) -> list[Failed
 class _Accuracies:
     """Accuracy of every (rate, precision): from the predictions made here, or else from the bundle."""
 
-    def __init__(self, bundle: Bundle, found: Findings) -> None:
-        self._bundle, self._found = bundle, found
+    def __init__(self, bundle: Bundle, found: Findings, reference: Precision) -> None:
+        self._bundle, self._found, self._reference = bundle, found, reference
 
     def right(self, rate: float, precision: Precision) -> np.ndarray | None:
         """Which test windows are classified correctly; None without predictions."""
@@ -108,6 +110,13 @@ class _Accuracies:
     def value(self, subject: Subject, precision: Precision) -> float:
         right = self.right(subject.entry.rate, precision)
         return exported_accuracy(subject) if right is None else float(right.mean())
+
+    def relative(self, subject: Subject, precision: Precision, dense: Subject) -> dict[str, Any]:
+        """Accuracy relative to the complete model on the same windows, with its interval, and the right windows."""
+        whole = self.value(dense, self._reference)
+        found = {"relative_accuracy": self.value(subject, precision) / max(whole, 1e-12)}
+        right, of_whole = self.right(subject.entry.rate, precision), self.right(0.0, self._reference)
+        return found | outcome_fields(right, of_whole, self._bundle.recordings)
 
     def interval(self, value: float) -> tuple[Interval, int]:
         """95 % Wilson interval, and the number of independent windows it rests on."""
@@ -140,7 +149,7 @@ def _model(
         accuracy_interval=interval,
         accuracy_windows=windows,
         accuracy_change=None if precision == first else value - accuracies.value(subject, first),
-        relative_accuracy=value / max(accuracies.value(dense, "fp32" if "fp32" in config.precisions else first), 1e-12),
+        **accuracies.relative(subject, precision, dense),
         file=f"{config.folder.name}/int8/{file.name}" if file else entry.onnx,
         file_sha256=sha256(file) if file else None,
         latency=_latencies(config, found, entry.rate, precision),
@@ -194,7 +203,7 @@ def assemble(config: RunConfig, bundle: Bundle, found: Findings) -> Profile:
         ProfilingError: No cell of the first precision and number of threads could be measured.
     """
     first, threads = config.precisions[0], config.resolved_threads[0]
-    accuracies = _Accuracies(bundle, found)
+    accuracies = _Accuracies(bundle, found, "fp32" if "fp32" in config.precisions else first)
     dense = bundle.subjects[0]
     models = [
         _model(config, found, accuracies, subject, dense, precision)
@@ -239,6 +248,7 @@ def assemble(config: RunConfig, bundle: Bundle, found: Findings) -> Profile:
         capacity_flop_per_s=capacity_flop_per_s(capacities[0]),
         capacities=capacities,
         accuracy_curve=fit_accuracy([m.rate for m in own], [m.accuracy for m in own], config.degree),
+        test_recordings=packed_recordings(bundle.recordings) if any(m.right for m in models) else None,
         notes=[
             *([WEAK + bundle.manifest.weak] if bundle.manifest.weak else []),
             *speed_notes(models, threads),

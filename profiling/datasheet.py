@@ -11,10 +11,11 @@ from typing import Annotated, Literal
 from data.common.device import library_version
 from data.common.options import comma_separated
 from data.common.paper import PAPER_ACCURACY
-from profiling.bundle.subjects import Subject, read_bundle
+from profiling.bundle.subjects import Bundle, Subject, read_bundle
 from profiling.errors import ProfilingError
 from profiling.profile.accuracy import fit_accuracy
 from profiling.profile.entries import BundleReference, Interval, Latency, Model
+from profiling.profile.outcomes import outcome_fields, packed_recordings
 from profiling.profile.profile import SCHEMA, WEAK, Profile
 
 DEVICES = {  # printed FLOP/s and where: the paper's section V-A
@@ -109,8 +110,9 @@ def _paper_model(rate: float, accuracy: float, sheet: Datasheet) -> Model:
     )
 
 
-def _bundle_model(subject: Subject, dense: Subject, sheet: Datasheet) -> Model:
-    entry, cost = subject.entry, subject.cost
+def _bundle_model(subject: Subject, bundle: Bundle, sheet: Datasheet) -> Model:
+    entry, cost, dense = subject.entry, subject.cost, bundle.subjects[0]
+    right, whole = (bundle.right(s.entry.rate) for s in (subject, dense))
     low, high = entry.accuracy_interval
     return Model(
         **subject.facts,
@@ -121,6 +123,7 @@ def _bundle_model(subject: Subject, dense: Subject, sheet: Datasheet) -> Model:
         accuracy_windows=entry.after["clean"].accuracy.count,
         accuracy_change=None,
         relative_accuracy=entry.accuracy / max(dense.entry.accuracy, 1e-12),
+        **outcome_fields(right, whole, bundle.recordings),
         file=entry.onnx,
         file_sha256=None,
         latency=[_latency(b, cost.flops, sheet.capacity) for b in sorted(sheet.batches)],
@@ -135,6 +138,7 @@ def datasheet_profile(sheet: Datasheet) -> Profile:
     """
     reference: BundleReference | None = None
     weak: list[str] = []
+    tested: str | None = None
     if sheet.models is None:
         models = [_paper_model(r, a, sheet) for r, a in {0.0: 1.0, **PAPER_ACCURACY}.items()]
         source = "models of the paper: 10 GFLOP per task, (1 - p) of it at rate p, accuracies of Table II(a)"
@@ -142,7 +146,8 @@ def datasheet_profile(sheet: Datasheet) -> Profile:
         bundle = read_bundle(sheet.models, need_onnx=False)
         reference = bundle.reference
         weak = [WEAK + bundle.manifest.weak] if bundle.manifest.weak else []
-        models = [_bundle_model(s, bundle.subjects[0], sheet) for s in bundle.subjects]
+        models = [_bundle_model(s, bundle, sheet) for s in bundle.subjects]
+        tested = packed_recordings(bundle.recordings) if any(m.right for m in models) else None
         source = "models of a bundle: executed FLOPs and test accuracies, mean over seeds"
     return Profile(
         schema_version=SCHEMA,
@@ -157,6 +162,7 @@ def datasheet_profile(sheet: Datasheet) -> Profile:
         capacity_flop_per_s=sheet.capacity,
         capacities=[],
         accuracy_curve=fit_accuracy([m.rate for m in models], [m.accuracy for m in models]),
+        test_recordings=tested,
         notes=[
             *weak,
             f"From a datasheet ({sheet.capacity / 1e9:,.1f} GFLOP/s), NOT measured: no overhead, full efficiency.",

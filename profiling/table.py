@@ -17,6 +17,10 @@ MEASURED = (
     "bundle's test windows, measured here. eff.: FLOP/s at the largest batch, relative to a matrix product's."
 )
 DATASHEET = "From a datasheet, NOT measured: ms = batch * FLOP / C. MFLOP: for one input, a multiply-accumulate is 2."
+RELATIVE = (
+    "All models saw the same windows, so their accuracies are compared in pairs: the second interval is a bootstrap "
+    "over recordings of the ratio, and narrower than two intervals beside each other."
+)
 LAWS = (
     'Errors are relative: mean and worst over all cells; "left out" is the median error for cells whose batch size was '
     "left out of the fit. * This law predicts left-out batch sizes best."
@@ -140,6 +144,24 @@ def accuracy_table(profile: Profile) -> Table:
     return table
 
 
+def relative_table(profile: Profile) -> Table:
+    """One row per model: its accuracy beside the complete model's, on the same test windows."""
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), title="accuracy on the test windows", title_justify="left")
+    for heading in ("rate", "", "acc. %", "95 % interval", "of the complete model's, %", "95 % interval "):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for model in profile.models:
+        own, relative = model.accuracy_interval, model.relative_accuracy_interval
+        table.add_row(
+            "dense" if model.rate == 0 else f"{model.rate:g}",
+            model.precision,
+            f"{100 * model.accuracy:.2f}",
+            f"{100 * own.low:.2f} to {100 * own.high:.2f}",
+            f"{100 * model.relative_accuracy:.2f}",
+            "-" if relative is None else f"{100 * relative.low:.2f} to {100 * relative.high:.2f}",
+        )
+    return table
+
+
 def _trial_line(trials: list[RuntimeTrial]) -> str:
     parts = [
         f"{t.runtime} {milliseconds(t.dense_s)}/{milliseconds(t.pruned_s)} ms"
@@ -166,6 +188,10 @@ def print_profile(profile: Profile, console: Console) -> None:
         console.print(law_table(fit, f"latency laws, {fit.precision}, {fit.threads} threads{peak}"), width=width)
     if profile.capacities:
         say(LAWS)
+        say("")
+    if profile.test_recordings is not None:
+        console.print(relative_table(profile), width=width)
+        say(RELATIVE)
         say("")
     console.print(accuracy_table(profile), width=width)
     say(profile.accuracy_curve.verdict)

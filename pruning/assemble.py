@@ -27,6 +27,7 @@ from pruning.spec import VGGSpec
 from pruning.weak import weakness
 
 TEST, CALIBRATION, HISTORY = "test.safetensors", "calibration.safetensors", "history.jsonl"
+PREDICTIONS = "predictions.safetensors"
 CALIBRATION_WINDOWS = 64
 LIBRARIES = ("jopa", "torch", "torchvision", "torch-pruning", "numpy", "scipy", "onnx", "scikit-learn")
 
@@ -71,13 +72,14 @@ def _all_scores(model: _Model, prefix: str, dataset: Dataset, apart: np.ndarray)
     order = ["clean", *(f"{snr}dB" for snr in dataset.noisy)]
     return {
         name: score(
-            np.stack([r.predictions[f"{prefix}.{name}"] for r in model.results]),
-            dataset.test.labels,
-            apart,
+            own,
+            dataset.test.labels[: own.shape[1]],
+            apart[: own.shape[1]],
             len(dataset.classes),
             dataset.normal,
         )
         for name in sorted(names, key=order.index)
+        for own in [np.stack([r.predictions[f"{prefix}.{name}"] for r in model.results])]
     }
 
 
@@ -167,6 +169,13 @@ def _write_calibration(out: Path, dataset: Dataset) -> None:
     write_whole(out / CALIBRATION, save_arrays({"images": images}))
 
 
+def _write_predictions(out: Path, models: Sequence[_Model], classes: int) -> None:
+    """The class that every model names for every test window, in as few bytes as it takes."""
+    small = np.min_scalar_type(classes)
+    called = {m.name: np.stack([r.predictions["after.clean"] for r in m.results]).astype(small) for m in models}
+    write_whole(out / PREDICTIONS, save_arrays(called))
+
+
 def _write_history(out: Path, jobs: Sequence[Job], folder: Callable[[str], JobFolder]) -> None:
     lines = []
     for job in jobs:
@@ -201,9 +210,10 @@ def assemble(
     out = config.out
     apart = independent(dataset.test.recordings, dataset.test.starts_s, dataset.window_s)
     models, control = _gather(config, jobs, folder)
-    entries, files = [], [TEST, CALIBRATION, HISTORY]
+    entries, files = [], [TEST, CALIBRATION, PREDICTIONS, HISTORY]
     _write_test_part(out, dataset, apart)
     _write_calibration(out, dataset)
+    _write_predictions(out, (*models, control), len(dataset.classes))
     _write_history(out, jobs, folder)
     for model in (*models, control):
         tick(model.name)
@@ -227,6 +237,7 @@ def assemble(
         "weak": _weakness(models[0], dataset, apart),
         "test": TEST,
         "calibration": CALIBRATION,
+        "predictions": PREDICTIONS,
         "history": HISTORY,
         "sha256": {name: sha256(out / name) for name in files},
     }

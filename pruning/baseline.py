@@ -124,7 +124,9 @@ def baseline_entries(
         correct = np.broadcast_to(own.called["clean"] == labels, dense_correct.shape)
         gain, low, high = difference([correct, dense_correct], dataset.test.recordings)
         scores = {
-            name: asdict(score(called[None], labels, apart, len(dataset.classes), dataset.normal))
+            name: asdict(
+                score(called[None], labels[: len(called)], apart[: len(called)], len(dataset.classes), dataset.normal)
+            )
             for name, called in own.called.items()
         }
         entries.append(

@@ -25,9 +25,9 @@ from pruning.errors import PruningError
 from pruning.spec import VGGSpec
 
 # 2 added `calibration`; 3 added `criterion` and `preprocessing`'s `hop_s` and `smoothing`; 4 added `baselines` and
-# `weak`. Older bundles are read with what was true of them: criterion l1, SMOOTHING_BEFORE_3, the step that their
-# training settings hold, no baselines, and nobody asked whether they were weak.
-SCHEMA = 4
+# `weak`; 5 added `predictions`. Older bundles are read with what was true of them: criterion l1, SMOOTHING_BEFORE_3,
+# the step that their training settings hold, no baselines, nobody asked whether they were weak, and no predictions.
+SCHEMA = 5
 SMOOTHING_BEFORE_3 = 0.75
 MANIFEST = "models.json"
 WORDS = {"line": "straight line", "forest": "random forest"}  # the kinds of baselines
@@ -193,8 +193,10 @@ class DataEntry(Strict):
 class Manifest(Strict):
     """`models.json`.
 
-    `test` holds the test part; `calibration` some training images, to set the ranges of an int8 model by. `weak` says
-    in what way the dense model is no better than a constant answer, if the user went on in spite of it.
+    `test` holds the test part; `calibration` some training images, to set the ranges of an int8 model by. `predictions`
+    holds the class that each model names for each test window as recorded: a tensor for each model by the name of its
+    weights' file, such as "vgg16-p0.9", with a row for each seed. `weak` says in what way the dense model is no better
+    than a constant answer, if the user went on in spite of it.
     """
 
     schema_version: Annotated[int, Field(alias="schema")]
@@ -213,6 +215,7 @@ class Manifest(Strict):
     weak: str | None = None
     test: str
     calibration: str | None = None
+    predictions: str | None = None
     history: str
     sha256: dict[str, str]
 

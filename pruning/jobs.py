@@ -137,8 +137,12 @@ def prune(config: SweepConfig, model: VGG, dense: VGGSpec, rate: float) -> _Prun
 
 
 def call_windows(model: nn.Module, dataset: Dataset, prefix: str) -> dict[str, np.ndarray]:
-    """Predicted class of each test window, clean and with noise, by "prefix.clean", "prefix.10dB" and so on."""
-    versions = {"clean": dataset.test.images} | {f"{snr}dB": images for snr, images in dataset.noisy.items()}
+    """Predicted class of each test window, clean and with noise, by "prefix.clean", "prefix.10dB" and so on.
+
+    Before retraining, and with noise, only the first `Dataset.probed` test windows are named.
+    """
+    clean = dataset.test.images[: dataset.probed] if prefix == "before" else dataset.test.images
+    versions = {"clean": clean} | {f"{snr}dB": images for snr, images in dataset.noisy.items()}
     return {f"{prefix}.{name}": predict(model, images).argmax(axis=1) for name, images in versions.items()}
 
 

@@ -179,7 +179,7 @@ def find_files(root: Path) -> dict[int, Path]:
     if not root.is_dir():
         raise DataError(
             f"{root}: no such folder.",
-            f"Give the folder of .mat files with --root, or fetch them: python -m data.fetch cwru --root {root}",
+            f"Give the folder that holds the .mat files, or fetch them: python -m data.fetch cwru --root {root}",
         )
     found: dict[int, Path] = {}
     for path in sorted(root.rglob("*.mat")):

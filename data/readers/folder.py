@@ -109,7 +109,7 @@ def read(root: Path, sampling_rate_hz: float | None = None, channel: str | None 
             rate is not known.
     """
     if not root.is_dir():
-        raise DataError(f"{root}: no such folder.", "Give the folder of class sub-folders with --root.")
+        raise DataError(f"{root}: no such folder.", "Give the folder that holds one sub-folder per class.")
     classes = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
     if not classes:
         raise DataError(

@@ -17,8 +17,10 @@ x(t) = shaft harmonics + sum_i A_i s(t - T_i) + structure noise + sensor noise.
   as if a sensor were mounted anew.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -27,12 +29,14 @@ from scipy.signal import butter, sosfilt
 from data.errors import DataError
 from data.readers.bearing import BearingGeometry
 from data.readers.source import ReadSettings, Source
-from data.recording import INCH_MM, Fault, Location, Recording
+from data.recording import INCH_MM, Fault, Generated, Location, Recording
 
 NO_LOAD_SPEED_HZ = 29.95  # 1797 rpm
 SLIP_HZ_PER_HP = 0.37  # 1730 rpm at 3 hp
 SIZES_MIL = (7, 14, 21)
 LOADS_HP = (0.0, 1.0, 2.0, 3.0)
+TEST_RECORDINGS = 185  # of each class: with the 150 windows of the other recordings at that load, 2,000 in all
+SPARE_S = 0.1  # at each end of a test recording, where ring-down and resampling begin and end
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,9 @@ class SimulationConfig:
         loads_hp: Motor loads.
         sizes_mil: Fault widths in thousandths of an inch.
         recordings_per_condition: Recordings of each class at each load, each with its own sensor mount.
+        test_load_hp: Load of more recordings that are only for testing; None for no such recordings.
+        test_recordings: Number of them in each class, each with its own sensor mount.
+        test_duration_s: Their length in seconds: one window, and `SPARE_S` at each end.
         seed: Seed of every random number.
         geometry: The bearing.
         machine: The machine around it.
@@ -91,6 +98,9 @@ class SimulationConfig:
     loads_hp: tuple[float, ...] = LOADS_HP
     sizes_mil: tuple[int, ...] = SIZES_MIL
     recordings_per_condition: int = 3
+    test_load_hp: float | None = None
+    test_recordings: int = TEST_RECORDINGS
+    test_duration_s: float = 1.0 + 2 * SPARE_S
     seed: int = 0
     geometry: BearingGeometry = field(default_factory=BearingGeometry)
     machine: Machine = field(default_factory=Machine)
@@ -115,10 +125,16 @@ def load_zone(angle_rad: Float[np.ndarray, " n"], extent: float = 0.45) -> Float
     return np.where(inside > 0, np.abs(inside) ** 1.5, 0.0)
 
 
+@cache
+def _low_pass(edge_hz: float, rate_hz: float) -> Any:
+    """A filter of first order; to design one takes as long as to simulate a second."""
+    return butter(1, edge_hz, fs=rate_hz, output="sos")
+
+
 def shaft_phase(config: SimulationConfig, shaft_hz: float, rng: np.random.Generator) -> Float[np.ndarray, " samples"]:
     """Shaft angle in turns at every sample: constant speed plus a slow wander (below about 2 Hz)."""
     count = round(config.duration_s * config.sampling_rate_hz)
-    slow = sosfilt(butter(1, 2.0, fs=config.sampling_rate_hz, output="sos"), rng.standard_normal(count))
+    slow = sosfilt(_low_pass(2.0, config.sampling_rate_hz), rng.standard_normal(count))
     speed = shaft_hz * (1 + config.machine.speed_wander * slow / (slow.std() + 1e-12))
     return np.cumsum(speed) / config.sampling_rate_hz
 
@@ -193,7 +209,7 @@ def simulate(
     """
     rng = np.random.default_rng([config.seed, *seed])
     machine = config.machine
-    shaft_hz = NO_LOAD_SPEED_HZ - SLIP_HZ_PER_HP * load_hp
+    shaft_hz = shaft_speed_hz(load_hp)
     phase = shaft_phase(config, shaft_hz, rng)
     count = len(phase)
     x = np.zeros(count)
@@ -234,7 +250,7 @@ def _noise(count: int, config: SimulationConfig, rng: np.random.Generator) -> Fl
     """Broadband noise at `snr_db` below the middle fault's power, half of it coloured by the structure."""
     reference = _reference_power(config) / 10 ** (config.snr_db / 10)
     white = rng.standard_normal(count)
-    coloured = sosfilt(butter(1, 600.0, fs=config.sampling_rate_hz, output="sos"), rng.standard_normal(count))
+    coloured = sosfilt(_low_pass(600.0, config.sampling_rate_hz), rng.standard_normal(count))
     mixed = white / np.sqrt(2) + coloured / coloured.std() / np.sqrt(2)
     return np.asarray(np.sqrt(reference) * mixed)
 
@@ -251,6 +267,11 @@ def _reference_power(config: SimulationConfig) -> float:
     return power
 
 
+def shaft_speed_hz(load_hp: float) -> float:
+    """Mean shaft speed at a motor load, in revolutions per second."""
+    return NO_LOAD_SPEED_HZ - SLIP_HZ_PER_HP * load_hp
+
+
 def conditions(config: SimulationConfig) -> list[tuple[Fault, float]]:
     """Every fault at every load: normal, and inner, ball and outer (6:00) at each size."""
     faults = [Fault(Location.NORMAL)]
@@ -263,35 +284,57 @@ def conditions(config: SimulationConfig) -> list[tuple[Fault, float]]:
 def read(config: SimulationConfig | None = None) -> list[Recording]:
     """All recordings of the simulated set; the same for the same config on every machine's NumPy."""
     config = config or SimulationConfig()
-    recordings = []
-    for index, (fault, load) in enumerate(conditions(config)):
-        for repeat in range(config.recordings_per_condition):
-            signal, shaft_hz = simulate(fault, load, config, (index, repeat))
-            size = f"-{fault.diameter_mm / INCH_MM * 1000:.0f}mil" if fault.diameter_mm else ""
-            recordings.append(
-                Recording(
-                    name=f"{fault.location}{size}-{load:g}hp-{repeat}",
-                    source="simulated",
-                    channels={"DE": signal},
-                    sampling_rate_hz=config.sampling_rate_hz,
-                    fault=fault,
-                    shaft_speed_hz=shaft_hz,
-                    load=load,
-                    load_unit="hp",
-                )
-            )
-    return recordings
+    repeats = range(config.recordings_per_condition)
+    recordings = [
+        _recording(fault, load, config, index, repeat)
+        for index, (fault, load) in enumerate(conditions(config))
+        for repeat in repeats
+    ]
+    return recordings + list(_test_recordings(config))
+
+
+def _recording(fault: Fault, load: float, config: SimulationConfig, index: int, repeat: int) -> Recording:
+    """A recording whose signal is simulated when it is first asked for."""
+    size = f"-{fault.diameter_mm / INCH_MM * 1000:.0f}mil" if fault.diameter_mm else ""
+    return Recording(
+        name=f"{fault.location}{size}-{load:g}hp-{repeat}",
+        source="simulated",
+        channels=Generated("DE", lambda: simulate(fault, load, config, (index, repeat))[0]),
+        sampling_rate_hz=config.sampling_rate_hz,
+        fault=fault,
+        shaft_speed_hz=shaft_speed_hz(load),
+        load=load,
+        load_unit="hp",
+    )
+
+
+def _test_recordings(config: SimulationConfig) -> Iterator[Recording]:
+    """Many short recordings, of one window each, so that accuracies are known well; class after class in turns."""
+    short = replace(config, duration_s=config.test_duration_s)
+    for repeat in range(config.test_recordings):
+        for index, (fault, load) in enumerate(conditions(config)):
+            if load == config.test_load_hp:
+                made = _recording(fault, load, short, index, config.recordings_per_condition + repeat)
+                yield replace(made, only_test=True)
 
 
 def _configured(settings: ReadSettings) -> SimulationConfig:
-    return SimulationConfig(snr_db=settings.simulated_snr_db, seed=settings.data_seed)
+    """The settings of the set; where a load is held out, there are many test recordings at it."""
+    held_out = max(LOADS_HP) if settings.held_out is None else settings.held_out
+    return SimulationConfig(
+        snr_db=settings.simulated_snr_db,
+        seed=settings.data_seed,
+        test_load_hp=held_out if settings.split in (None, "load") else None,
+        test_duration_s=settings.window_s + 2 * SPARE_S,
+    )
 
 
 SOURCE = Source(
     "simulated",
-    "Built-in simulation of a rolling bearing (120 recordings of 5 s, 12 kHz); needs no files.",
+    "Built-in simulation of a rolling bearing (120 recordings of 5 s, 12 kHz, and 1,850 of one window for tests at a "
+    "load that is held out); needs no files.",
     lambda settings: read(_configured(settings)),
     needs_root=False,
-    # The seed is among the settings already.
-    version=lambda settings: [asdict(SimulationConfig(snr_db=settings.simulated_snr_db)), np.__version__],
+    version=lambda settings: [asdict(_configured(settings)), np.__version__],
+    tests_apart=True,
 )

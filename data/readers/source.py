@@ -47,6 +47,18 @@ class ReadSettings(Protocol):
     def data_seed(self) -> int:
         """Seed of the simulation."""
 
+    @property
+    def split(self) -> str | None:
+        """What is held out for testing; None if the user did not say."""
+
+    @property
+    def held_out(self) -> float | None:
+        """Load or fault size of the test part; None if the user did not say."""
+
+    @property
+    def window_s(self) -> float:
+        """Length of a window in seconds."""
+
 
 @runtime_checkable
 class FetchSettings(Protocol):
@@ -109,6 +121,8 @@ class Source:
             sampling rates are refused until the user agrees to resample them (`--resample`).
         version: What generated recordings depend on beside the settings, for the cache; nothing for recorded ones,
             whose files are hashed.
+        tests_apart: Whether test windows are cut one after another, so that no two of them share a sample, instead of
+            every `hop_s` seconds. A set that can make as many recordings as it likes needs no overlap.
         fetch: How the set is downloaded; None if it cannot be.
     """
 
@@ -119,6 +133,7 @@ class Source:
     needs_root: bool = True
     trusted_rates: bool = True
     version: Callable[[ReadSettings], list[Any]] = lambda _: []
+    tests_apart: bool = False
     fetch: Fetch | None = None
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
-from pydantic import field_serializer
+from pydantic import Field, field_serializer
 
 from data.common.schema import Count, Fraction, NonNegative, Positive, Strict
 from optimizer.errors import OptimizerError
@@ -73,6 +73,23 @@ class SchemeCapacity(Strict):
     points: list[Point]
 
 
+class RiskPoint(Strict):
+    """What is carried if inference times are planned for a risk.
+
+    Attributes:
+        risk: Share of the tasks that may be late because inference times scatter.
+        longer: How many times as long as at the median inference on gateways is planned: the geometric mean over the
+            models and batch sizes of the network at the risk.
+        schemes: Capacity of each scheme by its name.
+        notes: How the times were found, and what is wrong with them.
+    """
+
+    risk: Fraction
+    longer: Positive
+    schemes: dict[str, SchemeCapacity]
+    notes: list[str]
+
+
 class CapacityFile(File):
     """The file of `python -m optimizer.capacity --json`.
 
@@ -84,6 +101,7 @@ class CapacityFile(File):
         most: The largest number of sensors that was tried.
         schemes: Capacity of each scheme by its name.
         gateways: For each gateway that grows alone while the others stay: capacity of each scheme. Empty if not asked.
+        risks: What is carried at each risk, the largest first. Empty if not asked.
         warnings: What a reader should know.
         seconds: How long the search took.
     """
@@ -95,6 +113,7 @@ class CapacityFile(File):
     most: Count
     schemes: dict[str, SchemeCapacity]
     gateways: dict[str, dict[str, SchemeCapacity]]
+    risks: list[RiskPoint] = Field(default_factory=list)
     warnings: list[str]
     seconds: NonNegative
 
@@ -249,6 +268,17 @@ def grown(scenario: Scenario, sensors: int, gateway: int | None = None) -> Scena
     groups = list(scenario.groups)
     groups[gateway] = sensors
     return network.change(groups=tuple(groups))
+
+
+def times_longer(plan: Scenario, median: Scenario) -> float:
+    """How many times as long a plan's inference on gateways is as at the median, over its models and batch sizes."""
+    usual = {(m.rate, m.precision): dict(m.latency_s or ()) for m in median.models}
+    ratios = [
+        seconds / usual[model.rate, model.precision][batch]
+        for model in plan.models
+        for batch, seconds in model.latency_s or ()
+    ]
+    return float(np.exp(np.mean(np.log(ratios)))) if ratios else 1.0
 
 
 def largest_batch(scenario: Scenario) -> int | None:

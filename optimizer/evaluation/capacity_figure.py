@@ -9,6 +9,7 @@ from rich.table import Table
 
 from optimizer.evaluation.canvas import Drawn, Rows, new_figure
 from optimizer.evaluation.capacity import CapacityFile, SchemeCapacity
+from optimizer.evaluation.price import carried_words
 
 FLOOR = 1e-5  # lost shares below are drawn here: the axis is logarithmic
 
@@ -27,7 +28,7 @@ def capacity_figure(found: CapacityFile) -> Drawn:
         low = np.array([max(p.low, FLOOR) for p in points])
         high = np.array([max(p.high, FLOOR) for p in points])
         colour = colours[i % 10]
-        axis.plot(sensors, 100 * lost, marker=".", color=colour, label=f"{scheme.label}: {_number(scheme)}")
+        axis.plot(sensors, 100 * lost, marker=".", color=colour, label=f"{scheme.label}: {carried_words(scheme)}")
         seen = np.array([p.drop_ratio > 0 for p in points])  # a band below a loss of nothing would only be noise
         axis.fill_between(sensors, 100 * low, 100 * high, where=seen, color=colour, alpha=0.15, linewidth=0)
         rows += [
@@ -54,12 +55,6 @@ def best_first(schemes: Mapping[str, SchemeCapacity]) -> list[tuple[str, SchemeC
     return sorted(schemes.items(), key=lambda item: -item[1].sensors)
 
 
-def _number(scheme: SchemeCapacity) -> str:
-    if not scheme.sensors:
-        return "none"
-    return f"{'at least ' if scheme.at_least else ''}{scheme.sensors:,}"
-
-
 def capacity_table(schemes: Mapping[str, SchemeCapacity], title: str | None = None) -> Table:
     """Sensors of each scheme with their interval, best first, and how many times the weakest's they are."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True, title=title)
@@ -71,7 +66,7 @@ def capacity_table(schemes: Mapping[str, SchemeCapacity], title: str | None = No
     for _, scheme in best_first(schemes):
         table.add_row(
             scheme.label,
-            _number(scheme),
+            carried_words(scheme),
             f"{scheme.low:,} to {scheme.high:,}",
             "-" if scheme.drop_ratio is None else f"{100 * scheme.drop_ratio:.3f}",
             f"{100 * scheme.sensors / best:.0f} %" if best else "-",
@@ -86,7 +81,7 @@ def first_line(found: CapacityFile) -> str:
     _, best = ranked[0]
     if not best.sensors:
         return f"No scheme carries any number of sensors with at most {100 * found.limit:g} % of the tasks lost."
-    text = f"{_number(best)} sensors lose at most {100 * found.limit:g} % of their tasks with {best.label}"
+    text = f"{carried_words(best)} sensors lose at most {100 * found.limit:g} % of their tasks with {best.label}"
     simple = found.schemes.get("local")
     if simple is not None and simple is not best:
         if simple.sensors >= best.low:

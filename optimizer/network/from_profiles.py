@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from optimizer.errors import OptimizerError
+from optimizer.network.certainty import Certainty, Tails
 from optimizer.network.local_models import Accuracy, Latency, best_models, fitted_law, pruned_models
 from optimizer.network.parts import Edge, Execution, Gateway, Link, LocalModel, Queue, Task
 from optimizer.network.scenario import Scenario, read_toml
@@ -27,6 +28,8 @@ def measured_scenario(
     extrapolate: bool = False,
     allow_other_bundle: bool = False,
     accept_weak: bool = False,
+    certainty: Certainty | None = None,
+    keep: Sequence[LocalModel] | None = None,
 ) -> Scenario:
     """`base` with the models, latencies and accuracies of two profiles.
 
@@ -34,8 +37,7 @@ def measured_scenario(
         gateway: Profile of the gateway. In the paper's network (one batch, no queue) gateways can run its pruned models
             of one precision; in a factory's network all of its models that no other one beats.
         edge: Profile of the edge server; the time of its dense model for one task is H I / C_e.
-        base: Scenario that supplies what the profiles lack: sensors, levels, slot, penalty, and the link unless one is
-            given.
+        base: Scenario that supplies what the profiles lack: sensors, levels, slot, penalty, link.
         link: An uplink instead of the base's.
         execution: "one batch" or "by level" instead of the base's.
         queue: Queue at the edge, "none" or "fifo", instead of the base's.
@@ -43,34 +45,33 @@ def measured_scenario(
         accuracy: "measured", the fitted "cubic", or "monotone" (never higher at a higher rate), relative to the dense
             model and cut off at 1, (17b). By default "measured" in the paper's network and "monotone" elsewhere.
         percentile: Percentile of the measured latency to plan with.
-        precision: Precision of the gateway's models; by default the first one in the profile, in a factory's network
-            all of them.
-        extrapolate: Allow gateways with more sensors than the largest measured batch.
+        precision: Precision of the gateway's models; by default the profile's first, in a factory's network all.
+        extrapolate: Allow more sensors per gateway than the largest measured batch.
         allow_other_bundle: Accept profiles that were measured on two different bundles.
         accept_weak: Accept profiles of models that are no better than a constant answer.
+        certainty: How sure the plan is to be: lower bounds of accuracies, and times for a risk.
+        keep: In a factory's network: models of another plan, to be kept whatever beats them here.
 
     Raises:
-        OptimizerError: Two bundles, weak models, no pruned model, or fewer measured batches than a gateway has sensors.
-        ProfilingError: A percentile or precision that the profile does not hold.
+        OptimizerError, ProfilingError: Two bundles, weak models, no pruned model, too small batches, no such precision.
     """
-    if not allow_other_bundle:
-        _check_bundles(gateway, edge)
-    if not accept_weak:
-        _check_strength(gateway, edge)
+    _check_pair(gateway, edge, bundles=not allow_other_bundle, strength=not accept_weak)
     network = change_network(base, execution, queue)
     how = accuracy or ("monotone" if network.can_refuse else "measured")
-    choose = best_models if network.can_refuse else pruned_models
-    models, beaten = choose(gateway, latency, how, percentile, precision)
-    capacity = gateway.capacity if gateway.kind == "datasheet" else None
+    sure = certainty or Certainty()
+    asked = (gateway, latency, how, percentile, precision, sure)
+    models, beaten = best_models(*asked, keep) if network.can_refuse else pruned_models(*asked)
+    task_s = sure.edge_task(gateway, edge, queue=network.fifo) or _one_task(edge, latency, percentile)
     return network.change(
         name="measured",
         models=models,
         task=Task(flops=edge.model(0.0).flops),
-        gateway=Gateway(capacity_flop_per_s=capacity, execution=network.gateway.execution),
-        edge=Edge(task_s=_one_task(edge, latency, percentile), queue=network.edge.queue),
+        gateway=_gateway(gateway, network),
+        edge=Edge(task_s=task_s, queue=network.edge.queue),
         link=link or base.link,
         extrapolate=extrapolate,
-        notes=_notes(gateway, edge, f"{latency} latency at {percentile}, {how} accuracy", beaten),
+        risk=sure.risk,
+        notes=_notes(gateway, edge, sure.words(latency, percentile, how), beaten, sure.tails),
     )
 
 
@@ -103,6 +104,18 @@ def _complete(content: dict[str, Any]) -> dict[str, Any]:
     return content
 
 
+def _gateway(profile: Profile, network: Scenario) -> Gateway:
+    capacity = profile.capacity if profile.kind == "datasheet" else None
+    return Gateway(capacity_flop_per_s=capacity, execution=network.gateway.execution)
+
+
+def _check_pair(gateway: Profile, edge: Profile, *, bundles: bool, strength: bool) -> None:
+    if bundles:
+        _check_bundles(gateway, edge)
+    if strength:
+        _check_strength(gateway, edge)
+
+
 def _check_bundles(gateway: Profile, edge: Profile) -> None:
     remedy = (
         "Profile one bundle on both devices (a datasheet lists its models with `python -m profiling.spec --models "
@@ -130,12 +143,16 @@ def _check_strength(gateway: Profile, edge: Profile) -> None:
             )
 
 
-def _notes(gateway: Profile, edge: Profile, how: str, beaten: Sequence[LocalModel]) -> tuple[str, ...]:
+def _notes(
+    gateway: Profile, edge: Profile, how: str, beaten: Sequence[LocalModel], tails: Tails | None
+) -> tuple[str, ...]:
     """Where the numbers came from, what is wrong with them, and which models were left out."""
     notes = [f"gateway: {gateway.name} ({gateway.kind}), {how}", f"edge: {edge.name} ({edge.kind})"]
     weak = gateway.weak or edge.weak
     if weak:
         notes.append(f"weak models: {weak}")
+    if tails is not None:
+        notes += tails.notes(gateway)
     if beaten:
         labels = ", ".join(m.label for m in beaten)
         notes.append(f"left out, another model is as accurate and as fast: {labels}")

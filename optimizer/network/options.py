@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from optimizer.errors import OptimizerError
+from optimizer.network.certainty import Certainty, Tails, check_confidence, check_risk
 from optimizer.network.from_profiles import change_network, load_link, measured_scenario
 from optimizer.network.local_models import Accuracy, Latency
 from optimizer.network.parts import Execution, Queue
@@ -14,6 +15,7 @@ from optimizer.network.rewards import REWARDS
 from optimizer.network.scenario import SHIPPED, Scenario
 from profiling.profile.entries import Percentile, Precision
 from profiling.profile.profile import Profile
+from profiling.profile.samples import read_samples
 
 if TYPE_CHECKING:
     RewardName = str
@@ -66,6 +68,11 @@ class NetworkConfig:
     own."""
     margin: float = 0.0
     """Plan with inference times that are longer by this share, on the gateways and at the edge; 0.1 is 10 %."""
+    risk: float | None = None
+    """With profiles: share of the tasks that may be late because inference times scatter as in the profile, above 0
+    and at most 0.5, e.g. 0.001. It takes the place of --percentile; a --margin is added to it."""
+    confidence: float | None = None
+    """With profiles: plan with the lower bounds of the models' relative accuracies at this confidence, e.g. 0.95."""
     reward: Annotated[RewardName | None, tyro.conf.arg(help=REWARD_HELP)] = None
     extrapolate: bool = False
     """Allow gateways with more sensors than the largest measured batch."""
@@ -81,8 +88,36 @@ class NetworkConfig:
             )
         if not 0 <= self.margin <= MOST_MARGIN:
             raise OptimizerError(f"--margin: expected a share from 0 to {MOST_MARGIN:g}; got {self.margin:g}.")
+        self._check_certainty()
         if self.scenario == "measured" and self.gateway is None:
             raise OptimizerError("--scenario measured needs --gateway PROFILE and --edge PROFILE.")
+
+    @property
+    def needs_profiles(self) -> bool:
+        """Whether options that need profiles are an error without them; the pipeline's are given later."""
+        return True
+
+    def _check_certainty(self) -> None:
+        for option, value in (("--risk", self.risk), ("--confidence", self.confidence)):
+            if value is not None and self.gateway is None and self.needs_profiles:
+                raise OptimizerError(
+                    f"{option} needs a measured network.", "Give --gateway PROFILE and --edge PROFILE."
+                )
+        if self.confidence is not None:
+            check_confidence(self.confidence)
+        if self.risk is None:
+            return
+        check_risk(self.risk)
+        if self.percentile != "p50":
+            raise OptimizerError(
+                f"--risk and --percentile {self.percentile} both say which times to plan with.", "Give one of them."
+            )
+        if self.latency == "fit":
+            raise OptimizerError("--risk plans with measured times; got --latency fit.", "Leave --latency out.")
+
+    def expected(self) -> "NetworkConfig":
+        """The same network as it is expected to be, without what a plan adds to be sure."""
+        return replace(self, margin=0.0, risk=None, confidence=None)
 
 
 def factory_defaults(config: NetworkConfig) -> NetworkConfig:
@@ -94,13 +129,27 @@ def factory_defaults(config: NetworkConfig) -> NetworkConfig:
     return config if papers else replace(config, reward=config.reward or "service")
 
 
-def build_scenario(config: NetworkConfig, sensors: int | None = None, *, papers: bool = False) -> Scenario:
+def _certainty(config: NetworkConfig, scenario: Scenario) -> Certainty:
+    """How sure the plan is to be, with the runs that this needs. Raises ProfilingError: there are none."""
+    if config.risk is None or config.gateway is None or config.edge is None:
+        return Certainty(config.confidence)
+    gateway, edge = Profile.load(config.gateway), Profile.load(config.edge)
+    samples = read_samples(config.gateway, gateway)
+    edges = None if edge.kind == "datasheet" else read_samples(config.edge, edge)
+    batches = len(scenario.qos) if scenario.by_level else 1
+    return Certainty(config.confidence, Tails.of(config.risk, batches, samples, edges))
+
+
+def build_scenario(
+    config: NetworkConfig, sensors: int | None = None, *, papers: bool = False, keep: Scenario | None = None
+) -> Scenario:
     """The scenario that the options describe.
 
     Args:
         config: The options.
         sensors: Number of sensors, N; by default the scenario's own.
         papers: Whether a measured network is the paper's by default; otherwise it is a factory's.
+        keep: Another plan of the same network, whose models are kept, so that its decisions can be looked at here.
 
     Raises:
         OptimizerError, ProfilingError: A file or value that cannot be used.
@@ -130,5 +179,7 @@ def build_scenario(config: NetworkConfig, sensors: int | None = None, *, papers:
             extrapolate=config.extrapolate,
             allow_other_bundle=config.allow_other_bundle,
             accept_weak=config.accept_weak,
+            certainty=_certainty(config, scenario),
+            keep=None if keep is None else keep.models,
         )
     return network.slower(1 + config.margin) if config.margin else network

@@ -12,7 +12,18 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from data.common.schema import NonNegative, Positive, Strict, first_problem, read_json
 from optimizer.errors import OptimizerError
 from optimizer.network.constants import Constants, build_constants
-from optimizer.network.parts import AtLeastOne, Edge, Gateway, Level, Link, LocalModel, Task, check_levels, check_models
+from optimizer.network.parts import (
+    AtLeastOne,
+    Edge,
+    Gateway,
+    Level,
+    Link,
+    LocalModel,
+    PositiveFraction,
+    Task,
+    check_levels,
+    check_models,
+)
 from optimizer.network.rewards import REWARDS, Reward
 
 FOLDER = Path(__file__).parent / "scenarios"
@@ -38,6 +49,8 @@ class Scenario(Strict):
         gateway: The gateways' processors.
         edge: The edge server.
         extrapolate: Whether batches beyond the last point of a model's latency are allowed.
+        risk: Share of the tasks that may be late, if the times were chosen by it (`network.certainty`); the times hold
+            what follows from it, and nothing else looks at it but the trial.
         notes: Where the numbers came from, one line each.
     """
 
@@ -53,6 +66,7 @@ class Scenario(Strict):
     gateway: Gateway = Gateway()
     edge: Edge
     extrapolate: bool = False
+    risk: PositiveFraction | None = None
     notes: tuple[str, ...] = ()
 
     @model_validator(mode="before")

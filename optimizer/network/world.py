@@ -17,7 +17,7 @@ from optimizer.network.outcome import Outcome, evaluate
 from optimizer.network.scenario import Scenario
 from optimizer.network.slots import Action, State
 
-TRIAL_SCHEMA = 3  # of the trial's file; since schema 2 it holds factors
+TRIAL_SCHEMA = 4  # of the trial's file; since schema 2 it holds factors, since 4 the risk and how far it was kept
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,11 @@ class NetworkOptions(NetworkConfig):
     """Plan the factory's network with inference times that are longer by this share, so that a plan does not sit on
     its deadlines."""
 
+    @property
+    def needs_profiles(self) -> bool:
+        """The profiles are measured by an earlier stage."""
+        return False
+
 
 @dataclass(frozen=True)
 class LearnerOptions(LearnerConfig):

@@ -17,11 +17,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from data.common.files import sha256, write_whole
 from optimizer.evaluation.capacity import CapacityFile
 from optimizer.evaluation.capacity_figure import best_first, first_line
+from optimizer.evaluation.price import price_line
 from optimizer.evaluation.reading import read_capacity, read_captions, read_claims, read_evaluation, read_results
 from optimizer.evaluation.results import CapacityRow, Captions, Claims, Evaluation, Results
 from optimizer.evaluation.slower import serious, slower_line
 from optimizer.network.scenario import Scenario
-from optimizer.trial.findings import least_lost
+from optimizer.trial.findings import least_lost, risk_lines
 from optimizer.trial.results import SchemeResult, TrialFile, read_trial
 from profiling.profile.profile import Profile
 from pruning.bundle import Manifest, read_manifest
@@ -43,6 +44,8 @@ class ModelRow:
         name: Name in the table.
         accuracy: Test accuracy in percent.
         interval: Its 95 % interval in percent.
+        relative: Its accuracy over the complete model's, as profiled, in percent.
+        relative_interval: Its 95 % interval, paired, in percent; None for older profiles.
         missed: Missed faults in percent; None if it is not known.
         flops: MFLOP of one window; a multiply-accumulate is 2 FLOP.
         megabytes: Size of its file.
@@ -56,6 +59,8 @@ class ModelRow:
     name: str
     accuracy: float
     interval: tuple[float, float]
+    relative: float
+    relative_interval: tuple[float, float] | None
     missed: float | None
     flops: float
     megabytes: float
@@ -78,6 +83,7 @@ class Inputs:
     claims: Claims
     trial: TrialFile
     capacity: CapacityFile
+    price: CapacityFile | None
 
 
 def read_inputs(run: Path) -> Inputs:
@@ -97,6 +103,7 @@ def read_inputs(run: Path) -> Inputs:
         claims=read_claims(figures / "claims.json"),
         trial=read_trial(run / "trial.json"),
         capacity=read_capacity(run / "capacity" / "capacity.json"),
+        price=read_capacity(price) if (price := run / "capacity" / "price.json").is_file() else None,
     )
 
 
@@ -119,12 +126,16 @@ def models_table(bundle: Manifest, gateway: Profile, batch: int) -> list[ModelRo
         shown = min(batch, max(c.batch for c in gateway.cells(rate)))
         missed = entry.after["clean"].missed_faults
         low, high = entry.accuracy_interval
+        profiled = gateway.model(rate)
+        paired = profiled.relative_accuracy_interval
         rows.append(
             ModelRow(
                 rate=rate,
                 name="complete" if rate == 0 else f"p = {rate:g}",
                 accuracy=100 * entry.accuracy,
                 interval=(100 * low, 100 * high),
+                relative=100 * profiled.relative_accuracy,
+                relative_interval=None if paired is None else (100 * paired.low, 100 * paired.high),
                 missed=None if missed is None else 100 * missed.value,
                 flops=entry.flops / 1e6,
                 megabytes=entry.file_bytes / 1e6,
@@ -250,6 +261,10 @@ def write_report(run: str | Path, out: str | Path) -> None:
         carriers=[scheme for _, scheme in best_first(found.capacity.schemes)],
         carried_picture=picture(run / "capacity" / "capacity.png"),
         capacity_limit=found.capacity.limit,
+        price=found.price,
+        price_line=None if found.price is None else price_line(found.price.risks),
+        price_picture=None if found.price is None else picture(run / "capacity" / "price" / "price.png"),
+        risk_lines=risk_lines(found.trial),
         fragile=fragile(found.evaluation),
         carried=carried(found.results.capacity),
         policies=_policy_rows(found.evaluation),

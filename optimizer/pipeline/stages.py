@@ -21,6 +21,7 @@ from optimizer.evaluation.section_v import small_network
 from optimizer.learning.options import TrainConfig
 from optimizer.network.options import NetworkConfig
 from optimizer.pipeline.arguments import arguments
+from optimizer.pipeline.given import copy_of, given_files, has_runs
 from optimizer.pipeline.options import PipelineConfig
 from optimizer.pipeline.report import write_report
 from optimizer.pipeline.state import Fingerprint
@@ -30,6 +31,9 @@ from pruning.config import SweepConfig
 Command = tuple[str, ...]
 CAPACITY_SLOTS = 50  # slots at each number of sensors
 CAPACITY_S = 20.0  # seconds for each scheme
+PRICE_RISKS = "0.1,0.01,0.001"  # with PRICE_SCHEMES and PRICE_SLOTS a rough search of half a minute
+PRICE_SCHEMES = "greedy,local"
+PRICE_SLOTS, PRICE_S = 10, 4.0
 LOADED = 0.9  # --sensors auto: share of the best scheme's capacity
 # The optimum of the paper's problem takes seconds for a slot of so many sensors; `capacity` shows where it ends.
 PAPERS = ("one batch", "none")
@@ -145,12 +149,16 @@ class Run:
         """Options that name the paper's network, by default with the pipeline's own scenario."""
         own = self.config.network
         reward = self.config.base.reward if own.reward in (None, "service") else own.reward
-        papers = replace(own, execution="one batch", queue="none", reward=reward, margin=0.0)
+        papers = replace(own.expected(), execution="one batch", queue="none", reward=reward)
         return self._options(papers if scenario is None else replace(papers, scenario=scenario))
 
-    def factory(self) -> Command:
-        """Options that name the network as a factory has it: critical levels first, and a queue at the edge."""
-        own = self.config.network
+    def factory(self, *, certain: bool = True) -> Command:
+        """Options that name the network as a factory has it: critical levels first, and a queue at the edge.
+
+        Args:
+            certain: With the risk and the confidence that were asked for.
+        """
+        own = self.config.network if certain else replace(self.config.network, risk=None, confidence=None)
         return self._options(replace(own, execution=own.execution or "by level", queue=own.queue or "fifo"))
 
     def _options(self, options: NetworkConfig) -> Command:
@@ -164,7 +172,7 @@ class Run:
     @property
     def network_files(self) -> tuple[Path, ...]:
         """Files that the network is built from; the small scenario stands for the scenario that it is made of."""
-        return (self.gateway, self.edge, self.small_scenario, *_given(self.config.network.link))
+        return (self.gateway, self.edge, self.small_scenario, *given_files(self.config.network.link))
 
     def train(self, network: Command, updates: int, *options: str, out: Path) -> Command:
         """A training command."""
@@ -188,10 +196,10 @@ def profile(run: Run) -> Stage:
     return Stage(
         "profile",
         (command,) if given is None else (),
-        reads=(run.manifest, *_given(given)),
+        reads=(run.manifest, *given_files(given)),
         leaves=(run.gateway,),
         resumes=(run.gateway.with_suffix(""), run.gateway),
-        after=_copy(given, run.gateway),
+        after=copy_of(given, run.gateway),
     )
 
 
@@ -204,10 +212,10 @@ def edge(run: Run) -> Stage:
     return Stage(
         "edge",
         (command,) if given is None else (),
-        reads=(run.manifest, *_given(given)),
+        reads=(run.manifest, *given_files(given)),
         leaves=(run.edge,),
         resumes=(run.edge.with_suffix(""),),
-        after=_copy(given, run.edge),
+        after=copy_of(given, run.edge),
     )
 
 
@@ -218,7 +226,19 @@ def capacity(run: Run) -> Stage:
         "optimizer.capacity", *run.factory(), "--slots", str(CAPACITY_SLOTS), "--seconds", str(CAPACITY_S), "--seed",
         str(run.config.seed), "--json", str(run.capacity), "--out", str(out),
     )  # fmt: skip
-    return Stage("capacity", (command,), reads=run.network_files, leaves=(run.capacity, out / "capacity.png"))
+    price = out / "price.json"
+    prices = (
+        "optimizer.capacity", *run.factory(certain=False), "--schemes", PRICE_SCHEMES, "--risks", PRICE_RISKS,
+        "--slots", str(PRICE_SLOTS), "--seconds", str(PRICE_S), "--seed", str(run.config.seed), "--json", str(price),
+        "--out", str(out / "price"),
+    )  # fmt: skip
+    leaves = (
+        run.capacity,
+        out / "capacity.png",
+        *((price, out / "price" / "price.png") if has_runs(run.gateway) else ()),
+    )
+    commands = (command, prices) if has_runs(run.gateway) else (command,)
+    return Stage("capacity", commands, reads=run.network_files, leaves=leaves)
 
 
 def train(run: Run) -> Stage:
@@ -313,14 +333,3 @@ def write_small_scenario(config: PipelineConfig) -> None:
     path, content = Run(config).small_scenario, small_network(config.base).dump()
     if not path.is_file() or read_json(path, OptimizerError, remedy="Remove it.") != content:
         write_json(path, content)
-
-
-def _given(path: Path | None) -> tuple[Path, ...]:
-    return () if path is None else (path,)
-
-
-def _copy(source: Path | None, target: Path) -> Callable[[], None] | None:
-    if source is None:
-        return None
-    remedy = "Give a profile that `python -m profiling.run` wrote."
-    return lambda: write_json(target, read_json(source, OptimizerError, remedy=remedy))

@@ -5,12 +5,23 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from data.common.files import write_whole
 from optimizer.evaluation.canvas import new_figure
 from optimizer.trial.results import TrialFile
 
+WIDE = 300.0  # ratio of the ends of an axis from which ticks between powers of ten would touch
 COLOURS = {"edge": ("#0b6bcb", "offloaded"), "gateway": ("#d1730a", "on gateways")}
+
+
+def _plain_ticks(ticks: Axis, ends: np.ndarray) -> None:
+    """Ticks at 1, 2 and 5 times powers of ten, or at powers of ten alone over many decades, as plain numbers."""
+    wide = ends[1] > WIDE * ends[0]
+    ticks.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
+    ticks.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    ticks.set_minor_formatter(NullFormatter())
 
 
 def _delays(axis: Axes, trial: TrialFile) -> None:
@@ -27,8 +38,9 @@ def _delays(axis: Axes, trial: TrialFile) -> None:
     if points:
         ends = 1e3 * np.array([min(p.measured_s for p in points), max(p.measured_s for p in points)])
         axis.plot(ends, ends, color="#222222", linewidth=0.8)
-        axis.set_xscale("log")
-        axis.set_yscale("log")
+        for scale, ticks in ((axis.set_xscale, axis.xaxis), (axis.set_yscale, axis.yaxis)):
+            scale("log")
+            _plain_ticks(ticks, ends)
         axis.legend(fontsize=7)
 
 

@@ -8,7 +8,7 @@ from data.common.stats import wilson
 from optimizer.network.slots import PADDING
 from optimizer.trial.carry_out import Ratios, Tally
 from optimizer.trial.machines import Machines
-from optimizer.trial.results import AccuracyRow, ErrorSummary, Factors, ModelUse, Point, SchemeResult
+from optimizer.trial.results import AccuracyRow, ErrorSummary, Factors, ModelUse, Point, SchemeResult, TrialFile
 from optimizer.trial.setting import Setting
 from optimizer.trial.slots import INACCURATE, LATE, REFUSED, SERVED
 from profiling.profile.entries import Interval
@@ -108,6 +108,11 @@ def _measured(tally: Tally, there: np.ndarray, seed: int) -> dict[str, object]:
     }
     found: dict[str, object] = {name: float(which.sum() / total.sum()) for name, which in kinds.items()}
     intervals = {name: share_interval(which.sum(axis=(1, 2)), total, draws) for name, which in kinds.items()}
+    promised = tally.contender.promised
+    if promised.any():
+        broken = promised & (tally.fate == LATE)
+        found["broken"] = float(broken.sum() / promised.sum())
+        intervals["broken"] = share_interval(broken.sum(axis=(1, 2)), promised.sum(axis=(1, 2)), draws)
     delay = tally.delay_s[served]
     if len(delay):
         intervals |= delay_intervals(delay, np.nonzero(served)[0], draws)
@@ -210,6 +215,26 @@ def least_lost(schemes: dict[str, SchemeResult]) -> str:
         following = min(rest, key=lambda s: s.lost)
         told += f"; then {following.label} with {_interval(following)}"
     return told + "."
+
+
+def risk_lines(trial: TrialFile) -> list[str]:
+    """How many tasks that were planned in time were late, beside the risk that was chosen; nothing without a risk."""
+    if trial.risk is None:
+        return []
+    asked = trial.risk
+    lines = [f"Risk: at most {100 * asked:g} % of the tasks that a plan serves may be late. Measured:"]
+    for scheme in trial.schemes.values():
+        if scheme.broken is None:
+            lines.append(f"  {scheme.label}: its plan serves no task")
+            continue
+        own = scheme.intervals["broken"]
+        verdict = "kept" if own.high <= asked else "BROKEN" if own.low > asked else "kept within the interval"
+        if verdict.startswith("kept within") and scheme.broken > asked:
+            verdict = "exceeded, but not beyond the interval"
+        lines.append(
+            f"  {scheme.label}: {100 * scheme.broken:.3f} % ({100 * own.low:.3f} to {100 * own.high:.3f}), {verdict}"
+        )
+    return lines
 
 
 def _percent(value: float) -> str:

@@ -1,6 +1,6 @@
 """The settings of a trial, from which the command line is made."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated
 
@@ -71,5 +71,5 @@ class TrialConfig:
         """Whether the options describe a network, instead of only saying where a policy's profiles lie."""
         if not self.policy:
             return True
-        rest = replace(self.network, gateway=None, edge=None, allow_other_bundle=False, extrapolate=False)
-        return rest != NetworkConfig()
+        given = {f.name for f in fields(NetworkConfig) if getattr(self.network, f.name) != f.default}
+        return not given <= {"gateway", "edge", "allow_other_bundle", "extrapolate"}

@@ -11,7 +11,7 @@ from optimizer.network.parts import Execution, Queue
 from optimizer.network.world import TRIAL_SCHEMA
 from profiling.profile.entries import Interval, Order, Precision
 
-SCHEMA = TRIAL_SCHEMA
+SCHEMA, OLDEST = TRIAL_SCHEMA, 3
 Where = Literal["gateway", "edge"]
 
 
@@ -68,6 +68,8 @@ class SchemeResult(Strict):
         learned: Whether it is a learned policy.
         lost: Share of tasks lost.
         late: Share answered after the deadline.
+        broken: Share of the tasks that the plan serves which were answered after the deadline: what a risk is about.
+            None in files of schema 3, and if the plan serves none.
         inaccurate: Share answered in time by a model that is not accurate enough.
         refused: Share refused.
         wrong: Share answered in time and accurately enough, but with the wrong class.
@@ -104,6 +106,7 @@ class SchemeResult(Strict):
     accuracy: Fraction | None
     accuracy_predicted: Fraction | None
     same_fate: Fraction
+    broken: Fraction | None = None
     delay_error: ErrorSummary | None
     intervals: dict[str, Interval]
     models: list[ModelUse]
@@ -177,6 +180,7 @@ class TrialFile(Strict):
         schemes: What each scheme did, by its name.
         accuracies: Accuracy of each model that was run.
         factors: How inference times scatter about the predicted ones.
+        risk: Share of late tasks that was planned for; None if no risk was chosen.
         notes: What a reader should know.
     """
 
@@ -194,6 +198,7 @@ class TrialFile(Strict):
     schemes: dict[str, SchemeResult] = Field(min_length=1)
     accuracies: list[AccuracyRow]
     factors: Factors
+    risk: Fraction | None = None
     notes: list[str]
 
 
@@ -205,5 +210,5 @@ def read_trial(path: str | Path) -> TrialFile:
     """
     remedy = "`python -m optimizer.trial` writes such a file; one of an older version must be made again."
     return read_model(
-        Path(path), TrialFile, SCHEMA, OptimizerError, what="a trial's file", remedy=remedy, oldest=SCHEMA
+        Path(path), TrialFile, SCHEMA, OptimizerError, what="a trial's file", remedy=remedy, oldest=OLDEST
     )

@@ -82,6 +82,7 @@ def _file(
         schemes={t.contender.name: scheme_result(t, setting, config.seed) for t in tallies},
         accuracies=accuracies(setting, machines),
         factors=factors(rehearsal.ratios),
+        risk=setting.risk,
         notes=list(setting.notes),
     )
     return made, tallies

@@ -1,8 +1,11 @@
 """What is tried: the network, its profiles and bundle, and the decisions of every scheme and policy for the slots."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool
 
 from optimizer.errors import OptimizerError
 from optimizer.evaluation.compare import load_policies, short_names
@@ -17,6 +20,7 @@ from optimizer.schemes.base import Policy
 from optimizer.schemes.registry import find_scheme, make_scheme, schemes_of
 from optimizer.schemes.rollout import decide
 from optimizer.trial.options import TrialConfig
+from optimizer.trial.slots import SERVED, predict
 from profiling.bundle.subjects import Bundle, read_bundle
 from profiling.profile.entries import Precision
 from profiling.profile.profile import Profile
@@ -35,6 +39,7 @@ class Contender:
         learned: Whether it is a learned policy.
         action: Its decisions for all slots.
         outcome: What the system model predicts of them.
+        promised: Which tasks are served in the plan, with all that it adds to be sure, at [slot, gateway, task].
     """
 
     name: str
@@ -42,6 +47,7 @@ class Contender:
     learned: bool
     action: Action
     outcome: Outcome
+    promised: Bool[np.ndarray, "slots gateways tasks"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +64,7 @@ class Setting:
         complete: The complete model, which the edge runs.
         state: The slots.
         contenders: What is carried out.
+        risk: Share of late tasks that was planned for; None if no risk was chosen.
         notes: What a reader should know, one line each.
     """
 
@@ -70,6 +77,7 @@ class Setting:
     complete: ModelKey
     state: State
     contenders: tuple[Contender, ...]
+    risk: float | None
     notes: tuple[str, ...]
 
 
@@ -104,6 +112,7 @@ def prepare(config: TrialConfig, say: Say) -> Setting:
         complete=complete,
         state=state,
         contenders=contenders,
+        risk=planned.risk,
         notes=(*notes, *left_out),
     )
 
@@ -116,7 +125,7 @@ def _network(config: TrialConfig) -> tuple[Scenario, Scenario, dict[str, Policy]
         )
         return scenario, scenario, policies, [f"warning: {w}" for w in warnings]
     planned = build_scenario(config.network, config.sensors)
-    expected = build_scenario(replace(config.network, margin=0.0), config.sensors)
+    expected = build_scenario(config.network.expected(), config.sensors, keep=planned)
     paths = [path for folder in config.policy for path in find_policies(folder)]
     found: dict[str, Policy] = {n: LearnedPolicy(p, planned) for n, p in zip(short_names(paths), paths, strict=True)}
     return planned, expected, found, []
@@ -178,7 +187,8 @@ def _contenders(
     def add(name: str, label: str, policy: Policy, *, learned: bool) -> None:
         action = decide(policy, state)
         check_action(action, state, expected)
-        everyone.append(Contender(name, label, learned, action, evaluate(expected, state, action)))
+        plan = predict(state, action, evaluate(planned, state, action)).fate == SERVED
+        everyone.append(Contender(name, label, learned, action, evaluate(expected, state, action), plan))
 
     for name in () if config.schemes == ("none",) else _names(config, expected):
         try:

@@ -5,7 +5,7 @@ from rich.console import Console
 from rich.table import Table
 
 from data.common.console import say
-from optimizer.trial.findings import least_lost
+from optimizer.trial.findings import least_lost, risk_lines
 from optimizer.trial.results import SchemeResult, TrialFile
 
 LOST = (
@@ -72,6 +72,8 @@ def print_trial(trial: TrialFile, console: Console) -> None:
             "other work running here? Is this the machine of the profile? The delays below say little.",
             style="bold red",
         )
+    for line in risk_lines(trial):
+        say(console, line)
     console.print(fates_table(trial.schemes))
     say(console, LOST, style="dim")
     console.print(delays_table(trial.schemes))

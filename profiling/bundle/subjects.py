@@ -50,6 +50,9 @@ class Bundle:
         shape: Shape of one input, without the batch.
         labels: True classes of the test windows.
         independent: Which test windows overlap no other chosen window.
+        recordings: Recording of each test window.
+        called: Class that the bundle's own file of each model names for each test window, by rate, as it was found when
+            the bundle was written; empty for bundles before schema 5.
     """
 
     folder: Path
@@ -59,6 +62,12 @@ class Bundle:
     shape: tuple[int, ...]
     labels: Int64[np.ndarray, " n"]
     independent: Bool[np.ndarray, " n"]
+    recordings: Int64[np.ndarray, " n"]
+    called: dict[float, Int64[np.ndarray, " n"]]
+
+    def right(self, rate: float) -> Bool[np.ndarray, " n"] | None:
+        """Which test windows a model classified correctly when the bundle was written; None if it does not say."""
+        return self.called[rate] == self.labels if rate in self.called else None
 
     @property
     def test(self) -> Path:
@@ -87,6 +96,18 @@ def _tensors(path: Path) -> dict[str, np.ndarray]:
 def _without_graph(entry: ModelEntry) -> Count:
     """The cost as far as the manifest states it."""
     return Count(entry.flops, 0, entry.parameters, 4 * entry.parameters, 0, 0, [])
+
+
+def _called(folder: Path, manifest: Manifest) -> dict[float, Int64[np.ndarray, " n"]]:
+    """What the exported seed of each model names, by rate."""
+    if manifest.predictions is None:
+        return {}
+    tensors = _tensors(verified(folder, manifest, manifest.predictions))
+    found = {}
+    for entry in manifest.models:
+        row = [s.seed for s in entry.seeds].index(entry.exported_seed)
+        found[entry.rate] = tensors[Path(entry.weights).stem][row].astype(np.int64)
+    return found
 
 
 def read_bundle(folder: Path | str, need_onnx: bool = False) -> Bundle:
@@ -145,4 +166,6 @@ def read_bundle(folder: Path | str, need_onnx: bool = False) -> Bundle:
         shape=(1, size, size),
         labels=test["labels"].astype(np.int64),
         independent=test["independent"].astype(bool),
+        recordings=test["recordings"].astype(np.int64) if "recordings" in test else np.arange(len(test["labels"])),
+        called=_called(folder, manifest),
     )

@@ -156,7 +156,10 @@ class Model(Strict):
     `flops`: what the hardware executes for one input (equal for a masked and the dense model); `flops_nominal`: the
     paper's (1 - p) share of the dense model's. `accuracy`: measured here, on the bundle's test windows, with the file
     that would be deployed; `accuracy_bundle`: the bundle's mean over seeds. `relative_accuracy`: to the dense fp32
-    model (it may exceed 1). `accuracy_change`: to the same rate in the profile's first precision, on the same windows.
+    model (it may exceed 1), on the same windows; `relative_accuracy_interval`: its 95 % interval, a bootstrap over
+    recordings. `right`: which test windows it classifies correctly, as `outcomes.pack_right` packs them. Both are None
+    in profiles of schema 1 and 2, and where the windows' classes are not known. `accuracy_change`: to the same rate in
+    the profile's first precision, on the same windows.
     """
 
     rate: Rate
@@ -174,6 +177,8 @@ class Model(Strict):
     accuracy_bundle: Fraction
     accuracy_change: Finite | None
     relative_accuracy: NonNegative
+    relative_accuracy_interval: Interval | None = None
+    right: str | None = None
     file: str | None
     file_sha256: str | None
     layers: list[Layer]

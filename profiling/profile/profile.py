@@ -1,9 +1,11 @@
 """The profile: what a device does with a bundle's models, in one JSON file that is validated when it is read."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
+from jaxtyping import Int64
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from data.common.files import write_json
@@ -23,8 +25,9 @@ from profiling.profile.entries import (
     Percentile,
     Precision,
 )
+from profiling.profile.outcomes import by_recording, unpack_right, unpack_runs
 
-SCHEMA = 2  # 2: `measurement.order`
+SCHEMA = 3  # 2: `measurement.order`; 3: `test_recordings`, and each model's `right` and `relative_accuracy_interval`
 WEAK = "Weak models: "  # beginning of the note that is copied from a bundle with a weak dense model
 
 
@@ -32,6 +35,8 @@ class Profile(Strict):
     """`profile.json`. Models are keyed by (rate, precision); the first precision and threads are the defaults.
 
     `kind` is "datasheet" if nothing was measured; latencies are then FLOPs over a printed capacity.
+    `test_recordings`: number of test windows of each test recording, as `outcomes.pack_runs` packs them, in the order
+    of each model's `right`; None in profiles of schema 1 and 2, and where the windows' classes are not known.
     """
 
     schema_version: Annotated[int, Field(alias="schema")]
@@ -46,6 +51,7 @@ class Profile(Strict):
     capacity_flop_per_s: Positive
     capacities: list[Capacity]
     accuracy_curve: AccuracyCurve
+    test_recordings: str | None = None
     notes: list[str]
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
@@ -60,6 +66,23 @@ class Profile(Strict):
             if len(set(cells)) < len(cells):
                 raise ValueError(f"models: rate {model.rate:g}: duplicate batch size and number of threads")
         return self
+
+    @model_validator(mode="after")
+    def _outcomes_fit(self) -> "Profile":
+        windows = None if self.test_recordings is None else sum(unpack_runs(self.test_recordings))
+        for model in self.models:
+            if model.right is not None:
+                if windows is None:
+                    raise ValueError(f"models: rate {model.rate:g}: right, but no test_recordings")
+                unpack_right(model.right, windows)
+        return self
+
+    def right(self, models: Sequence[Model]) -> Int64[np.ndarray, "models recordings"] | None:
+        """Number of windows of each test recording that each model classifies correctly; None if that is not known."""
+        if self.test_recordings is None or any(m.right is None for m in models):
+            return None
+        windows = unpack_runs(self.test_recordings)
+        return by_recording(np.stack([unpack_right(m.right or "", sum(windows)) for m in models]), windows)
 
     @classmethod
     def load(cls, path: Path | str) -> "Profile":

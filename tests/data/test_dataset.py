@@ -8,6 +8,8 @@ import scipy.io
 from data import DataConfig, DataError, Recording, build_dataset
 from data.cache import Cache
 from data.checks import check, find_flaws, sampling_rate_tells
+from data.common.stats import wilson
+from pruning.metrics import independent
 
 NOISE = np.random.default_rng(0)
 
@@ -232,3 +234,31 @@ def test_an_offset_is_not_a_vibration(tmp_path):
     first = build_dataset(config)
     np.savez(tmp_path / "a" / "inner" / "a.npz", x=x + 7.0, fs=4000)
     np.testing.assert_allclose(build_dataset(config).test.images, first.test.images, atol=1e-3)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    cache = Cache(tmp_path_factory.mktemp("cache"))
+    return build_dataset(DataConfig(), cache), build_dataset(DataConfig(), cache)
+
+
+def test_the_simulated_set_has_2000_test_windows_that_share_no_sample(built):
+    """So many that an accuracy of 95 % is known within 1 point."""
+    dataset, again = built
+    assert len(dataset.test) == 2000
+    assert independent(dataset.test.recordings, dataset.test.starts_s, dataset.window_s).all()
+    assert len(np.unique(dataset.test.recordings)) == 1880
+    assert np.bincount(dataset.test.labels).tolist() == [200] * 10
+    low, high = wilson(0.95, 2000)
+    assert max(high - 0.95, 0.95 - low) < 0.0105
+    assert len(dataset.train) == 1080  # as many as before there were so many to test on
+    assert dataset.probed == 150
+    assert {len(images) for images in dataset.noisy.values()} == {150}
+    assert again.probed == 150
+    np.testing.assert_array_equal(again.test.images, dataset.test.images)
+
+
+def test_no_test_window_is_of_a_recording_that_is_learned_from(built):
+    dataset, _ = built
+    learned = set(dataset.train.recordings) | set(dataset.validation.recordings)
+    assert learned.isdisjoint(dataset.test.recordings)

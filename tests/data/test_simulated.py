@@ -113,3 +113,29 @@ def test_there_are_ten_classes_at_four_loads():
 def test_a_sampling_rate_below_the_resonances_is_refused():
     with pytest.raises(DataError, match="cannot hold resonances"):
         SimulationConfig(sampling_rate_hz=3000.0)
+
+
+def test_recordings_are_simulated_when_they_are_asked_for_and_only_once(monkeypatch):
+    made = []
+    monkeypatch.setattr("data.readers.simulated.simulate", lambda *a: made.append(a) or simulate(*a))
+    one, *_ = read(replace(CONFIG, recordings_per_condition=1))
+    assert (set(one.channels), len(one.channels), made) == ({"DE"}, 1, [])
+    assert one.only("DE") is one
+    np.testing.assert_array_equal(one.signal(), simulate(one.fault, 0.0, CONFIG, (0, 0))[0])
+    assert one.duration_s == 5.0
+    assert len(made) == 1
+    with pytest.raises(DataError, match="no channel 'FE'"):
+        one.signal("FE")
+
+
+def test_where_a_load_is_held_out_there_are_2000_test_windows_of_different_mounts():
+    plain, some = read(CONFIG), read(replace(CONFIG, test_load_hp=2.0, test_recordings=3))
+    assert [r.name for r in some[: len(plain)]] == [r.name for r in plain]
+    extra = some[len(plain) :]
+    assert len(extra) == 3 * 10
+    assert all(r.only_test and r.load == 2.0 for r in extra)
+    assert not any(r.only_test for r in plain)
+    assert len({r.name for r in some}) == len(some)
+    signals = np.stack([r.signal() for r in extra])
+    assert signals.shape[1] == 1.2 * 12000
+    assert np.abs(np.corrcoef(signals) - np.eye(30)).max() < 0.6  # no two are the same recording

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -115,3 +117,18 @@ def test_an_unknown_load_lists_those_that_exist():
 def test_a_recording_shorter_than_the_split_needs_is_named():
     with pytest.raises(DataError, match=r"recording short: 1.50 s long; this split needs at least 2.10 s"):
         plan_split([recording(1.5, name="short")], ["inner"], "blocked", window_s=1.0, hop_s=0.5)
+
+
+def test_recordings_for_testing_only_are_never_learned_from():
+    """They are tested on where their load is held out, without the guard at their ends, and otherwise left out."""
+    usual = [recording(6.0, k, load=load, name=f"{k}{load:g}") for k in Location for load in (0.0, 3.0)]
+    extra = [replace(r, name=f"x{r.name}", only_test=True) for r in usual]
+    both = [*usual, *extra]
+    labels = [str(r.fault.location) for r in both]
+    first = len(usual)
+    for split in ("load", "blocked", "random"):
+        plan = plan_split(both, labels, split, window_s=1.0, hop_s=0.25)
+        own = [s for s in plan.segments if s.recording >= first]
+        expected = [i for i in range(first, len(both)) if both[i].load == 3.0] if split == "load" else []
+        assert [s.recording for s in own] == expected
+        assert {(s.part, s.start_s, s.stop_s) for s in own} <= {(Part.TEST, 0.1, both[0].duration_s - 0.1)}

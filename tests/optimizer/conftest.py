@@ -51,6 +51,8 @@ def finished(bundle, tmp_path_factory):
         )  # fmt: skip
         patch.setattr("optimizer.pipeline.stages.CAPACITY_SLOTS", 2)
         patch.setattr("optimizer.pipeline.stages.CAPACITY_S", 0.5)
+        patch.setattr("optimizer.pipeline.stages.PRICE_SLOTS", 2)
+        patch.setattr("optimizer.pipeline.stages.PRICE_S", 0.5)
         run_pipeline(config, SILENT)
         yield config
 

@@ -37,6 +37,8 @@ def test_windows_of_a_raw_signal_are_the_images_of_the_test_part(simulated, reco
     classifier = Classifier(simulated, 0.5)
     for index in np.unique(part["recordings"])[::5]:
         recording = recordings[index]
+        if recording.only_test:  # its window begins after a guard gap
+            continue
         own = part["recordings"] == index
         images, starts = classifier.images(recording.signal(), recording.sampling_rate_hz)
         np.testing.assert_array_equal(images, part["images.clean"][own])
@@ -49,7 +51,7 @@ def test_classes_of_raw_signals_are_those_of_the_test_part(simulated, recordings
     part = load_file(simulated / manifest.test)
     called = predict(load_model(simulated, rate), part["images.clean"]).argmax(axis=1)
     classifier = Classifier(simulated, rate)
-    for index in np.unique(part["recordings"]):
+    for index in [i for i in np.unique(part["recordings"]) if not recordings[i].only_test]:
         found = classifier(recordings[index].signal(), recordings[index].sampling_rate_hz)
         assert found.windows == tuple(manifest.classes[c] for c in called[part["recordings"] == index])
         assert found.name == max(found.probabilities, key=found.probabilities.get)
@@ -122,7 +124,7 @@ def test_a_bundle_of_schema_2_is_read_with_what_was_true_of_it(simulated, record
     def older(content):
         content["schema"] = 2
         del content["criterion"], content["preprocessing"]["hop_s"], content["preprocessing"]["smoothing"]
-        del content["baselines"], content["weak"]
+        del content["baselines"], content["weak"], content["predictions"]
 
     old = rewritten(simulated, tmp_path, older)
     assert read_manifest(old).criterion == "l1"

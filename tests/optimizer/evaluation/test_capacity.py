@@ -10,8 +10,10 @@ import pytest
 from optimizer import OptimizerError, Scenario, draw_states, make_scheme
 from optimizer.capacity import CapacityConfig, run
 from optimizer.evaluation.capacity import CapacityFile, grown, largest, scheme_capacity
+from optimizer.evaluation.reading import read_capacity
 from optimizer.evaluation.slower import serious, slower, slower_line
 from optimizer.evaluation.time_limit import within
+from optimizer.network.options import NetworkConfig
 
 PAPER = Scenario.load("paper")
 MODELS = ({"rate": 0.9, "accuracy": 1.0, "latency_s": [(1, 0.01), (10, 0.1)]},)  # 10 ms per task
@@ -143,3 +145,49 @@ def test_a_margin_lengthens_every_planned_time():
     assert measured.constants.local_s == pytest.approx(2 * FACTORY.constants.local_s)
     assert np.isclose(measured.edge.task_s, 0.008)
     assert "multiplied by 2" in measured.notes[-1]
+
+
+def test_the_price_of_certainty_is_a_table_a_figure_and_figures(finished, tmp_path, capsys):
+    files = {"gateway": finished.out / "gateway.json", "edge": finished.out / "edge.json"}
+    network = NetworkConfig(**files, extrapolate=True)
+    config = CapacityConfig(
+        network=network, schemes=("local", "greedy"), risks=(0.02, 0.5), slots=2, most=300, seconds=20,
+        json=tmp_path / "price.json", out=tmp_path,
+    )  # fmt: skip
+    run(config)
+    told = capsys.readouterr().out
+    assert "The price of certainty" in told
+    assert "At a risk of 50 %" in told
+    assert "(union bound)" in " ".join(told.split())
+    found = read_capacity(tmp_path / "price.json")
+    assert [p.risk for p in found.risks] == [0.5, 0.02]
+    assert 1 <= found.risks[0].longer <= found.risks[1].longer
+    for name in ("local", "greedy"):
+        assert found.risks[1].schemes[name].sensors <= found.risks[0].schemes[name].sensors
+    assert (tmp_path / "price.png").stat().st_size > 10_000
+    assert "risk,sensors" in (tmp_path / "price.csv").read_text().splitlines()[0]
+
+
+def test_a_file_without_risks_is_still_read(finished, tmp_path):
+    content = json.loads((finished.out / "capacity" / "capacity.json").read_text())
+    del content["risks"]
+    (tmp_path / "old.json").write_text(json.dumps(content))
+    assert read_capacity(tmp_path / "old.json").risks == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"risks": (0.7,)}, "--risks: expected a share of late tasks above 0"),
+        ({"risks": (0.1, 0.1)}, "holds a number twice"),
+        ({"risks": (0.1,)}, "needs a measured network"),
+        ({"risks": (0.1,), "network": {"risk": 0.1}}, "Give one of them"),
+    ],
+)
+def test_wrong_risks_are_refused(finished, changes, message):
+    if "measured" not in message:
+        files = {"gateway": finished.out / "gateway.json", "edge": finished.out / "edge.json"}
+        changes = changes | {"network": NetworkConfig(**files, **changes.get("network", {}))}
+    with pytest.raises(OptimizerError, match=message) as caught:
+        CapacityConfig(**changes)
+    assert caught.value.remedy

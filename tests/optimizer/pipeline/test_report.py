@@ -20,6 +20,9 @@ def test_the_page_holds_every_picture_and_names_the_machine(finished):
     for words in (
         "What to run where",
         "How many sensors this network carries",
+        "The price of certainty",
+        "(union bound)",
+        "of the complete model's, %",
         "Which models there are",
         "What happened in the trial",
         "What each scheme gains by the model",

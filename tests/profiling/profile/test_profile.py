@@ -116,7 +116,7 @@ class TestRefusals:
 
     def test_a_newer_schema_names_both_versions(self):
         """F7."""
-        with pytest.raises(ProfilingError, match="schema 9 is newer than the 2 this version reads"):
+        with pytest.raises(ProfilingError, match="schema 9 is newer than the 3 this version reads"):
             Profile.parse(changed(("schema",), 9), "p.json")
 
     @pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": true}', '{"schema": 0}', "null", "\ud800"])
