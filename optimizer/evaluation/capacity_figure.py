@@ -77,6 +77,11 @@ def capacity_table(schemes: Mapping[str, SchemeCapacity], title: str | None = No
 
 def first_line(found: CapacityFile) -> str:
     """The answer in one sentence."""
+    text = _first_line(found)
+    return text[0].upper() + text[1:]
+
+
+def _first_line(found: CapacityFile) -> str:
     ranked = best_first(found.schemes)
     _, best = ranked[0]
     if not best.sensors:

@@ -22,7 +22,7 @@ from optimizer.evaluation.reading import read_capacity, read_captions, read_clai
 from optimizer.evaluation.results import CapacityRow, Captions, Claims, Evaluation, Results
 from optimizer.evaluation.slower import serious, slower_line
 from optimizer.network.scenario import Scenario
-from optimizer.trial.findings import least_lost, risk_lines
+from optimizer.trial.findings import best_scheme, disturbance, least_lost, least_lost_by_profile, risk_lines
 from optimizer.trial.results import SchemeResult, TrialFile, read_trial
 from profiling.profile.profile import Profile
 from pruning.bundle import Manifest, read_manifest
@@ -240,7 +240,7 @@ def write_report(run: str | Path, out: str | Path) -> None:
     scenario, captions = found.evaluation.scenario, found.captions.captions
     models = models_table(found.bundle, found.gateway, scenario.width)
     schemes = found.trial.schemes
-    best = min(schemes, key=lambda name: (schemes[name].lost, -(schemes[name].accuracy or 0)))
+    best = best_scheme(schemes, found.trial.slowed)
     page = Environment(
         loader=PackageLoader("optimizer.pipeline", "templates"),
         autoescape=select_autoescape(["html"], default=True),
@@ -251,12 +251,12 @@ def write_report(run: str | Path, out: str | Path) -> None:
     text = page.render(
         made=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         bundle=found.bundle,
-        notices=notices(found.bundle),
+        notices=[*([disturbance(found.trial.speed)] if found.trial.disturbed else []), *notices(found.bundle)],
         gateway=found.gateway,
         edge=found.edge,
         scenario=scenario,
         models=models,
-        advice=advice(models, scenario, schemes[best].label, models_used(schemes[best])),
+        advice=advice(models, scenario, best.label, models_used(best)),
         carried_line=first_line(found.capacity),
         carriers=[scheme for _, scheme in best_first(found.capacity.schemes)],
         carried_picture=picture(run / "capacity" / "capacity.png"),
@@ -270,9 +270,10 @@ def write_report(run: str | Path, out: str | Path) -> None:
         policies=_policy_rows(found.evaluation),
         slots=found.evaluation.slots,
         trial=found.trial,
-        best=schemes[best],
+        disturbance=disturbance(found.trial.speed),
+        best=best,
         simple=schemes.get("local"),
-        least_lost=least_lost(schemes),
+        least_lost=(least_lost_by_profile if found.trial.slowed else least_lost)(schemes),
         claims=found.claims.claims,
         figures=[(name, captions[name], picture(figures / f"{name}.png")) for name in captions if name != "capacity"],
         capacity=picture(figures / "capacity.png") if "capacity" in captions else None,

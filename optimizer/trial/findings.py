@@ -13,6 +13,7 @@ from optimizer.trial.setting import Setting
 from optimizer.trial.slots import INACCURATE, LATE, REFUSED, SERVED
 from profiling.profile.entries import Interval
 
+SAME = 1e-4  # picked by hand: predicted shares of lost tasks that differ by less are called equal
 QUANTILES = 200  # evenly spaced quantiles that stand for a distribution of factors
 RESAMPLES = 500  # of the slots, for intervals
 POINTS = 300  # most tasks of a scheme and place that are kept for the figure
@@ -235,6 +236,33 @@ def risk_lines(trial: TrialFile) -> list[str]:
             f"  {scheme.label}: {100 * scheme.broken:.3f} % ({100 * own.low:.3f} to {100 * own.high:.3f}), {verdict}"
         )
     return lines
+
+
+def disturbance(speed: tuple[float, float]) -> str:
+    """What to say of a machine that was not as fast as in the profile (`TrialFile.speed`)."""
+    times = " and ".join(f"{s:.2f}" for s in speed)
+    told = (
+        f"The trial was disturbed: the complete model took {times} times as long as in the profile, before and after "
+        "the slots. Is other work running here? Is this the machine of the profile?"
+    )
+    if max(speed) > 1:
+        told += " Until a quiet trial, believe what was predicted from the profile, and nothing that was measured here."
+    return told
+
+
+def least_lost_by_profile(schemes: dict[str, SchemeResult]) -> str:
+    """Which scheme loses least as the profile predicts it: what counts where the trial was slowed down."""
+    best = best_scheme(schemes, by_profile=True)
+    equal = [s for s in schemes.values() if s is not best and s.lost_predicted - best.lost_predicted < SAME]
+    told = f"By the profile, {best.label} loses least: {_percent(best.lost_predicted)} of the tasks"
+    return told + (f"; equal: {', '.join(s.label for s in equal)}." if equal else ".")
+
+
+def best_scheme(schemes: dict[str, SchemeResult], by_profile: bool) -> SchemeResult:
+    """The scheme that lost least, as measured or as predicted from the profile."""
+    if by_profile:
+        return min(schemes.values(), key=lambda s: (s.lost_predicted, -(s.accuracy_predicted or 0)))
+    return min(schemes.values(), key=lambda s: (s.lost, -(s.accuracy or 0)))
 
 
 def _percent(value: float) -> str:

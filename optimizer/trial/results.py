@@ -201,6 +201,11 @@ class TrialFile(Strict):
     risk: Fraction | None = None
     notes: list[str]
 
+    @property
+    def slowed(self) -> bool:
+        """Whether the machine was so much slower than in the profile that what was measured says little."""
+        return self.disturbed and max(self.speed) > 1
+
 
 def read_trial(path: str | Path) -> TrialFile:
     """A trial's file, validated.

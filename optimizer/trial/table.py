@@ -5,7 +5,7 @@ from rich.console import Console
 from rich.table import Table
 
 from data.common.console import say
-from optimizer.trial.findings import least_lost, risk_lines
+from optimizer.trial.findings import disturbance, least_lost, least_lost_by_profile, risk_lines
 from optimizer.trial.results import SchemeResult, TrialFile
 
 LOST = (
@@ -62,16 +62,10 @@ def delays_table(schemes: dict[str, SchemeResult]) -> Table:
 
 
 def print_trial(trial: TrialFile, console: Console) -> None:
-    """Print the figures: first who lost least, in words."""
-    say(console, least_lost(trial.schemes), style="bold")
+    """Print the figures: first who lost least, in words, or that the machine was too busy to tell."""
     if trial.disturbed:
-        times = " and ".join(f"{s:.2f}" for s in trial.speed)
-        say(
-            console,
-            f"WARNING: the complete model took {times} times as long as in the profile, before and after the slots. Is "
-            "other work running here? Is this the machine of the profile? The delays below say little.",
-            style="bold red",
-        )
+        say(console, f"WARNING: {disturbance(trial.speed)}", style="bold red")
+    say(console, (least_lost_by_profile if trial.slowed else least_lost)(trial.schemes), style="bold")
     for line in risk_lines(trial):
         say(console, line)
     console.print(fates_table(trial.schemes))
