@@ -52,6 +52,7 @@ class Recording:
         shaft_speed_hz: Shaft speed in revolutions per second; None if unknown.
         load: Motor or radial load in `load_unit`; None if unknown.
         load_unit: "hp" (CWRU, simulated), "lbf" (MFPT).
+        machine: Name of the machine that it was recorded on; None if unknown.
         path: The file it was read from; None for a simulated one.
         known_flaws: Kinds of flaws that the data set's reader knows of and accepts, e.g. "clipped".
     """
@@ -65,6 +66,7 @@ class Recording:
     shaft_speed_hz: float | None = None
     load: float | None = None
     load_unit: str = ""
+    machine: str | None = None
     path: Path | None = None
     known_flaws: frozenset[str] = field(default_factory=frozenset)
 

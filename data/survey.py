@@ -8,6 +8,7 @@ from data.checks import check, find_flaws
 from data.common.stats import wilson
 from data.config import DataConfig
 from data.errors import DataError
+from data.folds import FEW_WINDOWS
 from data.gather import check_classes, default_split, rate_notes, read_recordings
 from data.images import resample
 from data.recording import Recording, class_name
@@ -20,7 +21,6 @@ MEANING = {
     "blocked": "tests on the next minutes of the same bearings, not on other ones",
     "random": "LEAKS: overlapping windows lie on both sides, so the accuracy says nothing",
 }
-FEW_WINDOWS = 30  # picked by hand: fewer windows that share no sample leave an interval of 11 points or more
 
 
 @dataclass(frozen=True)
