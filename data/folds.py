@@ -169,8 +169,8 @@ def _plan(groups: Sequence[Group], tested: set[int], recordings: Sequence[Record
     """Segments of one fold: the tested groups whole, and what is left of every recording for training."""
     held: dict[int, list[tuple[float, float]]] = {}
     for i in tested:
-        for recording, start, stop in groups[i].pieces:
-            held.setdefault(recording, []).append((start, stop))
+        for index, start, stop in groups[i].pieces:
+            held.setdefault(index, []).append((start, stop))
     segments: list[Segment] = []
     for i, recording in enumerate(recordings):
         if i not in held:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+import numpy as np
 import torch
 from rich.console import Console
 
@@ -21,6 +22,9 @@ from pruning.baseline import Baseline, fit_baselines
 from pruning.budget import budget_words, cost, estimate, raised
 from pruning.bundle import MANIFEST, Manifest, read_manifest, verified
 from pruning.config import SweepConfig
+from pruning.cross import Cross, cross_baselines, cross_words, make_cross
+from pruning.crosstable import pooled_calls
+from pruning.curve import curve_jobs, fewer
 from pruning.errors import PruningError
 from pruning.jobfolder import WEIGHTS, JobFolder
 from pruning.jobs import Job, JobContext, plan_jobs, pruned_spec, run_job
@@ -157,10 +161,13 @@ def run_sweep(config: SweepConfig, console: Console | None = None) -> Manifest:
         check_reachable(config, dense)
         precision = choose_precision(config.train.precision, device)
         low = precision == torch.bfloat16
-        train = replace(config.train.for_windows(len(dataset.train)), precision="bfloat16" if low else "float32")
-        more = raised(config.train, train, len(dataset.train))
+        given = config.train
+        train = replace(given.for_windows(len(dataset.train)), precision="bfloat16" if low else "float32")
+        more = raised(given, train, len(dataset.train))
         config = replace(config, threads=threads, train=train)
-        claim(config.out, {**config.identity(), "data_set": dataset.fingerprint, "device_type": device.type})
+        cross, refused = make_cross(config, replace(given, precision=train.precision), dataset, dense, cache)
+        own = {} if cross is None else cross.identity(config)
+        claim(config.out, {**config.identity(), **own, "data_set": dataset.fingerprint, "device_type": device.type})
         finished = _finished_bundle(config, console)
         if finished is not None:
             say(console, f"{config.out} is finished; nothing to do")
@@ -169,19 +176,66 @@ def run_sweep(config: SweepConfig, console: Console | None = None) -> Manifest:
         where = "GPU" if device.type == "cuda" else f"CPU, {threads} threads"
         say(console, f"training on {where}, {config.train.precision}")
         _say_dataset(dataset, cache, console)
-        if more:
-            say(console, f"note: {more}", "yellow")
+        for note in (more, refused, *(() if cross is None else cross.folds.notes)):
+            if note:
+                say(console, f"note: {note}", "yellow")
+        if cross is not None:
+            say(console, cross_words(cross))
         baselines = fit_baselines(dataset)
         _say_baselines(baselines, dataset, console)
-        manifest = _work(config, dataset, dense, device, baselines, console)
+        manifest = _work(config, dataset, dense, device, baselines, cross, console)
         _drop_job_weights(config)
         return manifest
 
 
 def _drop_job_weights(config: SweepConfig) -> None:
     """Free the disk of the jobs' own weights: the finished bundle carries those worth keeping."""
-    for job in plan_jobs(config):
-        (config.out / "jobs" / job.name / WEIGHTS).unlink(missing_ok=True)
+    for path in (config.out / "jobs").glob(f"*/{WEIGHTS}"):
+        path.unlink()
+
+
+def _order(config: SweepConfig, cross: Cross | None) -> list[Job]:
+    """All jobs: with a cross-validation its dense models come first, since they say whether pruning is worth it."""
+    jobs = plan_jobs(config)
+    if cross is None:
+        return jobs
+    first = cross.dense_jobs(config)
+    return [jobs[0], *first, *jobs[1:], *cross.pruned_jobs(config), *curve_jobs(config, cross)]
+
+
+def _context(job: Job, whole: JobContext, cross: Cross | None) -> JobContext:
+    """The same with the data set and the epochs of the job's fold."""
+    if cross is None or job.fold == 0:
+        return whole
+    fold = job.fold - 1
+    dataset = fewer(cross, fold, job.groups) if job.groups else cross.datasets[fold]
+    return replace(whole, dataset=dataset, config=cross.settings(job, whole.config, len(dataset.train)))
+
+
+def _check(job: Job, whole: JobContext, cross: Cross | None, baselines: list[Baseline]) -> None:
+    """Stop where the dense model is no better than a constant answer, by the cross-validation if there is one.
+
+    Raises:
+        PruningError: It is not better, and the user has not said to go on.
+    """
+    config, dataset = whole.config, whole.dataset
+    if job.kind != "dense" or job.groups or WEAK in config.data.accept:
+        return
+    result = whole.folder(job.name).result()
+    assert result is not None
+    updates = len(result.facts["logs"]) * config.train.updates_an_epoch(len(dataset.train))
+    if cross is None or not cross.complete:
+        if job.fold == 0:
+            apart = independent(dataset.test.recordings, dataset.test.starts_s, dataset.window_s)
+            check_strength(result.predictions["after.clean"], dataset, apart, baselines, updates)
+    elif job.fold == len(cross.datasets):
+        called = pooled_calls(cross.dense_jobs(config), whole.folder)["after.clean"]
+        everywhere = np.ones(len(called), dtype=bool)
+        check_strength(called, cross.pooled, everywhere, cross_baselines(cross), updates, cross.trials)
+
+
+def _silent(*_: object) -> None:
+    """Nobody is told."""
 
 
 def _work(
@@ -190,47 +244,45 @@ def _work(
     dense: VGGSpec,
     device: torch.device,
     baselines: list[Baseline],
+    cross: Cross | None,
     console: Console,
 ) -> Manifest:
-    jobs = plan_jobs(config)
-
     def folder(name: str) -> JobFolder:
         return JobFolder(config.out / "jobs" / name)
 
-    apart = independent(dataset.test.recordings, dataset.test.starts_s, dataset.window_s)
-    costs = {job.name: cost(job, config, dense, len(dataset.train)) for job in jobs}
-    todo = [job for job in jobs if folder(job.name).result() is None]
-    spent = estimate(todo, config, dense, dataset, device)
-    say(console, budget_words(todo, config, dense, len(dataset.train), spent))
+    plain = JobContext(config, dataset, dense, device, folder, _silent, _silent)
+    contexts = {job: _context(job, plain, cross) for job in _order(config, cross)}
+    costs = {job.name: cost(job, own.config, dense, len(own.dataset.train)) for job, own in contexts.items()}
+    todo = [job for job in contexts if folder(job.name).result(need_weights=not job.spent) is None]
+    spent = estimate(todo, config, dense, dataset, device, costs)
+    say(console, budget_words([costs[job.name] for job in todo], spent))
     reporter = _Reporter(console, sum(own.total for own in costs.values()))
     with reporter.progress:
-        context = JobContext(config, dataset, dense, device, folder, reporter.tick, reporter.epoch)
-        for job in jobs:
+        for job, own in contexts.items():
             unit, total = costs[job.name].unit, costs[job.name].total
-            result = folder(job.name).result()
-            if result is not None:
+            if job not in todo:
                 reporter.skip(total)
             else:
                 reporter.begin(job, unit)
                 before = reporter.done
-                run_job(job, context)
+                run_job(job, replace(own, tick=reporter.tick, say=reporter.epoch))
                 reporter.skip(max(0.0, before + total - reporter.done))  # an early stop spared the rest
                 result = folder(job.name).result()
                 if result is None:
                     raise PruningError(f"{config.out / 'jobs' / job.name}: what was just written reads back otherwise.")
-                reporter.finished(job, float((result.predictions["after.clean"] == dataset.test.labels).mean()))
-            if job.kind == "dense" and WEAK not in config.data.accept:
-                called = result.predictions["after.clean"]
-                updates = len(result.facts["logs"]) * config.train.updates_an_epoch(len(dataset.train))
-                check_strength(called, dataset, apart, baselines, updates)
+                reporter.finished(job, float((result.predictions["after.clean"] == own.dataset.test.labels).mean()))
+            if job.spent:
+                folder(job.name).weights.unlink(missing_ok=True)
+            _check(job, plain, cross, baselines)
         manifest = assemble(
             config,
             dataset,
             dense,
-            jobs,
+            plan_jobs(config),
             folder,
             baselines,
             lambda name: reporter.progress.update(reporter.task, description=f"writing {name}"),
+            cross,
         )
         reporter.progress.update(reporter.task, description="done")
     return manifest

@@ -75,8 +75,6 @@ def test_recordings_of_one_machine_are_tested_together():
 def test_a_class_on_one_machine_alone_is_grouped_by_recording():
     own = [recording(f"a{i}", machine=f"pump {i}") for i in range(3)]
     own += [recording(f"b{i}", machine="x") for i in range(2)]
-        recording(f"b{i}", machine="x") for i in (0, 1)
-    ]
     assert folds_of(own).words == "3 machines and 2 recordings"
 
 
