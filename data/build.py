@@ -37,7 +37,7 @@ def _fingerprint(gathered: Gathered) -> str:
 
 def _prepared(recording: Recording, rate_hz: float) -> tuple[np.ndarray, np.ndarray]:
     """The signal at the target rate, and the times in seconds of samples that are not finite."""
-    signal = np.asarray(recording.signal(), dtype=np.float64)
+    signal = recording.signal()
     try:
         prepared = prepare_signal(signal, recording.sampling_rate_hz, rate_hz)
     except DataError as error:

@@ -111,7 +111,7 @@ class Recording:
 
 def usable(signal: Float[np.ndarray, " samples"]) -> Bool[np.ndarray, " samples"]:
     """Which samples are finite numbers of a size that can be squared."""
-    return np.asarray(np.abs(signal) <= LARGEST)
+    return np.asarray((signal <= LARGEST) & (signal >= -LARGEST))  # no copy of the signal, as abs() would make
 
 
 def class_name(recording: Recording, labels: str) -> str:

@@ -112,3 +112,8 @@ class LearningCurve(Strict):
     words: str
     points: list[CurvePoint]
     gains: list[GainEntry]
+
+    @property
+    def unit(self) -> str:
+        """What a group is, in words: "recordings", "machines" and so on."""
+        return "groups" if " and " in self.words else self.words.split(" ", 1)[1]

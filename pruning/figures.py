@@ -224,12 +224,12 @@ def draw_curve(curve: LearningCurve, path: Path) -> None:
             [v - 100 * p.accuracy.low for v, p in zip(values, own, strict=True)],
             [100 * p.accuracy.high - v for v, p in zip(values, own, strict=True)],
         ]
-        shift = 1 + 0.02 * (place - 1)  # intervals of the three would hide each other
-        axis.errorbar([p.groups * shift for p in own], values, spread, marker="o", capsize=3, label=name)
+        shift = 0.08 * (place - 1)  # intervals of the three would hide each other
+        axis.errorbar([p.groups + shift for p in own], values, spread, marker="o", capsize=3, label=name)
     axis.set(
-        xlabel="groups learned from, mean over folds",
-        ylabel="accuracy on other groups (%)",
-        ylim=(0, 103),
+        xlabel=f"{curve.unit} learned from, mean over folds",
+        ylabel=f"accuracy on other {curve.unit} (%)",
+        ylim=(max(0, 100 * min(p.accuracy.low for p in curve.points) - 5), 103),
         title=f"cross-validated on {curve.words}",
     )
     axis.grid(alpha=0.3)

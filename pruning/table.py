@@ -69,15 +69,15 @@ def _caption(manifest: Manifest) -> str:
 def curve_table(curve: LearningCurve) -> Table:
     """The learning curve: one row for each number of groups learned from."""
     caption = (
-        f"Learning curve on {curve.words}, cross-validated: accuracy in % (95 % interval, each group one trial) by the "
-        "number of groups learned from, on the average of the folds."
+        f"Learning curve, cross-validated on {curve.words}: accuracy in % (95 % interval, each of them one trial) by "
+        "how many were learned from, on the average of the folds."
     )
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), caption=caption, caption_justify="left")
     kinds = list(dict.fromkeys(point.kind for point in curve.points))
-    for heading in ("groups", *kinds):
+    for heading in (curve.unit, *kinds):
         table.add_column(heading, justify="right", no_wrap=True)
     for groups in sorted({point.groups for point in curve.points}):
-        row = [f"{groups:.3g}"]
+        row = [f"{groups:.0f}"]
         for kind in kinds:
             own = next((p.accuracy for p in curve.points if p.kind == kind and p.groups == groups), None)
             row.append("-" if own is None else f"{100 * own.value:.1f} ({100 * own.low:.0f}-{100 * own.high:.0f})")

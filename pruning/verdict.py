@@ -1,7 +1,7 @@
 """What a reader of a bundle must know before any figure of it, in plain words."""
 
 from pruning.bundle import BaselineEntry, Manifest
-from pruning.entries import WORDS, CrossEntry, CrossValidation, GainEntry, LearningCurve
+from pruning.entries import WORDS, CrossEntry, CrossValidation, LearningCurve
 
 
 def better_baseline(manifest: Manifest) -> BaselineEntry | None:
@@ -44,8 +44,8 @@ def _cross_notices(cross: CrossValidation) -> list[str]:
     assert dense is not None
     found = [
         f"Cross-validated on {cross.words} in {cross.folds} folds: the dense VGG-16 is right for "
-        f"{_accuracy_words(dense)} of {cross.windows} windows that it did not learn from. The interval counts each "
-        "group as one trial."
+        f"{_accuracy_words(dense)} of {cross.windows} windows that it did not learn from. The interval counts "
+        f"{cross.words} as so many trials, because the windows of one stand and fall together."
     ]
     wrong = [g for g in cross.groups if g.right["dense"] < g.windows]
     if wrong:
@@ -66,20 +66,22 @@ def _cross_notices(cross: CrossValidation) -> list[str]:
 SURE = 0.995  # picked by hand: above it a learning curve has nowhere to rise to
 
 
-def _gain_words(curve: LearningCurve, own: GainEntry) -> str:
-    name = {"dense": "dense VGG-16", **WORDS}[own.kind]
-    last = max((p for p in curve.points if p.kind == own.kind), key=lambda p: p.groups).accuracy.value
-    change = (
-        f"from {own.fewer:.3g} to {own.more:.3g} groups the {name} changed by {100 * own.gain.value:+.1f} points (95 % "
-        f"interval {100 * own.gain.low:+.1f} to {100 * own.gain.high:+.1f}), to {100 * last:.1f} %"
-    )
-    if own.gain.low > 0:
-        return f"{change}, so more would probably help it" if last < SURE else f"{change}, and cannot rise further"
-    return f"{change}: no sign that more like these would help it"
-
-
 def curve_words(curve: LearningCurve) -> str:
-    """Whether more recordings would help, in a sentence."""
-    kinds = dict.fromkeys(own.kind for own in curve.gains)
-    said = "; ".join(_gain_words(curve, own) for kind in kinds for own in curve.gains if own.kind == kind)
-    return f"Would more recordings help? Learning {said}."
+    """Whether more recordings would help, in plain words."""
+    names = {"dense": "dense VGG-16", **WORDS}
+    told = [
+        f"{100 * own.gain.value:+.1f} points for the {names[own.kind]} (95 % interval {100 * own.gain.low:+.1f} to "
+        f"{100 * own.gain.high:+.1f})"
+        for own in curve.gains
+    ]
+    first = curve.gains[0]
+    head = (
+        f"Would more {curve.unit} help? From {first.fewer:.0f} to {first.more:.0f} {curve.unit} learned from, accuracy "
+        f"on the others changed by {', '.join(told)}."
+    )
+    last = {own.kind: max(p.accuracy.value for p in curve.points if p.kind == own.kind) for own in curve.gains}
+    if any(own.gain.low > 0 and last[own.kind] < SURE for own in curve.gains):
+        return f"{head} So more {curve.unit} would probably help."
+    if max(last.values()) >= SURE:
+        return f"{head} There is next to nothing left to gain on {curve.unit} like these."
+    return f"{head} No gain is sure: more {curve.unit} like these may change little, or these are too few to tell."
