@@ -42,7 +42,7 @@ class Cross:
     datasets: tuple[Dataset, ...]
     pooled: Dataset
     groups: Int64[np.ndarray, " n"]
-    learned: tuple[Int64[np.ndarray, " windows"], ...]
+    learned: tuple[Int64[np.ndarray, " _"], ...]
     complete: bool
     why: str
     train: TrainConfig

@@ -27,7 +27,7 @@ def _small_data(small_data):
 class TestBundle:
     def test_it_holds_what_scripts_outside_rely_on(self, bundle):
         content = json.loads((bundle / "models.json").read_text())
-        assert content["schema"] == 4
+        assert content["schema"] == 5
         assert [m["rate"] for m in content["models"]] == [0.0, 0.5, 0.9]
         for model in content["models"]:
             assert {"rate", "method", "flops", "parameters", "accuracy", "weights", "onnx"} <= set(model)
@@ -161,7 +161,7 @@ class TestDamage:
     def test_a_newer_schema_names_both_versions(self, copied):
         """F7."""
         self.change(copied, schema=7)
-        with pytest.raises(PruningError, match="schema 7 is newer than the 4 this version reads"):
+        with pytest.raises(PruningError, match="schema 7 is newer than the 5 this version reads"):
             read_manifest(copied)
 
     def test_an_unknown_field_is_named(self, copied):
