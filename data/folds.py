@@ -107,7 +107,7 @@ def find_groups(
     """
     found: dict[tuple[str, str], list[int]] = {}
     blocks: list[Group] = []
-    notes = []
+    alone = []
     for label in dict.fromkeys(labels):
         own = [i for i, other in enumerate(labels) if other == label]
         for kind, key in _keys(split):
@@ -118,15 +118,16 @@ def find_groups(
                 break
         else:
             blocks += _blocks(own[0], recordings[own[0]], folds, window_s)
-            notes.append(
-                f"class {label!r} has one recording: cross-validation cuts it in time, so its own figures say nothing "
-                "of another recording"
-            )
+            alone.append(label)
     whole = [
         Group(name, kind, tuple((i, 0.0, recordings[i].duration_s) for i in sorted(own)))
         for (kind, name), own in found.items()
     ]
-    return [*whole, *blocks], notes
+    note = (
+        f"one recording only of {', '.join(alone)}: cross-validation cuts it in time, so its figures say nothing of "
+        "another recording"
+    )
+    return [*whole, *blocks], [note] if alone else []
 
 
 def deal(groups: Sequence[Group], labels: Sequence[str], folds: int) -> list[int]:

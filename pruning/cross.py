@@ -9,7 +9,7 @@ from jaxtyping import Int64
 
 from data import DataError, Dataset, Examples, build_folds
 from data.cache import Cache
-from data.folds import FEW_WINDOWS, KINDS, MOST_FOLDS, Folds
+from data.folds import BLOCKS, FEW_WINDOWS, KINDS, MOST_FOLDS, Folds
 from pruning.baseline import Baseline, fit_baselines
 from pruning.budget import cost
 from pruning.config import SweepConfig
@@ -49,8 +49,15 @@ class Cross:
 
     @property
     def trials(self) -> tuple[int, str]:
-        """Trials that an interval rests on, and how to say it."""
-        return equal_groups(self.groups), self.folds.words
+        """Trials of the question whether a model beats a constant answer, and how to say it.
+
+        They are recordings, or parts of one, also where a group has several: a machine on which both classes are told
+        apart is more than one piece of luck.
+        """
+        pieces = self.groups * (1 + self.pooled.test.recordings.max()) + self.pooled.test.recordings
+        count = equal_groups(pieces)
+        cut = any(group.kind == BLOCKS for group in self.folds.groups)
+        return count, f"{count} recordings{' or parts of one' if cut else ''}"
 
     def identity(self, config: SweepConfig) -> dict[str, Any]:
         """What it adds to the settings that tell a run from others."""

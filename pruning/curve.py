@@ -27,8 +27,10 @@ NETWORK_SHARES = (
 def _by_class(cross: Cross, fold: int, draw: int) -> dict[int, list[int]]:
     """The training groups of each class of a fold, in the order in which they are learned from."""
     groups, labels = cross.learned[fold], cross.datasets[fold].train.labels
-    rng = np.random.default_rng([draw, fold])
-    return {int(label): rng.permutation(np.unique(groups[labels == label])).tolist() for label in np.unique(labels)}
+    order = np.random.default_rng([draw, fold]).permutation(len(cross.folds.groups))  # one order for all classes
+    return {
+        int(label): [int(group) for group in order if group in groups[labels == label]] for label in np.unique(labels)
+    }
 
 
 def fewer(cross: Cross, fold: int, count: int, draw: int = 0) -> Dataset:
@@ -60,7 +62,8 @@ def _learned(cross: Cross, count: int) -> float:
 def sizes(cross: Cross) -> list[int]:
     """Numbers of groups of each class at which the simple detectors are fitted; the last is all."""
     most = _most(cross)
-    return sorted({max(1, round(x)) for x in np.geomspace(1, most, min(MOST_POINTS, most))})
+    counts = sorted({max(1, round(x)) for x in np.geomspace(1, most, min(MOST_POINTS, most))})
+    return [count for count in counts if count == most or _learned(cross, count) < 0.9 * _learned(cross, most)]
 
 
 def curve_jobs(config: SweepConfig, cross: Cross) -> list[Job]:

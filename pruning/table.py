@@ -77,7 +77,7 @@ def curve_table(curve: LearningCurve) -> Table:
     for heading in (curve.unit, *kinds):
         table.add_column(heading, justify="right", no_wrap=True)
     for groups in sorted({point.groups for point in curve.points}):
-        row = [f"{groups:.0f}"]
+        row = [f"{groups:.3g}"]
         for kind in kinds:
             own = next((p.accuracy for p in curve.points if p.kind == kind and p.groups == groups), None)
             row.append("-" if own is None else f"{100 * own.value:.1f} ({100 * own.low:.0f}-{100 * own.high:.0f})")

@@ -42,16 +42,17 @@ def _cross_notices(cross: CrossValidation) -> list[str]:
     """How sure the accuracies are, which groups were mistaken, and whether a simple detector is better."""
     dense = cross.entry("dense")
     assert dense is not None
+    unequal = " of unequal length" if dense.accuracy.count < len(cross.groups) else ""
     found = [
         f"Cross-validated on {cross.words} in {cross.folds} folds: the dense VGG-16 is right for "
         f"{_accuracy_words(dense)} of {cross.windows} windows that it did not learn from. The interval counts "
-        f"{cross.words} as so many trials, because the windows of one stand and fall together."
+        f"{cross.words}{unequal} as {dense.accuracy.count} trials, because the windows of one stand and fall together."
     ]
     wrong = [g for g in cross.groups if g.right["dense"] < g.windows]
     if wrong:
         worst = sorted(wrong, key=lambda g: (g.right["dense"] / g.windows, g.name))
-        told = ", ".join(f"{g.name} ({g.right['dense']} of {g.windows} right)" for g in worst[:3])
-        found.append(f"Its mistakes are in {len(wrong)} of {cross.words}: {told}{', ...' if len(wrong) > 3 else ''}.")
+        told = "; ".join(f"{g.name} ({g.right['dense']} of {g.windows} right)" for g in worst[:3])
+        found.append(f"Its mistakes are in {len(wrong)} of {cross.words}: {told}{'; ...' if len(wrong) > 3 else ''}.")
     simple = [own for own in cross.entries if own.kind in WORDS]
     best = max(simple, key=lambda own: own.accuracy.value, default=None)
     if best is not None and best.difference.low > 0:
@@ -75,13 +76,18 @@ def curve_words(curve: LearningCurve) -> str:
         for own in curve.gains
     ]
     first = curve.gains[0]
+    more, like = (
+        ("recording time", "more stretches of the same recordings")
+        if curve.unit == "time blocks"
+        else (curve.unit, f"more {curve.unit} like these")
+    )
     head = (
-        f"Would more {curve.unit} help? From {first.fewer:.0f} to {first.more:.0f} {curve.unit} learned from, accuracy "
+        f"Would more {more} help? From {first.fewer:.0f} to {first.more:.0f} {curve.unit} learned from, accuracy "
         f"on the others changed by {', '.join(told)}."
     )
     last = {own.kind: max(p.accuracy.value for p in curve.points if p.kind == own.kind) for own in curve.gains}
     if any(own.gain.low > 0 and last[own.kind] < SURE for own in curve.gains):
-        return f"{head} So more {curve.unit} would probably help."
+        return f"{head} So more {more} would probably help."
     if max(last.values()) >= SURE:
-        return f"{head} There is next to nothing left to gain on {curve.unit} like these."
-    return f"{head} No gain is sure: more {curve.unit} like these may change little, or these are too few to tell."
+        return f"{head} There is next to nothing left to gain from {like}."
+    return f"{head} No gain is sure: {like} may change little, or these are too few to tell."

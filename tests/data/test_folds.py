@@ -90,7 +90,7 @@ def test_the_load_split_is_cross_validated_over_loads_and_severity_over_sizes():
 def test_a_class_of_one_recording_is_cut_in_time_and_the_notes_say_so():
     found = folds_of([recording("a0", 6.0), recording("b0", 6.0)])
     assert found.words == "10 time blocks"
-    assert "class 'a' has one recording" in found.notes[0]
+    assert "one recording only of a, b: cross-validation cuts it in time" in found.notes[0]
     assert folds_of([recording("a0", 2.2), recording("b0", 2.2)]).words == "4 time blocks"
 
 
