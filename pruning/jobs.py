@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from threading import Lock
 from typing import Any, Literal
 
 import numpy as np
@@ -32,6 +33,7 @@ from pruning.spec import VGGSpec
 from pruning.train import EpochLog, Trainer, TrainState, predict
 from pruning.vgg import build_vgg, spec_of
 
+SEEDING = Lock()  # new weights are drawn from PyTorch's one generator, also by jobs side by side
 CHECKPOINT_EVERY_S = 20.0  # a checkpoint of the full model is 180 MB; at 32 pixels an epoch takes seconds
 
 
@@ -187,12 +189,13 @@ def run_job(job: Job, context: JobContext) -> None:
     """
     config, dataset, dense = context.config, context.dataset, context.dense
     own = context.folder(job.name)
-    torch.manual_seed(job.seed)
     before: dict[str, np.ndarray] = {}
     train = config.train
     teacher = None
     if job.kind == "dense":
-        model = build_vgg(dense, train.dropout)
+        with SEEDING:
+            torch.manual_seed(job.seed)
+            model = build_vgg(dense, train.dropout)
         pruned = _Pruned(model, {}, lambda: model, dense.widths + dense.hidden)
     else:
         start = _load_parent(job, context)

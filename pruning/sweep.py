@@ -1,10 +1,10 @@
 """The sweep: a data set, a job for each model and seed, and the bundle; stopped and continued at will."""
 
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from threading import Event
 
 import numpy as np
 import torch
@@ -14,7 +14,6 @@ from data import Dataset, build_dataset
 from data.cache import Cache
 from data.common.console import say
 from data.common.device import choose_device
-from data.common.progress import work_bar
 from data.common.runfolder import claim, only_process
 from data.config import WEAK
 from pruning.assemble import assemble
@@ -27,55 +26,13 @@ from pruning.crosstable import pooled_calls
 from pruning.curve import curve_jobs, fewer
 from pruning.errors import PruningError
 from pruning.jobfolder import WEIGHTS, JobFolder
-from pruning.jobs import Job, JobContext, plan_jobs, pruned_spec, run_job
+from pruning.jobs import Job, JobContext, plan_jobs, pruned_spec
 from pruning.metrics import independent
+from pruning.sidebyside import at_once, side_by_side
 from pruning.spec import VGGSpec, dense_spec
-from pruning.train import EpochLog, choose_precision
+from pruning.train import choose_precision
 from pruning.weak import check_strength
-
-
-class _Reporter:
-    """Progress of a sweep: a bar with the remaining time on a terminal, one line per model elsewhere.
-
-    Work is counted in FLOP of training updates, so that a small model moves the bar as little as it costs.
-    """
-
-    def __init__(self, console: Console, total: float) -> None:
-        self.console = console
-        self.total = total
-        self.done = 0.0
-        self.skipped = 0.0  # done by an earlier process
-        self.unit = 0.0
-        self.started = time.monotonic()
-        self.progress = work_bar(console)
-        self.task = self.progress.add_task("preparing", total=total)
-
-    def begin(self, job: Job, unit: float) -> None:
-        self.unit = unit
-        self.progress.update(self.task, description=job.name)
-
-    def tick(self) -> None:
-        self.done += self.unit
-        self.progress.advance(self.task, self.unit)
-
-    def skip(self, amount: float) -> None:
-        self.done += amount
-        self.skipped += amount
-        self.progress.advance(self.task, amount)
-
-    def epoch(self, job: Job, log: EpochLog) -> None:
-        accuracy = "" if log.validation_accuracy is None else f", validation {log.validation_accuracy:.1%}"
-        self.progress.update(
-            self.task, description=f"{job.name} epoch {log.epoch}: loss {log.train_loss:.3f}{accuracy}"
-        )
-
-    def finished(self, job: Job, accuracy: float) -> None:
-        line = f"{job.name:<24} test accuracy {accuracy:7.2%}"
-        if not self.console.is_terminal:
-            spent = time.monotonic() - self.started
-            share = (self.done - self.skipped) / max(self.total - self.skipped, 1e-9)
-            line += f"   {self.done / self.total:4.0%} done, about {spent / max(share, 1e-9) - spent:.0f} s left"
-        say(self.console, line)
+from pruning.worker import Reporter, Worker
 
 
 def check_reachable(config: SweepConfig, dense: VGGSpec) -> None:
@@ -194,13 +151,25 @@ def _drop_job_weights(config: SweepConfig) -> None:
         path.unlink()
 
 
-def _order(config: SweepConfig, cross: Cross | None) -> list[Job]:
-    """All jobs: with a cross-validation its dense models come first, since they say whether pruning is worth it."""
+def _phases(config: SweepConfig, cross: Cross | None) -> list[list[list[Job]]]:
+    """What is done one after another: phases of chains of jobs; the chains of one phase do not need each other.
+
+    With a cross-validation its dense models come first, since they say whether pruning is worth it.
+    """
     jobs = plan_jobs(config)
     if cross is None:
-        return jobs
-    first = cross.dense_jobs(config)
-    return [jobs[0], *first, *jobs[1:], *cross.pruned_jobs(config), *curve_jobs(config, cross)]
+        return [[[job]] for job in jobs]
+    chains: dict[tuple[int, float], list[Job]] = {}
+    for job in cross.pruned_jobs(config):
+        chains.setdefault((job.fold, job.final_rate), []).append(job)
+    costly = sorted(chains.values(), key=lambda chain: chain[0].final_rate)  # the largest models first
+    return [
+        [jobs[:1]],
+        [[job] for job in cross.dense_jobs(config)],
+        *[[[job]] for job in jobs[1:]],
+        costly,
+        [[job] for job in curve_jobs(config, cross)],
+    ]
 
 
 def _context(job: Job, whole: JobContext, cross: Cross | None) -> JobContext:
@@ -251,29 +220,24 @@ def _work(
         return JobFolder(config.out / "jobs" / name)
 
     plain = JobContext(config, dataset, dense, device, folder, _silent, _silent)
-    contexts = {job: _context(job, plain, cross) for job in _order(config, cross)}
+    phases = _phases(config, cross)
+    contexts = {job: _context(job, plain, cross) for phase in phases for chain in phase for job in chain}
     costs = {job.name: cost(job, own.config, dense, len(own.dataset.train)) for job, own in contexts.items()}
-    todo = [job for job in contexts if folder(job.name).result(need_weights=not job.spent) is None]
+    worker = Worker(contexts, costs, Reporter(console, sum(own.total for own in costs.values())))
+    todo = [job for job in contexts if not worker.finished(job)]
     spent = estimate(todo, config, dense, dataset, device, costs)
     say(console, budget_words([costs[job.name] for job in todo], spent))
-    reporter = _Reporter(console, sum(own.total for own in costs.values()))
-    with reporter.progress:
-        for job, own in contexts.items():
-            unit, total = costs[job.name].unit, costs[job.name].total
-            if job not in todo:
-                reporter.skip(total)
+    alone = device.type != "cpu" or config.train.dropout > 0  # dropout draws from a generator that all would share
+    with worker.reporter.progress as progress:
+        for phase in phases:
+            count = 1 if alone else at_once(config.threads, len(phase))
+            if count == 1:
+                for chain in phase:
+                    worker.chain(chain, Event())
             else:
-                reporter.begin(job, unit)
-                before = reporter.done
-                run_job(job, replace(own, tick=reporter.tick, say=reporter.epoch))
-                reporter.skip(max(0.0, before + total - reporter.done))  # an early stop spared the rest
-                result = folder(job.name).result()
-                if result is None:
-                    raise PruningError(f"{config.out / 'jobs' / job.name}: what was just written reads back otherwise.")
-                reporter.finished(job, float((result.predictions["after.clean"] == own.dataset.test.labels).mean()))
-            if job.spent:
-                folder(job.name).weights.unlink(missing_ok=True)
-            _check(job, plain, cross, baselines)
+                side_by_side(phase, worker.chain, config.threads, count)
+            for job in (job for chain in phase for job in chain):
+                _check(job, plain, cross, baselines)
         manifest = assemble(
             config,
             dataset,
@@ -281,8 +245,8 @@ def _work(
             plan_jobs(config),
             folder,
             baselines,
-            lambda name: reporter.progress.update(reporter.task, description=f"writing {name}"),
+            lambda name: progress.update(worker.reporter.task, description=f"writing {name}"),
             cross,
         )
-        reporter.progress.update(reporter.task, description="done")
+        progress.update(worker.reporter.task, description="done")
     return manifest
