@@ -14,7 +14,7 @@ from data.common.loading import stop_quietly_if_a_command_loads
 stop_quietly_if_a_command_loads()
 
 if TYPE_CHECKING:
-    from data.build import build_dataset
+    from data.build import build_dataset, build_folds
     from data.config import DataConfig
     from data.dataset import Dataset, Examples
     from data.errors import DataError
@@ -38,6 +38,7 @@ __all__ = [
     "Source",
     "add_noise",
     "build_dataset",
+    "build_folds",
     "log_spectrogram",
     "read_recordings",
     "resample",
@@ -59,6 +60,7 @@ __getattr__, __dir__ = lazy_exports(
         "Source": "data.readers.source",
         "add_noise": "data.images",
         "build_dataset": "data.build",
+        "build_folds": "data.build",
         "log_spectrogram": "data.images",
         "read_recordings": "data.gather",
         "resample": "data.images",

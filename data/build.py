@@ -12,6 +12,7 @@ from data.common.files import sha256
 from data.config import DataConfig
 from data.dataset import Dataset, Examples
 from data.errors import DataError
+from data.folds import Folds, plan_folds
 from data.gather import Gathered, gather, step_s
 from data.images import add_noise, log_spectrogram, prepare_signal, standardise, window_at
 from data.readers.folder import LOCATION_WORDS
@@ -36,7 +37,7 @@ def _fingerprint(gathered: Gathered) -> str:
 
 def _prepared(recording: Recording, rate_hz: float) -> tuple[np.ndarray, np.ndarray]:
     """The signal at the target rate, and the times in seconds of samples that are not finite."""
-    signal = np.asarray(recording.signal(), dtype=np.float64)
+    signal = recording.signal()
     try:
         prepared = prepare_signal(signal, recording.sampling_rate_hz, rate_hz)
     except DataError as error:
@@ -44,8 +45,10 @@ def _prepared(recording: Recording, rate_hz: float) -> tuple[np.ndarray, np.ndar
     return prepared, np.flatnonzero(~usable(signal)) / recording.sampling_rate_hz
 
 
-def _cut(gathered: Gathered, plan: SplitPlan) -> dict[Part, tuple[list[np.ndarray], list[int], list[int], list[float]]]:
-    """The windows of each part, with the label, recording and start of each."""
+def _cut(
+    gathered: Gathered, plan: SplitPlan, whole: tuple[Part, ...]
+) -> dict[Part, tuple[list[np.ndarray], list[int], list[int], list[float]]]:
+    """The windows of each part, with the label, recording and start of each; `whole` parts must have every class."""
     config = gathered.config
     samples = round(config.window_s * config.rate_hz)
     classes = sorted(set(gathered.labels), key=_class_order)
@@ -66,7 +69,7 @@ def _cut(gathered: Gathered, plan: SplitPlan) -> dict[Part, tuple[list[np.ndarra
             starts.append(first / config.rate_hz)
     if dropped:
         gathered.notes.append(f"{dropped} windows with NaN, infinite or huge samples are left out")
-    for part in (Part.TRAIN, Part.TEST):
+    for part in whole:
         missing = [c for i, c in enumerate(classes) if i not in parts[part][1]]
         if missing:
             raise DataError(
@@ -99,11 +102,10 @@ def _to_spoil(gathered: Gathered, part: tuple[list[np.ndarray], list[int], list[
     return np.stack(windows[: own or len(windows)])
 
 
-def make_dataset(gathered: Gathered, fingerprint: str) -> Dataset:
-    """A data set of recordings that are already gathered and checked, from nothing that was kept."""
+def _planned(gathered: Gathered) -> SplitPlan:
     config = gathered.config
     assert config.split is not None
-    plan = plan_split(
+    return plan_split(
         gathered.recordings,
         gathered.labels,
         config.split,
@@ -112,7 +114,11 @@ def make_dataset(gathered: Gathered, fingerprint: str) -> Dataset:
         held_out=config.held_out,
         seed=config.data_seed,
     )
-    parts = _cut(gathered, plan)
+
+
+def _make(gathered: Gathered, plan: SplitPlan, fingerprint: str, whole: tuple[Part, ...]) -> Dataset:
+    config = gathered.config
+    parts = _cut(gathered, plan, whole)
     images = {
         p: log_spectrogram(_with_noise(np.stack(w), p, config), config.size, config.rate_hz) if w else None
         for p, (w, *_) in parts.items()
@@ -159,6 +165,11 @@ def make_dataset(gathered: Gathered, fingerprint: str) -> Dataset:
     )
 
 
+def make_dataset(gathered: Gathered, fingerprint: str) -> Dataset:
+    """A data set of recordings that are already gathered and checked, from nothing that was kept."""
+    return _make(gathered, _planned(gathered), fingerprint, (Part.TRAIN, Part.TEST))
+
+
 def build_dataset(config: DataConfig, cache: Cache | None = None) -> Dataset:
     """Build a data set (read, check, split, cut, transform, standardise), or load what an equal call built before.
 
@@ -178,3 +189,32 @@ def build_dataset(config: DataConfig, cache: Cache | None = None) -> Dataset:
         cached = make_dataset(gathered, fingerprint)
         cache.save(cached)
     return cached
+
+
+def build_folds(config: DataConfig, folds: int, cache: Cache | None = None) -> tuple[Folds, tuple[Dataset, ...]]:
+    """Build a data set for each fold of a grouped cross-validation; each is cached like any other.
+
+    Args:
+        config: Settings of the data set; its split says what the groups are (`data.folds.plan_folds`).
+        folds: Number of folds; there are fewer where there are too few groups.
+        cache: Where images are kept; by default as in `build_dataset`.
+
+    Raises:
+        DataError: The recordings or settings would give a wrong data set, or cannot be grouped.
+    """
+    gathered = gather(config)
+    config = gathered.config
+    assert config.split is not None
+    planned = plan_folds(gathered.recordings, gathered.labels, config.split, folds=folds, window_s=config.window_s)
+    base = _fingerprint(gathered)
+    cache = cache or Cache.default()
+    made = []
+    for plan in planned.plans:
+        content = json.dumps([base, [[s.recording, s.part, s.start_s, s.stop_s] for s in plan.segments]])
+        fingerprint = hashlib.sha256(content.encode()).hexdigest()
+        cached = cache.load(fingerprint, config)
+        if cached is None:
+            cached = _make(gathered, plan, fingerprint, (Part.TRAIN,))
+            cache.save(cached)
+        made.append(cached)
+    return planned, tuple(made)

@@ -1,6 +1,6 @@
 """Checks of signals, before anything is learned from them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from data.recording import Recording, usable
 
 KINDS = ("nan", "infinite", "huge", "zero", "constant", "clipped")
 ONE_STEP = 2.0**-11  # a 12-bit converter's range is one step longer below zero than above
+PIECE = 1 << 22  # samples that are checked at a time
 STUCK_S = 0.05  # a healthy accelerometer never repeats one value this long
 
 
@@ -48,6 +49,28 @@ def _repeats(x: Float[np.ndarray, " samples"], at_least: int) -> Bool[np.ndarray
     return np.repeat(lengths >= at_least, lengths)
 
 
+def _pieces(x: Float[np.ndarray, " samples"]) -> Iterator[Float[np.ndarray, " piece"]]:
+    """A signal in pieces that bound the memory of a check; none ends within a run of equal values."""
+    start = 0
+    while start < len(x):
+        stop = min(start + PIECE, len(x))
+        while stop < len(x):
+            changes = np.flatnonzero(x[stop : stop + PIECE] != x[stop - 1 : stop + PIECE - 1][: len(x) - stop])
+            if len(changes):
+                stop += int(changes[0])
+                break
+            stop = min(stop + PIECE, len(x))
+        yield x[start:stop]
+        start = stop
+
+
+def _where(
+    x: Float[np.ndarray, " samples"], test: Callable[[Float[np.ndarray, " piece"]], Bool[np.ndarray, " piece"]]
+) -> Bool[np.ndarray, " samples"]:
+    """A check of every sample, piece by piece: an hour at 100 kHz is 360 million samples."""
+    return np.concatenate([test(piece) for piece in _pieces(x)]) if len(x) else np.zeros(0, dtype=bool)
+
+
 def find_flaws(recording: Recording, channel: str) -> list[Flaw]:
     """NaN, infinite, huge (beyond `recording.LARGEST`), all-zero, stuck and clipped samples of one channel.
 
@@ -55,19 +78,21 @@ def find_flaws(recording: Recording, channel: str) -> list[Flaw]:
     values are opposites, as the ends of a converter's range are, and occur at least three times (CWRU's recordings 200,
     236 and 237).
     """
-    x = np.asarray(recording.signal(channel), dtype=np.float64)
+    x = recording.signal(channel)
     flaws = _flaw("nan", channel, np.isnan(x)) + _flaw("infinite", channel, np.isinf(x))
     flaws += _flaw("huge", channel, np.isfinite(x) & ~usable(x))
     if flaws or len(x) == 0:
         return flaws
     if not x.any():
         return _flaw("zero", channel, np.ones(len(x), dtype=bool))
-    stuck = _repeats(x, max(16, round(STUCK_S * recording.sampling_rate_hz)))
+    longest = max(16, round(STUCK_S * recording.sampling_rate_hz))
+    stuck = _where(x, lambda piece: _repeats(piece, longest))
     if stuck.any():
         return _flaw("constant", channel, stuck)
-    top = (x == x.max()) | (x == x.min())
-    flat = top & _repeats(x, 3)
-    symmetric = abs(x.max() + x.min()) < ONE_STEP * x.max() and top.sum() >= 3
+    highest, lowest = float(x.max()), float(x.min())
+    top = (x == highest) | (x == lowest)
+    flat = top & _where(x, lambda piece: _repeats(piece, 3))
+    symmetric = abs(highest + lowest) < ONE_STEP * highest and top.sum() >= 3
     return _flaw("clipped", channel, top if symmetric else flat)
 
 

@@ -13,6 +13,7 @@ from data.recording import usable
 
 SIZES = (32, 64, 128)
 SEGMENT_S = 0.256  # 1,024 samples at 4 kHz, 3.9 Hz a bin
+LONG = 1 << 24  # samples; a longer signal is prepared block by block
 SMOOTHING = 0.75  # of the window: what a column is the running mean over
 FLOOR = 1e-12  # added to the power in g^2: far below any sensor's noise, so that digital silence stays finite
 
@@ -31,10 +32,14 @@ def resample(
             f"{target_hz / 2:g} Hz was not recorded.",
             f"Give --rate-hz {rate_hz:g} or less, or correct --sampling-rate.",
         )
-    # Rates are exact to 1 mHz here: real instruments give 97656 or 48828.125.
+    return np.asarray(resample_poly(signal, *_ratio(rate_hz, target_hz)))
+
+
+def _ratio(rate_hz: float, target_hz: float) -> tuple[int, int]:
+    """Whole numbers to resample up and down by; rates are exact to 1 mHz, as real instruments give 48828.125."""
     up, down = round(target_hz * 1000), round(rate_hz * 1000)
     shared = gcd(up, down)
-    return np.asarray(resample_poly(signal, up // shared, down // shared))
+    return up // shared, down // shared
 
 
 def prepare_signal(
@@ -52,8 +57,38 @@ def prepare_signal(
     Raises:
         DataError: See `resample`.
     """
+    if len(signal) > LONG:
+        return _prepare_long(signal, rate_hz, target_hz)
+    signal = np.asarray(signal, dtype=np.float64)
     clean = np.where(usable(signal), signal, 0.0)
     return resample(clean - clean.mean(), rate_hz, target_hz)
+
+
+def _prepare_long(
+    signal: Float[np.ndarray, " samples"], rate_hz: float, target_hz: float
+) -> Float[np.ndarray, " resampled"]:
+    """The same block by block, so that memory is that of the signal and of a block, and not five times the signal.
+
+    A block begins at a sample that falls on one of the target's, and is resampled with what the filter sees around it.
+    """
+    resample(np.zeros(1), rate_hz, target_hz)  # refuses a rate that is too low
+    up, down = _ratio(rate_hz, target_hz)
+    margin = down * (10 * max(up, down) // (up * down) + 2)  # resample_poly's filter reaches 10 * max(up, down) / up
+    step = down * max(1, LONG // 4 // down)
+
+    def clean(start: int, stop: int) -> Float[np.ndarray, " block"]:
+        block = np.asarray(signal[start:stop], dtype=np.float64)
+        return np.where(usable(block), block, 0.0)
+
+    starts = range(0, len(signal), step)
+    mean = sum(float(clean(start, start + step).sum()) for start in starts) / len(signal)
+    made = []
+    for start in starts:
+        first, stop = max(0, start - margin), min(start + step, len(signal))
+        block = resample(clean(first, min(stop + margin, len(signal))) - mean, rate_hz, target_hz)
+        skipped = (start - first) // down * up
+        made.append(block[skipped : skipped + -(-(stop - start) * up // down)])
+    return np.concatenate(made)
 
 
 def window_at(

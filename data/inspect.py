@@ -104,6 +104,8 @@ def print_survey(found: Survey, config: InspectConfig, console: Console) -> None
     window = f"windows of {config.window_s:g} s every {config.hop_s:g} s; apart: test windows that share no sample"
     console.print(window, width=width, markup=False, highlight=False)
     console.print(splits_table(found.splits), width=width, markup=False)
+    if found.cross_validation is not None:
+        console.print(found.cross_validation.why, width=width, markup=False, highlight=False)
     for note in found.notes:
         console.print(f"note: {note}", width=width, style="yellow", markup=False, highlight=False)
     for own in found.problems:

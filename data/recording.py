@@ -82,6 +82,7 @@ class Recording:
         shaft_speed_hz: Shaft speed in revolutions per second; None if unknown.
         load: Motor or radial load in `load_unit`; None if unknown.
         load_unit: "hp" (CWRU, simulated), "lbf" (MFPT).
+        machine: Name of the machine that it was recorded on; None if unknown.
         path: The file it was read from; None for a simulated one.
         known_flaws: Kinds of flaws that the data set's reader knows of and accepts, e.g. "clipped".
         only_test: Whether it is tested on or not used at all, but never learned from. Such recordings come last in
@@ -97,6 +98,7 @@ class Recording:
     shaft_speed_hz: float | None = None
     load: float | None = None
     load_unit: str = ""
+    machine: str | None = None
     path: Path | None = None
     known_flaws: frozenset[str] = field(default_factory=frozenset)
     only_test: bool = False
@@ -143,7 +145,7 @@ class Recording:
 
 def usable(signal: Float[np.ndarray, " samples"]) -> Bool[np.ndarray, " samples"]:
     """Which samples are finite numbers of a size that can be squared."""
-    return np.asarray(np.abs(signal) <= LARGEST)
+    return np.asarray((signal <= LARGEST) & (signal >= -LARGEST))  # no copy of the signal, as abs() would make
 
 
 def class_name(recording: Recording, labels: str) -> str:

@@ -54,7 +54,8 @@ class SplitPlan:
     notes: tuple[str, ...]
 
 
-def _too_short(recording: Recording, needed_s: float) -> DataError:
+def too_short(recording: Recording, needed_s: float) -> DataError:
+    """The error of a recording that is shorter than a split needs."""
     return DataError(
         f"{recording.where}: {recording.duration_s:.2f} s long; this split needs at least {needed_s:.2f} s.",
         "Use longer recordings, a shorter window (--window-s), or leave this one out.",
@@ -67,7 +68,7 @@ def in_time(index: int, recording: Recording, window_s: float, with_test: bool) 
     test = max(TEST_FRACTION * duration, window_s) if with_test else 0.0
     train_stop = duration - (test + GUARD_S if with_test else 0.0)
     if train_stop < window_s:
-        raise _too_short(recording, (2 * window_s + GUARD_S) if with_test else window_s)
+        raise too_short(recording, (2 * window_s + GUARD_S) if with_test else window_s)
     segments = []
     validation = max(VALIDATION_FRACTION * duration, window_s)
     if train_stop - validation - GUARD_S >= window_s:  # else too short to spare any for validation
@@ -92,13 +93,14 @@ def _random(recordings: Sequence[Recording], window_s: float, hop_s: float, seed
         if recording.only_test:
             continue
         if recording.duration_s < window_s:
-            raise _too_short(recording, window_s)
+            raise too_short(recording, window_s)
         starts = np.arange(0, recording.duration_s - window_s + 1e-9, hop_s).tolist()
         segments += [Segment(i, parts[rng.choice(3, p=chances)], start, start + window_s) for start in starts]
     return segments
 
 
-def _condition(recording: Recording, split: str) -> float | None:
+def condition(recording: Recording, split: str) -> float | None:
+    """What the split `load` or `severity` holds out of a recording: its load, or its fault size in mm."""
     if split == "load":
         return recording.load
     return recording.fault.diameter_mm if recording.fault else None
@@ -112,7 +114,7 @@ def default_held_out(recordings: Sequence[Recording], labels: Sequence[str], spl
     """
     seen: dict[float, set[str]] = {}
     for recording, label in zip(recordings, labels, strict=True):
-        value = _condition(recording, split)
+        value = condition(recording, split)
         if value is not None:
             seen.setdefault(value, set()).add(label)
     shared = [value for value, classes in seen.items() if len(classes) > 1]
@@ -129,9 +131,9 @@ def default_held_out(recordings: Sequence[Recording], labels: Sequence[str], spl
 def _held_out(
     recordings: Sequence[Recording], labels: Sequence[str], split: str, held_out: float, window_s: float
 ) -> tuple[list[Segment], list[str]]:
-    outside = [c is not None and abs(c - held_out) < 1e-6 for c in (_condition(r, split) for r in recordings)]
+    outside = [c is not None and abs(c - held_out) < 1e-6 for c in (condition(r, split) for r in recordings)]
     if not any(outside):
-        values = sorted({c for c in (_condition(r, split) for r in recordings) if c is not None})
+        values = sorted({c for c in (condition(r, split) for r in recordings) if c is not None})
         raise DataError(
             f"no recording has {split} {held_out:g}.", f"Choose --held-out from {', '.join(f'{v:g}' for v in values)}."
         )
@@ -150,7 +152,7 @@ def _held_out(
     segments: list[Segment] = []
     for i, (recording, label) in enumerate(zip(recordings, labels, strict=True)):
         if recording.duration_s < window_s:
-            raise _too_short(recording, window_s)
+            raise too_short(recording, window_s)
         if recording.only_test:
             if label in both and outside[i]:
                 segments.append(Segment(i, Part.TEST, GUARD_S, recording.duration_s - GUARD_S))

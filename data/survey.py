@@ -8,6 +8,7 @@ from data.checks import check, find_flaws
 from data.common.stats import wilson
 from data.config import DataConfig
 from data.errors import DataError
+from data.folds import FEW_WINDOWS, MOST_FOLDS, plan_folds
 from data.gather import check_classes, default_split, rate_notes, read_recordings, step_s
 from data.images import resample
 from data.recording import Recording, class_name
@@ -20,7 +21,6 @@ MEANING = {
     "blocked": "tests on the next minutes of the same bearings, not on other ones",
     "random": "LEAKS: overlapping windows lie on both sides, so the accuracy says nothing",
 }
-FEW_WINDOWS = 30  # picked by hand: fewer windows that share no sample leave an interval of 11 points or more
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,25 @@ class SplitFacts:
 
 
 @dataclass(frozen=True)
+class GroupFacts:
+    """The groups of a cross-validation of the default split.
+
+    Attributes:
+        possible: Whether there can be one.
+        groups: Number of groups.
+        folds: Number of folds, if nobody asks for another; a large network gets fewer of them.
+        automatic: Whether `python -m pruning.run` does it unasked, because the test part is small.
+        why: What would be done, or why it cannot be.
+    """
+
+    possible: bool
+    groups: int
+    folds: int
+    automatic: bool
+    why: str
+
+
+@dataclass(frozen=True)
 class Problem:
     """What would stop the training, and what to do about it."""
 
@@ -80,6 +99,7 @@ class Survey:
         recordings: All recordings.
         splits: All splits, possible or not.
         default: The split that is used where none is named.
+        cross_validation: What groups a cross-validation of that split would test; None if the split is impossible.
         problems: What would stop the training as it was asked for.
         notes: What must be known of any result.
     """
@@ -89,6 +109,7 @@ class Survey:
     recordings: tuple[RecordingFacts, ...]
     splits: tuple[SplitFacts, ...]
     default: str
+    cross_validation: GroupFacts | None
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
 
@@ -169,6 +190,27 @@ def _split(name: str, recordings: Sequence[Recording], config: DataConfig) -> Sp
     return SplitFacts(name, True, MEANING[name], plan.held_out, windows, independent, tuple(notes))
 
 
+def _group_facts(recordings: Sequence[Recording], split: SplitFacts, config: DataConfig) -> GroupFacts | None:
+    """What a cross-validation would be, by the very code that plans it."""
+    if not split.possible:
+        return None
+    labels = [class_name(r, config.labels_kind) for r in recordings]
+    try:
+        found = plan_folds(recordings, labels, split.name, folds=MOST_FOLDS, window_s=config.window_s)
+    except DataError as error:
+        return GroupFacts(False, 0, 0, False, f"cross-validation: impossible: {error.problem} {error.remedy}")
+    automatic = split.independent < FEW_WINDOWS
+    folds = len(found.plans)
+    how = (
+        f"done by python -m pruning.run, because the {split.name} split tests {split.independent} windows that share "
+        f"no sample, fewer than {FEW_WINDOWS} (--folds 1: not)"
+        if automatic
+        else f"possible with --folds {folds}"
+    )
+    said = f"cross-validation over {found.words} in {'up to ' if automatic else ''}{folds} folds: {how}"
+    return GroupFacts(True, len(found.groups), folds, automatic, "; ".join([said, *found.notes]))
+
+
 def _problems(recordings: list[Recording], labels: list[str], config: DataConfig) -> list[Problem]:
     """What the training would refuse, by the very checks that refuse it."""
     checks: list[Callable[[], object]] = [
@@ -223,12 +265,16 @@ def survey(config: DataConfig) -> Survey:
     """
     recordings = read_recordings(config)
     labels = [class_name(r, config.labels_kind) for r in recordings]
+    splits = tuple(_split(name, recordings, config) for name in SPLITS)
+    default = config.split or default_split(recordings)
+    chosen = next(own for own in splits if own.name == default)
     return Survey(
         data=config.data,
         classes=tuple(sorted(set(labels))),
         recordings=tuple(_facts(r, label, config) for r, label in zip(recordings, labels, strict=True)),
-        splits=tuple(_split(name, recordings, config) for name in SPLITS),
-        default=config.split or default_split(recordings),
+        splits=splits,
+        default=default,
+        cross_validation=_group_facts(recordings, chosen, config),
         problems=tuple(_problems(recordings, labels, config)),
         notes=tuple(_notes(recordings, labels, config)),
     )

@@ -17,6 +17,9 @@ from pruning import spec as specs
 from pruning.baseline import Baseline, baseline_entries
 from pruning.bundle import MANIFEST, SCHEMA, Manifest
 from pruning.config import SweepConfig
+from pruning.cross import Cross, cross_baselines
+from pruning.crosstable import cross_entry, pooled_calls
+from pruning.curve import curve_entry
 from pruning.export import export
 from pruning.figures import draw_all
 from pruning.jobfolder import JobFolder, JobResult
@@ -195,6 +198,7 @@ def assemble(
     folder: Callable[[str], JobFolder],
     baselines: Sequence[Baseline],
     tick: Callable[[str], None],
+    cross: Cross | None = None,
 ) -> Manifest:
     """Write the bundle into `config.out` from its finished jobs.
 
@@ -206,6 +210,7 @@ def assemble(
         folder: Gives the folder of a job by its name.
         baselines: The simplest detectors, fitted on the same data set.
         tick: Called with the name of what is written next.
+        cross: The cross-validation, if there is one; its jobs are finished as well.
     """
     out = config.out
     apart = independent(dataset.test.recordings, dataset.test.starts_s, dataset.window_s)
@@ -234,7 +239,7 @@ def assemble(
         "models": entries[:-1],
         "control": entries[-1],
         "baselines": baseline_entries(baselines, dataset, apart, _correct(models[0], dataset)),
-        "weak": _weakness(models[0], dataset, apart),
+        **_validated(config, cross, models[0], dataset, folder),
         "test": TEST,
         "calibration": CALIBRATION,
         "predictions": PREDICTIONS,
@@ -246,6 +251,27 @@ def assemble(
     draw_all(out, checked, dataset)
     write_json(out / MANIFEST, manifest)  # last: a bundle that has it is whole
     return checked
+
+
+def _validated(
+    config: SweepConfig, cross: Cross | None, dense: _Model, dataset: Dataset, folder: Callable[[str], JobFolder]
+) -> dict[str, Any]:
+    """What the bundle says of the dense model's weakness, the cross-validation and the learning curve."""
+    apart = independent(dataset.test.recordings, dataset.test.starts_s, dataset.window_s)
+    if cross is None:
+        return {"weak": _weakness(dense, dataset, apart), "cross_validation": None, "learning_curve": None}
+    fitted = cross_baselines(cross)
+    entry = cross_entry(config, cross, fitted, folder) if cross.complete else None
+    called = pooled_calls(cross.dense_jobs(config), folder)["after.clean"]
+    pooled = cross.pooled.test
+    everywhere = np.ones(len(pooled), dtype=bool)
+    return {
+        "weak": weakness(called, cross.pooled, everywhere, cross.trials)
+        if cross.complete
+        else _weakness(dense, dataset, apart),
+        "cross_validation": entry,
+        "learning_curve": curve_entry(config, cross, fitted, folder),
+    }
 
 
 def _head(config: SweepConfig, dataset: Dataset, dense: VGGSpec, apart: np.ndarray) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from data import Dataset, Examples
-from pruning.bundle import WORDS
+from pruning.entries import WORDS
 from pruning.metrics import difference, score
 
 SEED = 0  # of the forest: its bootstrap samples and the numbers that it looks at
@@ -87,10 +87,11 @@ def _flops(model: Any, size: int, numbers: int, classes: int) -> int:
     return statistics + 2 * numbers + 2 * numbers * classes
 
 
-def fit_baselines(dataset: Dataset) -> list[Baseline]:
-    """Fit all baselines on the training part, and let them name the class of every test window."""
+def fit_baselines(dataset: Dataset, *, noisy: bool = True) -> list[Baseline]:
+    """Fit all baselines on the training part, and let them name the class of every test window, also the noisy ones."""
     learned = band_numbers(dataset.train.images)
-    versions = {"clean": dataset.test.images} | {f"{snr}dB": images for snr, images in dataset.noisy.items()}
+    versions = {"clean": dataset.test.images}
+    versions |= {f"{snr}dB": images for snr, images in dataset.noisy.items()} if noisy else {}
     tested = {name: band_numbers(images) for name, images in versions.items()}
     found = []
     for kind, make in BASELINES.items():

@@ -1,6 +1,6 @@
 """What a sweep will cost, before it starts: updates of every job, their FLOP, and the minutes they take here."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -66,7 +66,14 @@ def seconds_an_update(spec: VGGSpec, config: SweepConfig, dataset: Dataset, devi
     return Trainer(model, dataset, config.train, seed=0, device=device, augmentation=config.augmentation).timed()
 
 
-def estimate(jobs: Iterable[Job], config: SweepConfig, dense: VGGSpec, dataset: Dataset, device: torch.device) -> float:
+def estimate(
+    jobs: Iterable[Job],
+    config: SweepConfig,
+    dense: VGGSpec,
+    dataset: Dataset,
+    device: torch.device,
+    known: Mapping[str, Cost] | None = None,
+) -> float:
     """Seconds that jobs take here: a straight line over FLOP through timed updates of the dense and the smallest model.
 
     Args:
@@ -75,8 +82,9 @@ def estimate(jobs: Iterable[Job], config: SweepConfig, dense: VGGSpec, dataset: 
         dense: Structure of the dense model.
         dataset: What is trained on.
         device: Where.
+        known: Costs by name of jobs; by default those of training on `dataset`.
     """
-    costs = {job: cost(job, config, dense, len(dataset.train)) for job in jobs}
+    costs = {job: known[job.name] if known else cost(job, config, dense, len(dataset.train)) for job in jobs}
     if not costs:
         return 0.0
     slow = seconds_an_update(dense, config, dataset, device)
@@ -108,8 +116,8 @@ def raised(given: TrainConfig, used: TrainConfig, windows: int) -> str | None:
     )
 
 
-def budget_words(jobs: Iterable[Job], config: SweepConfig, dense: VGGSpec, windows: int, seconds: float) -> str:
+def budget_words(costs: Iterable[Cost], seconds: float) -> str:
     """The budget in a line."""
-    updates = sum(cost(job, config, dense, windows).updates for job in jobs)
+    updates = sum(own.updates for own in costs)
     time = f"{seconds / 60:.1f} minutes" if seconds >= 60 else f"{max(1, round(seconds)):.0f} s"
     return f"budget: {updates:,} updates, about {time} here"

@@ -11,7 +11,6 @@ from pydantic import ConfigDict, Field, ValidationError, field_validator
 
 from data.common.files import sha256
 from data.common.schema import (
-    Count,
     Fraction,
     NonNegative,
     Positive,
@@ -21,44 +20,17 @@ from data.common.schema import (
     first_problem,
     read_json,
 )
+from pruning.entries import WORDS, CrossValidation, DifferenceEntry, LearningCurve, RateEntry, ScoresEntry
 from pruning.errors import PruningError
 from pruning.spec import VGGSpec
 
 # 2 added `calibration`; 3 added `criterion` and `preprocessing`'s `hop_s` and `smoothing`; 4 added `baselines` and
-# `weak`; 5 added `predictions`. Older bundles are read with what was true of them: criterion l1, SMOOTHING_BEFORE_3,
-# the step that their training settings hold, no baselines, nobody asked whether they were weak, and no predictions.
+# `weak`; 5 added `predictions`, `cross_validation` and `learning_curve`. Older bundles are read with what was true of
+# them: criterion l1, SMOOTHING_BEFORE_3, the step that their training settings hold, no baselines, nobody asked whether
+# they were weak, and no predictions.
 SCHEMA = 5
 SMOOTHING_BEFORE_3 = 0.75
 MANIFEST = "models.json"
-WORDS = {"line": "straight line", "forest": "random forest"}  # the kinds of baselines
-
-
-class RateEntry(Strict):
-    """A proportion, its 95 % Wilson interval, and the number of independent windows that the interval rests on."""
-
-    value: Fraction
-    low: Fraction
-    high: Fraction
-    count: Count
-
-
-class ScoresEntry(Strict):
-    """Scores of a model on one version of the test part; see `pruning.metrics.Scores`."""
-
-    accuracy: RateEntry
-    balanced_accuracy: Fraction
-    recall: list[RateEntry]
-    missed_faults: RateEntry | None
-    false_alarms: RateEntry | None
-    confusion: list[list[float]]
-
-
-class DifferenceEntry(Strict):
-    """Accuracy minus the dense model's on the same windows, with a 95 % bootstrap interval (recordings, seeds)."""
-
-    value: float
-    low: float
-    high: float
 
 
 class SeedEntry(Strict):
@@ -196,7 +168,8 @@ class Manifest(Strict):
     `test` holds the test part; `calibration` some training images, to set the ranges of an int8 model by. `predictions`
     holds the class that each model names for each test window as recorded: a tensor for each model by the name of its
     weights' file, such as "vgg16-p0.9", with a row for each seed. `weak` says in what way the dense model is no better
-    than a constant answer, if the user went on in spite of it.
+    than a constant answer, if the user went on in spite of it. Where the
+    test part is small, `cross_validation` has the accuracies to trust.
     """
 
     schema_version: Annotated[int, Field(alias="schema")]
@@ -213,6 +186,8 @@ class Manifest(Strict):
     control: ModelEntry | None
     baselines: list[BaselineEntry] = Field(default_factory=list)
     weak: str | None = None
+    cross_validation: CrossValidation | None = None
+    learning_curve: LearningCurve | None = None
     test: str
     calibration: str | None = None
     predictions: str | None = None

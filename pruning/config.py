@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from data import DataConfig
-from data.common.options import comma_separated, one_of
+from data.common.options import comma_separated, number_or_auto, one_of
 from data.config import WEAK
 from pruning.augment import Augmentation
 from pruning.criteria import CRITERIA
@@ -42,6 +42,13 @@ class SweepConfig:
     """Random seeds, separated by commas. Each model is trained once per seed; results are means over seeds."""
     data: Annotated[DataConfig, tyro.conf.arg(name="")] = field(default_factory=DataConfig)
     """Recordings, windows, images and split."""
+    folds: Annotated[int | None, number_or_auto("folds")] = None
+    """Folds of a grouped cross-validation: whole recordings (or machines, loads, fault sizes) are tested by models that
+    did not learn from them. auto: up to 5 if the test part has fewer than 30 windows that share no sample, otherwise
+    none; 1: none."""
+    learning_curve: bool = False
+    """Also train the dense model on fewer recordings, to see whether more of them would help. The simple detectors'
+    curve comes with every cross-validation."""
     head: Literal["small", "paper"] = "small"
     """Fully connected layers. paper: 7 x 7 pooling and 4096 neurons; small: global pooling and 512 neurons."""
     batch_norm: bool = True
@@ -79,6 +86,8 @@ class SweepConfig:
                 raise PruningError(f"--{name} holds a number twice.", "Give each number once.")
         if min(self.seeds) < 0:
             raise PruningError(f"seeds must be 0 or more; got {min(self.seeds)}.")
+        if self.folds is not None and self.folds < 1:
+            raise PruningError(f"--folds must be at least 1; got {self.folds}.", "1 is no cross-validation.")
         if self.round_to < 1 or self.steps < 1 or self.threads < 0:
             raise PruningError("--round-to and --steps must be at least 1, --threads at least 0.")
         if not 0 < self.width <= 4:
@@ -108,7 +117,7 @@ class SweepConfig:
     def identity(self) -> dict[str, Any]:
         """Every setting that the results depend on, as plain JSON values."""
         settings = asdict(self)
-        for name in ("out", "device"):
+        for name in ("out", "device", "folds", "learning_curve"):  # of the last two, see `Cross.identity`
             del settings[name]
         for name in ("updates", "retrain_updates"):
             del settings["train"][name]  # the epochs of `TrainConfig.for_windows` say it; older folders go on

@@ -13,6 +13,7 @@ import matplotlib.pyplot as plt
 from data import Dataset
 from data.common.pictures import draw_papers_accuracy, save_png
 from pruning.bundle import Manifest, ModelEntry
+from pruning.entries import CrossEntry, LearningCurve, ScoresEntry
 
 NOISE_STYLES = {
     "clean": ("tab:blue", "o"),
@@ -23,8 +24,23 @@ NOISE_STYLES = {
 
 
 def _where(manifest: Manifest) -> str:
+    if manifest.cross_validation is not None:
+        words = f"{manifest.cross_validation.words} in {manifest.cross_validation.folds} folds"
+        return f"{manifest.data.name}, cross-validated on {words}, {manifest.models[-1].method} pruning"
     held = "" if manifest.data.held_out is None else f", {manifest.data.held_out:g} held out"
     return f"{manifest.data.name}, split {manifest.data.split}{held}, {manifest.models[-1].method} pruning"
+
+
+def _cross(manifest: Manifest, model: ModelEntry) -> CrossEntry | None:
+    """What the cross-validation says of a model, if there was one."""
+    kind = "dense" if model.method == "dense" else "pruned"
+    return manifest.cross_validation.entry(kind, model.rate) if manifest.cross_validation else None
+
+
+def _tested(manifest: Manifest, model: ModelEntry) -> dict[str, ScoresEntry]:
+    """Scores to show for a model: cross-validated ones if there are any, otherwise those of the test part."""
+    own = _cross(manifest, model)
+    return own.scores if own else model.after
 
 
 def cubic(rates: Sequence[float], accuracies: Sequence[float]) -> np.ndarray | None:
@@ -36,13 +52,14 @@ def draw_accuracy(manifest: Manifest, path: Path) -> None:
     """Accuracy against rate after and before retraining, 95 % intervals, the cubic, baselines, the paper's points."""
     models = manifest.models
     rates = [m.rate for m in models]
+    tested = [_tested(manifest, m) for m in models]
     figure, axis = plt.subplots(figsize=(8, 6), layout="constrained")
     for noise, (colour, marker) in NOISE_STYLES.items():
         if noise not in models[0].after:
             continue
-        values = [100 * m.after[noise].accuracy.value for m in models]
-        below = [v - 100 * m.after[noise].accuracy.low for v, m in zip(values, models, strict=True)]
-        above = [100 * m.after[noise].accuracy.high - v for v, m in zip(values, models, strict=True)]
+        values = [100 * own[noise].accuracy.value for own in tested]
+        below = [v - 100 * own[noise].accuracy.low for v, own in zip(values, tested, strict=True)]
+        above = [100 * own[noise].accuracy.high - v for v, own in zip(values, tested, strict=True)]
         label = "retrained" if noise == "clean" else f"retrained, tested at {noise[:-2]} dB SNR"
         axis.errorbar(
             rates,
@@ -55,18 +72,20 @@ def draw_accuracy(manifest: Manifest, path: Path) -> None:
             label=label,
             zorder=3 if noise == "clean" else 2,
         )
-    raw = [(m.rate, 100 * m.accuracy_before) for m in models if m.accuracy_before is not None]
+    before = [(m.rate, cross.before if (cross := _cross(manifest, m)) else m.accuracy_before) for m in models]
+    raw = [(rate, 100 * value) for rate, value in before if value is not None]
     axis.plot(*zip(*raw, strict=True), color="0.5", marker="x", linestyle="--", label="pruned, not retrained")
-    fit = cubic(rates, [100 * m.accuracy for m in models])
+    fit = cubic(rates, [100 * own["clean"].accuracy.value for own in tested])
     if fit is not None:
         fine = np.linspace(0, max(rates), 200)
         axis.plot(fine, np.clip(np.polyval(fit, fine), 0, 100), color="tab:blue", label="cubic fit, clipped to 100 %")
     draw_papers_accuracy(axis)
-    if manifest.control is not None:
+    if manifest.control is not None and manifest.cross_validation is None:
         value = 100 * manifest.control.accuracy
         axis.axhline(value, color="0.7", linewidth=0.8, label=f"control: dense, trained on ({value:.1f} %)")
     for own, style in zip(manifest.baselines, ("--", ":"), strict=False):
-        value = 100 * own.accuracy.value
+        validated = manifest.cross_validation.entry(own.kind) if manifest.cross_validation else None
+        value = 100 * (validated or own).accuracy.value
         axis.axhline(value, color="tab:purple", linestyle=style, linewidth=1, label=f"{own.words} ({value:.1f} %)")
     axis.set(xlabel="pruning rate p", ylabel="test accuracy (%)", ylim=(0, 103), title=_where(manifest))
     axis.grid(alpha=0.3)
@@ -104,7 +123,7 @@ def draw_confusion(manifest: Manifest, path: Path) -> None:
     models: list[tuple[str, ModelEntry]] = [
         ("dense" if m.method == "dense" else f"p = {m.rate:g}", m) for m in manifest.models
     ]
-    if manifest.control is not None:
+    if manifest.control is not None and manifest.cross_validation is None:
         models.append(("control", manifest.control))
     columns = min(4, len(models))
     rows = -(-len(models) // columns)
@@ -114,7 +133,8 @@ def draw_confusion(manifest: Manifest, path: Path) -> None:
     )
     names = manifest.classes
     for axis, (title, model) in zip(axes.flat, models, strict=False):
-        matrix = np.array(model.after["clean"].confusion)
+        shown = _tested(manifest, model)["clean"]
+        matrix = np.array(shown.confusion)
         share = 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1e-9)
         axis.imshow(share, vmin=0, vmax=100, cmap="Blues")
         for i, j in np.argwhere(share >= 0.5):
@@ -127,7 +147,7 @@ def draw_confusion(manifest: Manifest, path: Path) -> None:
                 fontsize=6,
                 color="white" if share[i, j] > 60 else "black",
             )
-        axis.set_title(f"{title}: {100 * model.accuracy:.1f} %", fontsize=9)
+        axis.set_title(f"{title}: {100 * shown.accuracy.value:.1f} %", fontsize=9)
         axis.set_xticks(range(len(names)), names, rotation=90, fontsize=6)
         axis.set_yticks(range(len(names)), names, fontsize=6)
     for axis in axes.flat[len(models) :]:
@@ -191,6 +211,32 @@ def draw_history(out: Path, manifest: Manifest, path: Path) -> None:
     save_png(figure, path)
 
 
+def draw_curve(curve: LearningCurve, path: Path) -> None:
+    """Accuracy over the number of groups learned from, with intervals that count each group as one trial."""
+    figure, axis = plt.subplots(figsize=(8, 4.5), layout="constrained")
+    names = {"dense": "dense VGG-16", "line": "straight line", "forest": "random forest"}
+    for place, (kind, name) in enumerate(names.items()):
+        own = sorted((p for p in curve.points if p.kind == kind), key=lambda p: p.groups)
+        if not own:
+            continue
+        values = [100 * p.accuracy.value for p in own]
+        spread = [
+            [v - 100 * p.accuracy.low for v, p in zip(values, own, strict=True)],
+            [100 * p.accuracy.high - v for v, p in zip(values, own, strict=True)],
+        ]
+        shift = 0.08 * (place - 1)  # intervals of the three would hide each other
+        axis.errorbar([p.groups + shift for p in own], values, spread, marker="o", capsize=3, label=name)
+    axis.set(
+        xlabel=f"{curve.unit} learned from, mean over folds",
+        ylabel=f"accuracy on other {curve.unit} (%)",
+        ylim=(max(0, 100 * min(p.accuracy.low for p in curve.points) - 5), 103),
+        title=f"cross-validated on {curve.words}",
+    )
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize=8, loc="lower right")
+    save_png(figure, path)
+
+
 def draw_all(out: Path, manifest: Manifest, dataset: Dataset) -> None:
     """All pictures of a bundle into its folder `figures`."""
     draw_accuracy(manifest, out / "figures" / "accuracy.png")
@@ -198,3 +244,5 @@ def draw_all(out: Path, manifest: Manifest, dataset: Dataset) -> None:
     draw_confusion(manifest, out / "figures" / "confusion.png")
     draw_examples(manifest, dataset, out / "figures" / "examples.png")
     draw_history(out, manifest, out / "figures" / "history.png")
+    if manifest.learning_curve is not None:
+        draw_curve(manifest.learning_curve, out / "figures" / "learning_curve.png")

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from threading import Lock
 from typing import Any, Literal
 
 import numpy as np
@@ -30,9 +31,11 @@ from pruning.filters import (
 from pruning.jobfolder import JobFolder
 from pruning.load import load_weights
 from pruning.spec import VGGSpec
-from pruning.train import EpochLog, Trainer, TrainState, predict
+from pruning.state import EpochLog, TrainState
+from pruning.train import Trainer, predict
 from pruning.vgg import CorrectingVGG, build_vgg, spec_of
 
+SEEDING = Lock()  # new weights are drawn from PyTorch's one generator, also by jobs side by side
 CHECKPOINT_EVERY_S = 20.0  # a checkpoint of the full model is 180 MB; at 32 pixels an epoch takes seconds
 
 
@@ -47,6 +50,8 @@ class Job:
         final_rate: Pruning rate after the last step.
         step: Pruning step, 1 to `steps`; 0 for the dense model and its control.
         parent: Name of the job whose weights it starts from; "" for the dense model.
+        fold: Fold of the cross-validation that it leaves out, from 1; 0 for the models of the bundle.
+        groups: Groups of each class that it learns from, for the learning curve; 0 for all.
     """
 
     kind: Literal["dense", "control", "pruned"]
@@ -55,28 +60,45 @@ class Job:
     final_rate: float = 0.0
     step: int = 0
     parent: str = ""
+    fold: int = 0
+    groups: int = 0
 
     @property
     def name(self) -> str:
         """Name of the job's folder, unique in its run."""
+        head = f"fold{self.fold}-" if self.fold else ""
+        head += f"of{self.groups}-" if self.groups else ""
         if self.kind != "pruned":
-            return f"seed{self.seed}-{self.kind}"
-        return f"seed{self.seed}-p{self.final_rate:g}" + ("" if self.rate == self.final_rate else f"-step{self.step}")
+            return f"{head}seed{self.seed}-{self.kind}"
+        return f"{head}seed{self.seed}-p{self.final_rate:g}" + (
+            "" if self.rate == self.final_rate else f"-step{self.step}"
+        )
+
+    @property
+    def spent(self) -> bool:
+        """Whether nobody needs its weights once it is finished: nothing starts from them and the bundle has others."""
+        return self.fold > 0 and (self.groups > 0 or (self.kind == "pruned" and self.rate == self.final_rate))
 
 
 def plan_jobs(config: SweepConfig) -> list[Job]:
-    """All jobs of a sweep in working order: seed by seed, each beginning with the dense model."""
+    """All jobs of the bundle's models in working order: seed by seed, each beginning with the dense model."""
     jobs = []
     for seed in config.seeds:
         dense = Job("dense", seed)
-        jobs += [dense, Job("control", seed, parent=dense.name)]
-        for final in config.pruned_rates:
-            parent = dense
-            for step in range(1, config.steps + 1):
-                # Equal shares of what is left go at each step.
-                rate = final if step == config.steps else 1 - (1 - final) ** (step / config.steps)
-                parent = Job("pruned", seed, rate, final, step, parent.name)
-                jobs.append(parent)
+        jobs += [dense, Job("control", seed, parent=dense.name), *pruned_jobs(config, dense)]
+    return jobs
+
+
+def pruned_jobs(config: SweepConfig, dense: Job) -> list[Job]:
+    """The jobs that prune a dense model at every rate, in its own fold."""
+    jobs = []
+    for final in config.pruned_rates:
+        parent = dense
+        for step in range(1, config.steps + 1):
+            # Equal shares of what is left go at each step.
+            rate = final if step == config.steps else 1 - (1 - final) ** (step / config.steps)
+            parent = Job("pruned", dense.seed, rate, final, step, parent.name, dense.fold)
+            jobs.append(parent)
     return jobs
 
 
@@ -173,12 +195,13 @@ def run_job(job: Job, context: JobContext) -> None:
     """
     config, dataset, dense = context.config, context.dataset, context.dense
     own = context.folder(job.name)
-    torch.manual_seed(job.seed)
     before: dict[str, np.ndarray] = {}
     train = config.train
     teacher = None
     if job.kind == "dense":
-        model = build_vgg(dense, train.dropout)
+        with SEEDING:
+            torch.manual_seed(job.seed)
+            model = build_vgg(dense, train.dropout)
         if isinstance(model, CorrectingVGG):
             offset, slope, bias = line_coefficients(dataset.train)
             model.line.give(offset, config.line * slope, config.line * bias)
@@ -240,7 +263,7 @@ def _load_parent(job: Job, context: JobContext) -> VGG:
 
 
 def _dense_model(job: Job, context: JobContext) -> VGG:
-    return _model_of(Job("dense", job.seed).name, context)
+    return _model_of(Job("dense", job.seed, fold=job.fold).name, context)
 
 
 def _before(job: Job, context: JobContext) -> dict[str, np.ndarray]:

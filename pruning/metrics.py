@@ -17,7 +17,8 @@ class Rate:
         value: The proportion, mean over seeds.
         low: Lower end of the Wilson score interval (Wilson 1927).
         high: Upper end.
-        count: Independent windows that the interval rests on: those that share no sample. Seeds do not add to it.
+        count: Trials that the interval rests on: windows that share no sample, or in a cross-validation groups. Seeds
+            do not add to it.
     """
 
     value: float
@@ -42,6 +43,17 @@ def independent(
             if starts_s[i] >= last + window_s - 1e-6:
                 chosen[i], last = True, float(starts_s[i])
     return chosen
+
+
+def equal_groups(groups: Int64[np.ndarray, " n"]) -> int:
+    """How many groups of equal size would say as much: the number of groups, or fewer if some are much larger.
+
+    This is Kish's effective sample size, rounded down. An interval that counts each group as one trial is right even
+    if all windows of a group stand and fall together. The bootstrap over groups is not used for it: where every group
+    is right, it says that nothing is uncertain (`tests/pruning/test_metrics.py` compares them).
+    """
+    sizes = np.unique(groups, return_counts=True)[1].astype(float)
+    return int(sizes.sum() ** 2 / (sizes**2).sum() + 1e-9) if len(sizes) else 0
 
 
 @dataclass(frozen=True)
@@ -71,6 +83,7 @@ def score(
     apart: Bool[np.ndarray, " n"],
     classes: int,
     normal: int | None,
+    groups: Int64[np.ndarray, " n"] | None = None,
 ) -> Scores:
     """Scores of one model over its seeds.
 
@@ -80,24 +93,28 @@ def score(
         apart: Windows of which no two overlap (`independent`). Values are over all windows, intervals rest on these.
         classes: Number of classes.
         normal: Index of the healthy class; None if unknown.
+        groups: Group of each window, if intervals are to count each group as one trial (`equal_groups`).
     """
+
+    def trials(chosen: Bool[np.ndarray, " n"]) -> int:
+        return int((apart & chosen).sum()) if groups is None else equal_groups(groups[chosen])
+
     confusion = np.zeros((classes, classes))
     for row in predictions:
         np.add.at(confusion, (labels, row), 1 / len(predictions))
     totals = confusion.sum(axis=1)
     recalls = tuple(
-        _rate(float(confusion[c, c] / totals[c]) if totals[c] else 0.0, int((apart & (labels == c)).sum()))
-        for c in range(classes)
+        _rate(float(confusion[c, c] / totals[c]) if totals[c] else 0.0, trials(labels == c)) for c in range(classes)
     )
     missed = alarms = None
     if normal is not None:
         faulty = labels != normal
         if faulty.any():
-            missed = _rate(float((predictions[:, faulty] == normal).mean()), int((apart & faulty).sum()))
+            missed = _rate(float((predictions[:, faulty] == normal).mean()), trials(faulty))
         if not faulty.all():
-            alarms = _rate(float((predictions[:, ~faulty] != normal).mean()), int((apart & ~faulty).sum()))
+            alarms = _rate(float((predictions[:, ~faulty] != normal).mean()), trials(~faulty))
     return Scores(
-        accuracy=_rate(float((predictions == labels).mean()), int(apart.sum())),
+        accuracy=_rate(float((predictions == labels).mean()), trials(np.ones(len(labels), dtype=bool))),
         balanced_accuracy=float(np.mean([r.value for r, t in zip(recalls, totals, strict=True) if t])),
         recall=recalls,
         missed_faults=missed,

@@ -1,11 +1,12 @@
 """The sweep: a data set, a job for each model and seed, and the bundle; stopped and continued at will."""
 
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from threading import Event
 
+import numpy as np
 import torch
 from rich.console import Console
 
@@ -13,7 +14,6 @@ from data import Dataset, build_dataset
 from data.cache import Cache
 from data.common.console import say
 from data.common.device import choose_device
-from data.common.progress import work_bar
 from data.common.runfolder import claim, only_process
 from data.config import WEAK
 from pruning.assemble import assemble
@@ -21,57 +21,18 @@ from pruning.baseline import Baseline, fit_baselines
 from pruning.budget import budget_words, cost, estimate, raised
 from pruning.bundle import MANIFEST, Manifest, read_manifest, verified
 from pruning.config import SweepConfig
+from pruning.cross import Cross, cross_baselines, cross_words, make_cross
+from pruning.crosstable import pooled_calls
+from pruning.curve import curve_jobs, fewer
 from pruning.errors import PruningError
 from pruning.jobfolder import WEIGHTS, JobFolder
-from pruning.jobs import Job, JobContext, plan_jobs, pruned_spec, run_job
+from pruning.jobs import Job, JobContext, plan_jobs, pruned_spec
 from pruning.metrics import independent
+from pruning.sidebyside import at_once, side_by_side
 from pruning.spec import VGGSpec
-from pruning.train import EpochLog, choose_precision
+from pruning.train import choose_precision
 from pruning.weak import check_strength
-
-
-class _Reporter:
-    """Progress of a sweep: a bar with the remaining time on a terminal, one line per model elsewhere.
-
-    Work is counted in FLOP of training updates, so that a small model moves the bar as little as it costs.
-    """
-
-    def __init__(self, console: Console, total: float) -> None:
-        self.console = console
-        self.total = total
-        self.done = 0.0
-        self.skipped = 0.0  # done by an earlier process
-        self.unit = 0.0
-        self.started = time.monotonic()
-        self.progress = work_bar(console)
-        self.task = self.progress.add_task("preparing", total=total)
-
-    def begin(self, job: Job, unit: float) -> None:
-        self.unit = unit
-        self.progress.update(self.task, description=job.name)
-
-    def tick(self) -> None:
-        self.done += self.unit
-        self.progress.advance(self.task, self.unit)
-
-    def skip(self, amount: float) -> None:
-        self.done += amount
-        self.skipped += amount
-        self.progress.advance(self.task, amount)
-
-    def epoch(self, job: Job, log: EpochLog) -> None:
-        accuracy = "" if log.validation_accuracy is None else f", validation {log.validation_accuracy:.1%}"
-        self.progress.update(
-            self.task, description=f"{job.name} epoch {log.epoch}: loss {log.train_loss:.3f}{accuracy}"
-        )
-
-    def finished(self, job: Job, accuracy: float) -> None:
-        line = f"{job.name:<24} test accuracy {accuracy:7.2%}"
-        if not self.console.is_terminal:
-            spent = time.monotonic() - self.started
-            share = (self.done - self.skipped) / max(self.total - self.skipped, 1e-9)
-            line += f"   {self.done / self.total:4.0%} done, about {spent / max(share, 1e-9) - spent:.0f} s left"
-        say(self.console, line)
+from pruning.worker import Reporter, Worker
 
 
 def check_reachable(config: SweepConfig, dense: VGGSpec) -> None:
@@ -157,10 +118,13 @@ def run_sweep(config: SweepConfig, console: Console | None = None) -> Manifest:
         check_reachable(config, dense)
         precision = choose_precision(config.train.precision, device)
         low = precision == torch.bfloat16
-        train = replace(config.train.for_windows(len(dataset.train)), precision="bfloat16" if low else "float32")
-        more = raised(config.train, train, len(dataset.train))
+        given = config.train
+        train = replace(given.for_windows(len(dataset.train)), precision="bfloat16" if low else "float32")
+        more = raised(given, train, len(dataset.train))
         config = replace(config, threads=threads, train=train)
-        claim(config.out, {**config.identity(), "data_set": dataset.fingerprint, "device_type": device.type})
+        cross, refused = make_cross(config, replace(given, precision=train.precision), dataset, dense, cache)
+        own = {} if cross is None else cross.identity(config)
+        claim(config.out, {**config.identity(), **own, "data_set": dataset.fingerprint, "device_type": device.type})
         finished = _finished_bundle(config, console)
         if finished is not None:
             say(console, f"{config.out} is finished; nothing to do")
@@ -169,19 +133,78 @@ def run_sweep(config: SweepConfig, console: Console | None = None) -> Manifest:
         where = "GPU" if device.type == "cuda" else f"CPU, {threads} threads"
         say(console, f"training on {where}, {config.train.precision}")
         _say_dataset(dataset, cache, console)
-        if more:
-            say(console, f"note: {more}", "yellow")
+        for note in (more, refused, *(() if cross is None else cross.folds.notes)):
+            if note:
+                say(console, f"note: {note}", "yellow")
+        if cross is not None:
+            say(console, cross_words(cross))
         baselines = fit_baselines(dataset)
         _say_baselines(baselines, dataset, console)
-        manifest = _work(config, dataset, dense, device, baselines, console)
+        manifest = _work(config, dataset, dense, device, baselines, cross, console)
         _drop_job_weights(config)
         return manifest
 
 
 def _drop_job_weights(config: SweepConfig) -> None:
     """Free the disk of the jobs' own weights: the finished bundle carries those worth keeping."""
-    for job in plan_jobs(config):
-        (config.out / "jobs" / job.name / WEIGHTS).unlink(missing_ok=True)
+    for path in (config.out / "jobs").glob(f"*/{WEIGHTS}"):
+        path.unlink()
+
+
+def _phases(config: SweepConfig, cross: Cross | None) -> list[list[list[Job]]]:
+    """What is done one after another: phases of chains of jobs; the chains of one phase do not need each other.
+
+    With a cross-validation its dense models come first, since they say whether pruning is worth it.
+    """
+    jobs = plan_jobs(config)
+    if cross is None:
+        return [[[job]] for job in jobs]
+    chains: dict[tuple[int, float], list[Job]] = {}
+    for job in cross.pruned_jobs(config):
+        chains.setdefault((job.fold, job.final_rate), []).append(job)
+    costly = sorted(chains.values(), key=lambda chain: chain[0].final_rate)  # the largest models first
+    return [
+        [jobs[:1]],
+        [[job] for job in cross.dense_jobs(config)],
+        *[[[job]] for job in jobs[1:]],
+        costly,
+        [[job] for job in curve_jobs(config, cross)],
+    ]
+
+
+def _context(job: Job, whole: JobContext, cross: Cross | None) -> JobContext:
+    """The same with the data set and the epochs of the job's fold."""
+    if cross is None or job.fold == 0:
+        return whole
+    fold = job.fold - 1
+    dataset = fewer(cross, fold, job.groups) if job.groups else cross.datasets[fold]
+    return replace(whole, dataset=dataset, config=cross.settings(job, whole.config, len(dataset.train)))
+
+
+def _check(job: Job, whole: JobContext, cross: Cross | None, baselines: list[Baseline]) -> None:
+    """Stop where the dense model is no better than a constant answer, by the cross-validation if there is one.
+
+    Raises:
+        PruningError: It is not better, and the user has not said to go on.
+    """
+    config, dataset = whole.config, whole.dataset
+    if job.kind != "dense" or job.groups or WEAK in config.data.accept:
+        return
+    result = whole.folder(job.name).result()
+    assert result is not None
+    updates = len(result.facts["logs"]) * config.train.updates_an_epoch(len(dataset.train))
+    if cross is None or not cross.complete:
+        if job.fold == 0:
+            apart = independent(dataset.test.recordings, dataset.test.starts_s, dataset.window_s)
+            check_strength(result.predictions["after.clean"], dataset, apart, baselines, updates)
+    elif job.fold == len(cross.datasets):
+        called = pooled_calls(cross.dense_jobs(config), whole.folder)["after.clean"]
+        everywhere = np.ones(len(called), dtype=bool)
+        check_strength(called, cross.pooled, everywhere, cross_baselines(cross), updates, cross.trials)
+
+
+def _silent(*_: object) -> None:
+    """Nobody is told."""
 
 
 def _work(
@@ -190,47 +213,40 @@ def _work(
     dense: VGGSpec,
     device: torch.device,
     baselines: list[Baseline],
+    cross: Cross | None,
     console: Console,
 ) -> Manifest:
-    jobs = plan_jobs(config)
-
     def folder(name: str) -> JobFolder:
         return JobFolder(config.out / "jobs" / name)
 
-    apart = independent(dataset.test.recordings, dataset.test.starts_s, dataset.window_s)
-    costs = {job.name: cost(job, config, dense, len(dataset.train)) for job in jobs}
-    todo = [job for job in jobs if folder(job.name).result() is None]
-    spent = estimate(todo, config, dense, dataset, device)
-    say(console, budget_words(todo, config, dense, len(dataset.train), spent))
-    reporter = _Reporter(console, sum(own.total for own in costs.values()))
-    with reporter.progress:
-        context = JobContext(config, dataset, dense, device, folder, reporter.tick, reporter.epoch)
-        for job in jobs:
-            unit, total = costs[job.name].unit, costs[job.name].total
-            result = folder(job.name).result()
-            if result is not None:
-                reporter.skip(total)
+    plain = JobContext(config, dataset, dense, device, folder, _silent, _silent)
+    phases = _phases(config, cross)
+    contexts = {job: _context(job, plain, cross) for phase in phases for chain in phase for job in chain}
+    costs = {job.name: cost(job, own.config, dense, len(own.dataset.train)) for job, own in contexts.items()}
+    worker = Worker(contexts, costs, Reporter(console, sum(own.total for own in costs.values())))
+    todo = [job for job in contexts if not worker.finished(job)]
+    spent = estimate(todo, config, dense, dataset, device, costs)
+    say(console, budget_words([costs[job.name] for job in todo], spent))
+    alone = device.type != "cpu" or config.train.dropout > 0  # dropout draws from a generator that all would share
+    with worker.reporter.progress as progress:
+        for phase in phases:
+            count = 1 if alone else at_once(config.threads, len(phase))
+            if count == 1:
+                for chain in phase:
+                    worker.chain(chain, Event())
             else:
-                reporter.begin(job, unit)
-                before = reporter.done
-                run_job(job, context)
-                reporter.skip(max(0.0, before + total - reporter.done))  # an early stop spared the rest
-                result = folder(job.name).result()
-                if result is None:
-                    raise PruningError(f"{config.out / 'jobs' / job.name}: what was just written reads back otherwise.")
-                reporter.finished(job, float((result.predictions["after.clean"] == dataset.test.labels).mean()))
-            if job.kind == "dense" and WEAK not in config.data.accept:
-                called = result.predictions["after.clean"]
-                updates = len(result.facts["logs"]) * config.train.updates_an_epoch(len(dataset.train))
-                check_strength(called, dataset, apart, baselines, updates)
+                side_by_side(phase, worker.chain, config.threads, count)
+            for job in (job for chain in phase for job in chain):
+                _check(job, plain, cross, baselines)
         manifest = assemble(
             config,
             dataset,
             dense,
-            jobs,
+            plan_jobs(config),
             folder,
             baselines,
-            lambda name: reporter.progress.update(reporter.task, description=f"writing {name}"),
+            lambda name: progress.update(worker.reporter.task, description=f"writing {name}"),
+            cross,
         )
-        reporter.progress.update(reporter.task, description="done")
+        progress.update(worker.reporter.task, description="done")
     return manifest

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from data.common.device import has_fast_bfloat16
 from pruning.augment import Augmentation, augment
 from pruning.errors import PruningError
 from pruning.filters import Masks, apply_masks
+from pruning.state import EpochLog, TrainState
 from pruning.vgg import CorrectingVGG
 
 EVALUATION_BATCH = 256
@@ -99,37 +100,6 @@ def _enough(epochs: int, updates: int, default: tuple[int, int], each: int) -> i
     if updates == default[1] and default[0] * each >= updates:
         return epochs
     return max(epochs, -(-updates // each))
-
-
-class EpochLog(NamedTuple):
-    """One line of `history.jsonl`: losses are means, accuracies fractions; validation is NaN-free or None."""
-
-    epoch: int
-    lr: float
-    train_loss: float
-    validation_loss: float | None
-    validation_accuracy: float | None
-
-
-@dataclass
-class TrainState:
-    """What an unfinished training needs to continue exactly; everything else follows from the seed and the epoch.
-
-    Attributes:
-        epoch: Number of finished epochs.
-        logs: One entry per epoch.
-        best_loss: Lowest validation loss so far.
-        best_epoch: Epoch of the lowest validation loss.
-        best: Weights at that epoch; empty if there is no validation part or no early stop.
-        optimizer: The optimizer's tensors by "parameter.name".
-    """
-
-    epoch: int
-    logs: list[EpochLog]
-    best_loss: float
-    best_epoch: int
-    best: dict[str, Tensor]
-    optimizer: dict[str, Tensor]
 
 
 def choose_precision(precision: str, device: torch.device) -> torch.dtype:
@@ -221,7 +191,6 @@ class Trainer:
         self.weights = class_weights(dataset.train.labels, len(dataset.classes), config.balance).to(device)
         self.images = torch.from_numpy(dataset.train.images).to(device)
         self.labels = torch.from_numpy(dataset.train.labels).to(device)
-        self.recordings = torch.from_numpy(dataset.train.recordings)
         if isinstance(model, CorrectingVGG):
             with torch.no_grad():
                 self.line = model.line(self.images)  # of every training image, once: it does not change
@@ -270,7 +239,8 @@ class Trainer:
 
     def _epoch(self, epoch: int, on_batch: Callable[[], None]) -> EpochLog:
         self.model.train()
-        torch.manual_seed((self.seed * 1_000_003 + epoch) % (1 << 62))  # dropout
+        if self.config.dropout:  # nothing else draws from this generator, and jobs side by side share it
+            torch.manual_seed((self.seed * 1_000_003 + epoch) % (1 << 62))
         generator = torch.Generator().manual_seed((self.seed * 999_983 + epoch) % (1 << 62))
         order = torch.randperm(len(self.labels), generator=generator)
         batch = min(self.config.batch, len(order))

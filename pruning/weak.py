@@ -20,13 +20,23 @@ def _most_frequent(labels: Int64[np.ndarray, " n"]) -> tuple[int, float]:
     return int(counts.argmax()), float(counts.max() / counts.sum())
 
 
-def weakness(called: Int64[np.ndarray, " n"], dataset: Dataset, apart: Bool[np.ndarray, " n"]) -> str | None:
+def _trials(apart: Bool[np.ndarray, " n"]) -> tuple[int, str]:
+    return int(apart.sum()), f"{int(apart.sum())} windows that share no sample"
+
+
+def weakness(
+    called: Int64[np.ndarray, " n"],
+    dataset: Dataset,
+    apart: Bool[np.ndarray, " n"],
+    trials: tuple[int, str] | None = None,
+) -> str | None:
     """In what way a model is not better, by its interval, than always naming the most frequent class of the test part.
 
     Args:
         called: Class that the model names for each test window.
         dataset: What it was tested on.
         apart: Test windows of which no two overlap; the interval rests on them.
+        trials: Trials that the interval rests on instead, and their name: the groups of a cross-validation.
 
     Returns:
         A sentence for the error, the bundle, the profile and the page; None if the model is better.
@@ -34,13 +44,14 @@ def weakness(called: Int64[np.ndarray, " n"], dataset: Dataset, apart: Bool[np.n
     labels = dataset.test.labels
     common, share = _most_frequent(labels)
     right = float((called == labels).mean())
-    low, high = wilson(right, int(apart.sum()))
+    count, words = trials or _trials(apart)
+    low, high = wilson(right, count)
     if low > share:
         return None
     return (
         f"The dense model is not better than always naming {dataset.classes[common]!r}, the most frequent class of the "
         f"test part: {100 * right:.1f} % of {len(labels)} windows are right (95 % interval {100 * low:.1f} to "
-        f"{100 * high:.1f} % from {int(apart.sum())} windows that share no sample) against {100 * share:.1f} %."
+        f"{100 * high:.1f} % from {words}) against {100 * share:.1f} %."
     )
 
 
@@ -58,15 +69,15 @@ def by_class(called: Int64[np.ndarray, " n"], dataset: Dataset) -> list[str]:
     return lines
 
 
-def _advice(dataset: Dataset, apart: Bool[np.ndarray, " n"], baselines: Sequence[Baseline], updates: int) -> list[str]:
+def _advice(dataset: Dataset, trials: tuple[int, str], baselines: Sequence[Baseline], updates: int) -> list[str]:
     """What to try, the most promising first."""
     labels = dataset.test.labels
-    count = int(apart.sum())
+    count, words = trials
     found = []
     if wilson(1.0, count)[0] <= _most_frequent(labels)[1]:
         found.append(
-            f"Even if all were right, {count} windows that share no sample could not show it: give more or longer "
-            "recordings, or a shorter --window-s."
+            f"Even if all were right, {words} could not show it: give more or longer recordings, or a shorter "
+            "--window-s."
         )
     best = max(baselines, key=lambda own: float((own.called["clean"] == labels).mean()), default=None)
     if best is not None:
@@ -93,6 +104,7 @@ def check_strength(
     apart: Bool[np.ndarray, " n"],
     baselines: Sequence[Baseline],
     updates: int,
+    trials: tuple[int, str] | None = None,
 ) -> None:
     """Refuse to prune a dense model that is not better than a constant answer.
 
@@ -102,13 +114,15 @@ def check_strength(
         apart: Test windows of which no two overlap.
         baselines: The simplest detectors on the same windows.
         updates: Updates that it was trained for.
+        trials: See `weakness`.
 
     Raises:
         PruningError: It is not; the message says what was seen of each class, and what to try.
     """
-    problem = weakness(called, dataset, apart)
+    problem = weakness(called, dataset, apart, trials)
     if problem is not None:
         seen = "\n  ".join([problem, *by_class(called, dataset)])
         raise PruningError(
-            f"{seen}\n  Nothing more was pruned.", "\n  ".join(_advice(dataset, apart, baselines, updates))
+            f"{seen}\n  Nothing more was pruned.",
+            "\n  ".join(_advice(dataset, trials or _trials(apart), baselines, updates)),
         )

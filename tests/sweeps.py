@@ -14,6 +14,7 @@ QUICK = SweepConfig(
     rates=(0.5, 0.9),
     width=0.0625,
     threads=1,
+    folds=1,
     train=TrainConfig(epochs=3, retrain_epochs=2, updates=0, retrain_updates=0, batch=8, precision="float32"),
     data=DataConfig(),
 )

@@ -23,7 +23,8 @@ BLOCK = (
     "sys.meta_path.insert(0, Absent())\n"
 )
 NEED_TORCH = re.compile(  # training and drawing; everything else must do without
-    r"pruning\.(assemble|augment|baseline|budget|config|criteria|export|figures|filters|jobs|load|run|jobfolder|sweep|train|vgg|weak)"
+    r"pruning\.(assemble|augment|baseline|budget|config|criteria|cross|crosstable|curve|export|figures|filters|jobs|load|run|jobfolder|sidebyside|sweep"
+    r"|train|vgg|weak|worker)"
     r"|profiling\.(drawing|runtimes\.torch_session)"
     r"|optimizer\.(evaluate|train|capacity|experiment|figures|pipeline.*|trial.figure|environment.picture)"
     r"|optimizer\.evaluation\.(drawing|canvas|capacity_figure)"

@@ -1,7 +1,7 @@
 """A user's own recordings: one sub-folder per class, any mix of .mat, .csv, .wav, .flac, .npy, .npz and .parquet.
 
 An optional file `recordings.csv` in the root describes the recordings. Its columns are `file` (path below the root) and
-any of `sampling_rate_hz`, `rpm`, `load` and `size_mm`.
+any of `sampling_rate_hz`, `rpm`, `load`, `size_mm` and `machine` (a name: what one machine gave is tested together).
 """
 
 import csv
@@ -15,7 +15,8 @@ from data.readers.source import Source, folder_of
 from data.recording import Fault, Location, Recording
 
 SHEET = "recordings.csv"
-SHEET_COLUMNS = ("sampling_rate_hz", "rpm", "load", "size_mm")
+NUMBERS = ("sampling_rate_hz", "rpm", "load", "size_mm")
+SHEET_COLUMNS = (*NUMBERS, "machine")
 LOCATION_WORDS = {
     Location.NORMAL: ("normal", "healthy", "baseline", "good", "ok", "no_fault", "nofault"),
     Location.INNER: ("inner", "ir", "inner_race"),
@@ -30,6 +31,7 @@ class _Said:
     rpm: float | None = None
     load: float | None = None
     size_mm: float | None = None
+    machine: str | None = None
 
 
 def location_of(label: str) -> Location | None:
@@ -57,13 +59,13 @@ def _read_sheet(root: Path) -> dict[str, _Said]:
         where = f"{path}, line {line}"
         if None in row or not row["file"]:
             raise DataError(f"{where}: more values than columns, or no file.", "Give one value for each column.")
-        numbers = {column: _number(where, column, row.get(column) or "") for column in SHEET_COLUMNS}
+        numbers = {column: _number(where, column, row.get(column) or "") for column in NUMBERS}
         if not (root / row["file"]).is_file():
             raise DataError(f"{where}: {row['file']} does not exist.", f"Expected a path below {root}.")
         name = str(Path(row["file"]))
         if name in said:
             raise DataError(f"{where}: {name} is described twice.", "Keep one line for each file.")
-        said[name] = _Said(**numbers)
+        said[name] = _Said(**numbers, machine=(row.get("machine") or "").strip() or None)
     return said
 
 
@@ -154,6 +156,7 @@ def _read_one(
         label=label,
         shaft_speed_hz=said.rpm / 60 if said.rpm else None,
         load=said.load,
+        machine=said.machine,
         path=path,
     )
 

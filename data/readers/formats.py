@@ -20,6 +20,9 @@ TIME_NAMES = re.compile(
 )
 UNITS_S = {"ms": 1e-3, "us": 1e-6, "µs": 1e-6}
 SLOWEST_HZ = 100.0  # no vibration is sampled more slowly: such a time column counts samples or has another unit
+SHORT_SAMPLES = ("PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "FLOAT")  # kinds of sound files that float32 holds exactly
+UNKNOWN_FRAMES = 1 << 60  # libsndfile's number of samples where the header of a stream does not say it
+BLOCK = 1 << 20  # samples read at a time
 SHORTEST = 16  # a vector below this length is a setting, not a signal
 
 
@@ -96,10 +99,36 @@ def _read_sound(path: Path) -> Table:
 
     _check_whole(path)
     try:
-        samples, rate = soundfile.read(path, dtype="float64", always_2d=True)
+        file = soundfile.SoundFile(path)
     except (soundfile.SoundFileError, RuntimeError) as error:
         raise DataError(f"{path}: not a readable sound file ({error}).", "Check or remove the file.") from None
-    return Table({f"channel{i}": column.copy() for i, column in enumerate(samples.T)}, float(rate))
+    blocks: list[np.ndarray] = []
+    problem = ""
+    with file:
+        # float32 holds samples of up to 24 bits exactly, in half the memory; a block at a time needs no second copy.
+        kind = "float32" if file.subtype in SHORT_SAMPLES else "float64"
+        said = file.frames
+        if said >= UNKNOWN_FRAMES:
+            raise DataError(
+                f"{path}: its header does not say how many samples there are, as a program leaves it that could not go "
+                "back to it.",
+                "Save it again, e.g. as .wav.",
+            )
+        try:
+            while len(block := file.read(BLOCK, dtype=kind, always_2d=True)):
+                blocks.append(block)
+        except (soundfile.SoundFileError, RuntimeError) as error:
+            problem = str(error)
+        rate, channels = float(file.samplerate), file.channels
+    read = sum(map(len, blocks))
+    if problem or read < said:
+        why = f" ({problem})" if problem else ""
+        raise DataError(
+            f"{path}: cut off or damaged: {read:,} of {said:,} samples can be read{why}.",
+            "Copy the file again, or remove it.",
+        )
+    columns = (np.concatenate([block[:, i] for block in blocks]) if blocks else np.empty(0) for i in range(channels))
+    return Table({f"channel{i}": column for i, column in enumerate(columns)}, rate)
 
 
 def _check_whole(path: Path) -> None:

@@ -161,6 +161,44 @@ def test_a_sound_file_that_was_cut_off_is_refused(tmp_path):
         read_table(path)
 
 
+@pytest.mark.parametrize("kept", [0.5, 0.999])
+@pytest.mark.parametrize("at_a_frame", [False, True])
+def test_a_flac_that_was_cut_off_is_refused_with_how_much_is_there(tmp_path, kept, at_a_frame):
+    path = tmp_path / "a.flac"
+    soundfile.write(path, 0.3 * np.random.default_rng(0).standard_normal(40000), 8000)
+    content = path.read_bytes()
+    end = int(kept * len(content))
+    if at_a_frame:
+        end = content.rindex(b"\xff\xf8", 0, end)  # what a frame begins with
+    path.write_bytes(content[:end])
+    with pytest.raises(DataError, match=r"cut off or damaged: [\d,]+ of 40,000 samples can be read") as caught:
+        read_table(path)
+    assert "Copy the file again" in caught.value.remedy
+
+
+def test_a_flac_that_was_streamed_and_knows_no_length_is_told(tmp_path):
+    path = tmp_path / "a.flac"
+    samples = 0.3 * np.random.default_rng(0).standard_normal(20000)
+    soundfile.write(path, samples, 8000)
+    content = bytearray(path.read_bytes())
+    content[21] &= 0xF0  # the number of samples, 36 bits of the header
+    content[22:26] = bytes(4)
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="does not say how many samples"):
+        read_table(path)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
+def test_no_bit_of_a_sound_is_lost_and_short_samples_take_half_the_memory(tmp_path, subtype):
+    path = tmp_path / "a.wav"
+    samples = np.stack([SIGNAL, SIGNAL[::-1]], axis=1)
+    soundfile.write(path, samples, 8000, subtype=subtype)
+    read = read_table(path).columns
+    wanted, _ = soundfile.read(path, dtype="float64")
+    np.testing.assert_array_equal(np.stack([read["channel0"], read["channel1"]], axis=1), wanted)
+    assert read["channel0"].dtype == (np.float64 if subtype in ("PCM_32", "DOUBLE") else np.float32)
+
+
 def test_a_csv_without_header_loses_no_row(tmp_path):
     path = tmp_path / "a.csv"
     np.savetxt(path, SIGNAL)

@@ -3,7 +3,7 @@ import pytest
 from scipy.signal import welch
 
 from data import DataError
-from data.images import add_noise, log_spectrogram, resample, segment_length
+from data.images import add_noise, log_spectrogram, prepare_signal, resample, segment_length
 
 RATE = 4000.0
 
@@ -75,3 +75,15 @@ def test_added_noise_has_the_ratio_asked_for(snr):
     noise = add_noise(clean, snr, np.random.default_rng(0)) - clean
     measured = 10 * np.log10(clean.var(axis=1) / noise.var(axis=1))
     np.testing.assert_allclose(measured, snr, atol=0.3)
+
+
+@pytest.mark.parametrize("rate", [4000.0, 12000.0, 48828.0, 48828.125, 100000.0])
+@pytest.mark.parametrize("long", [4096, 30000])
+def test_a_long_signal_is_prepared_block_by_block_as_it_would_be_whole(monkeypatch, rate, long):
+    signal = np.random.default_rng(0).standard_normal(100_003) + 7.0
+    signal[[5, 50_000]] = np.nan
+    whole = prepare_signal(signal, rate, 4000.0)
+    monkeypatch.setattr("data.images.LONG", long)
+    np.testing.assert_allclose(prepare_signal(signal, rate, 4000.0), whole, atol=1e-10)
+    with pytest.raises(DataError, match="below the target"):
+        prepare_signal(signal, 1000.0, 4000.0)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix, recall_score
 
-from pruning.metrics import difference, independent, score
+from pruning.metrics import difference, equal_groups, independent, score
 
 
 def test_scores_are_scikit_learns():
@@ -60,3 +60,37 @@ def test_one_flipped_recording_gives_an_interval_that_reaches_zero():
     assert gain == pytest.approx(0.1)
     assert low == 0.0
     assert high > 0.2
+
+
+def test_equal_groups_count_and_a_large_one_counts_for_less():
+    assert equal_groups(np.repeat(np.arange(14), 9)) == 14
+    assert equal_groups(np.repeat([0, 1, 2], [90, 5, 5])) == 1  # 100^2 / (90^2 + 50) = 1.2
+    assert equal_groups(np.zeros(0, dtype=np.int64)) == 0
+
+
+@pytest.mark.parametrize("alike", [0.0, 0.3, 1.0])
+def test_an_interval_of_groups_holds_the_truth_however_alike_their_windows_are(alike):
+    """14 recordings of 9 windows, 90 % right: a share `alike` of the recordings is all right or all wrong.
+
+    The bootstrap over recordings is too sure of itself here: with `alike` 1 a draw in four has no wrong recording, and
+    its interval is then 100 to 100 %.
+    """
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(14), 9)
+    apart = np.ones(len(groups), dtype=bool)
+    held = bootstrapped = 0
+    for _ in range(300):
+        whole = rng.random(14) < alike
+        wrong = np.where(np.repeat(whole, 9), np.repeat(rng.random(14) < 0.1, 9), rng.random(126) < 0.1).astype(
+            np.int64
+        )
+        rate = score(wrong[None], np.zeros(126, dtype=np.int64), apart, 2, None, groups).accuracy
+        assert rate.count == 14
+        held += rate.low <= 0.9 <= rate.high
+        means = 1 - wrong.reshape(14, 9).mean(axis=1)
+        drawn = means[rng.integers(14, size=(400, 14))].mean(axis=1)
+        low, high = np.percentile(drawn, [2.5, 97.5])
+        bootstrapped += low <= 0.9 <= high
+    assert held >= 0.95 * 300
+    if alike == 1.0:
+        assert bootstrapped < 0.8 * 300

@@ -79,7 +79,7 @@ class TestInterruption:
             assert [n for n in whole if after[n] != whole[n]] == [], k
 
     def test_only_the_running_job_is_done_again(self, tmp_path, monkeypatch):
-        import pruning.sweep as module
+        import pruning.worker as module
 
         real, begun = module.run_job, []
 
