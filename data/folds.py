@@ -157,6 +157,12 @@ def deal(groups: Sequence[Group], labels: Sequence[str], folds: int) -> list[int
     return chosen
 
 
+def _most_of_a_class(groups: Sequence[Group], labels: Sequence[str]) -> int:
+    """Groups of the class that has the most: with more folds than these, some would test a part of the classes."""
+    owned = [label for group in groups for label in {labels[i] for i, _, _ in group.pieces}]
+    return max(owned.count(label) for label in set(owned))
+
+
 def _untaught(groups: Sequence[Group], fold_of: Sequence[int], labels: Sequence[str]) -> list[str]:
     """Classes that some fold would not learn, because it tests all groups that have them."""
     folds_of: dict[str, set[int]] = {label: set() for label in labels}
@@ -198,7 +204,7 @@ def plan_folds(
         labels: Class of each recording.
         split: What the groups are: "load" and "severity" make one of each load or size, "blocked" of each machine that
             the recordings name, otherwise of each recording.
-        folds: Number of folds, at least 2.
+        folds: Number of folds, at least 2; at most as many are made as the class of most groups has groups.
         window_s: Window length in seconds.
 
     Raises:
@@ -214,7 +220,7 @@ def plan_folds(
     missing: list[str] = []
     for count in range(folds, 1, -1):
         groups, notes = find_groups(recordings, labels, split, count, window_s)
-        fold_of = deal(groups, labels, count)
+        fold_of = deal(groups, labels, min(count, _most_of_a_class(groups, labels)))
         missing = _untaught(groups, fold_of, labels)
         if not missing:
             break

@@ -72,6 +72,12 @@ def test_recordings_of_one_machine_are_tested_together():
         assert len({own[s.recording].machine for s in plan.segments if s.part is Part.TEST}) == 1
 
 
+def test_there_are_no_more_folds_than_a_class_has_groups():
+    found = folds_of([recording(f"{label}{i}") for label in "ab" for i in range(3)], folds=5)
+    assert len(found.plans) == 3
+    assert all(len([s for s in p.segments if s.part is Part.TEST]) == 2 for p in found.plans)
+
+
 def test_a_class_on_one_machine_alone_is_grouped_by_recording():
     own = [recording(f"a{i}", machine=f"pump {i}") for i in range(3)]
     own += [recording(f"b{i}", machine="x") for i in range(2)]

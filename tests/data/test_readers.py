@@ -168,6 +168,13 @@ class TestFolder:
         assert "--sampling-rate" in caught.value.remedy
         assert folder.read(tmp_path, sampling_rate_hz=5000)[0].sampling_rate_hz == 5000
 
+    def test_a_sheet_names_machines(self, tmp_path):
+        for name in ("normal", "worn"):
+            (tmp_path / name).mkdir()
+            np.savez(tmp_path / name / "a.npz", x=SIGNAL, fs=12000)
+        (tmp_path / "recordings.csv").write_text("file,machine\nnormal/a.npz, pump 3\nworn/a.npz,\n")
+        assert [r.machine for r in folder.read(tmp_path)] == ["pump 3", None]
+
     def test_a_sheet_gives_rate_speed_load_and_size(self, tmp_path):
         (tmp_path / "inner").mkdir()
         np.save(tmp_path / "inner" / "a.npy", SIGNAL)

@@ -61,7 +61,7 @@ def crossed(tmp_path_factory):
 class TestResult:
     def test_it_is_announced_with_its_reason_before_anything_is_trained(self, crossed):
         said = " ".join(crossed[1].split())
-        assert "cross-validation: every model is trained 5 times more" in said
+        assert "cross-validation: every model is trained 4 times more" in said
         assert "the test part has 8 windows that share no sample, fewer than 30" in said
         assert said.index("cross-validation") < said.index("budget") < said.index("seed0-dense")
 
@@ -85,7 +85,7 @@ class TestResult:
             rate = entry.accuracy
             assert rate.count == 8
             assert (rate.low, rate.high) == pytest.approx(wilson(rate.value, 8))
-        called = [load_file(out / "jobs" / f"fold{i}-seed0-p0.5" / "predictions.safetensors") for i in range(1, 6)]
+        called = [load_file(out / "jobs" / f"fold{i}-seed0-p0.5" / "predictions.safetensors") for i in range(1, 5)]
         assert sum(len(own["after.clean"]) for own in called) == 40
 
     def test_a_group_is_tested_by_one_fold(self, crossed):
@@ -93,7 +93,7 @@ class TestResult:
         assert sorted(g.name for g in cross.groups) == sorted(
             f"{c}/{i}.npz" for c in ("normal", "worn") for i in "0123"
         )
-        assert all(g.windows == 5 and 1 <= g.fold <= 5 for g in cross.groups)
+        assert all(g.windows == 5 and 1 <= g.fold <= 4 for g in cross.groups)
 
     def test_the_bundles_own_models_keep_a_test_part_that_they_have_not_seen(self, crossed):
         manifest = read_manifest(crossed[0])
@@ -106,7 +106,7 @@ class TestResult:
         console = Console(width=100, file=io.StringIO(), record=True)
         print_results(manifest, console)
         said = " ".join(console.export_text().split())
-        assert said.startswith("Cross-validated on 8 recordings in 5 folds: the dense VGG-16 is right for")
+        assert said.startswith("Cross-validated on 8 recordings in 4 folds: the dense VGG-16 is right for")
         assert "Wilson interval, each group one trial" in said
         dense = manifest.cross_validation.entry("dense").accuracy
         assert f"{100 * dense.low:.1f}-{100 * dense.high:.1f}" in said
