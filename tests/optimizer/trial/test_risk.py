@@ -54,7 +54,7 @@ def test_a_policy_of_another_risk_is_refused(finished):
     assert not TrialConfig(
         models=finished.out / "bundle", network=NetworkConfig(**files, extrapolate=True), policy=policy
     ).names_network
-    with pytest.raises(OptimizerError, match="this network differs in .*risk"):
+    with pytest.raises(OptimizerError, match=r"this network differs in .*risk"):
         prepare(config, print)
 
 
