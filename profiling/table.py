@@ -18,8 +18,8 @@ MEASURED = (
 )
 DATASHEET = "From a datasheet, NOT measured: ms = batch * FLOP / C. MFLOP: for one input, a multiply-accumulate is 2."
 RELATIVE = (
-    "All models saw the same windows, so their accuracies are compared in pairs: the second interval is a bootstrap "
-    "over recordings of the ratio, and narrower than two intervals beside each other."
+    "All models saw the same windows, so accuracies are compared in pairs, and windows that are hard for all cancel "
+    "out: the second interval is of the ratio, by drawing whole test recordings again."
 )
 LAWS = (
     'Errors are relative: mean and worst over all cells; "left out" is the median error for cells whose batch size was '

@@ -23,7 +23,7 @@ def price_table(found: CapacityFile) -> Table:
     risks, limit = found.risks, found.limit
     table = Table(
         box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True,
-        title=f"The price of certainty: sensors with at most {100 * limit:g} % lost by the plan", title_justify="left",
+        title=f"Sensors, {100 * limit:g} % lost by the plan", title_justify="left",
     )  # fmt: skip
     table.add_column("risk", justify="right", no_wrap=True)
     table.add_column("inference", justify="right", no_wrap=True)

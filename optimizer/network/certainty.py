@@ -55,6 +55,9 @@ class Tails:
     def points(self, profile: Profile, model: Model) -> tuple[tuple[int, float], ...]:
         """(batch, seconds) of a model at the measured batch sizes.
 
+        A larger batch is planned longer by at least as much as at the median: tails scatter, and a line through two of
+        them that is too flat would make batches beyond the measured ones look cheap.
+
         Raises:
             OptimizerError: A model without a measurement at batch 1, or without runs.
         """
@@ -64,7 +67,13 @@ class Tails:
                 f"--gateway: rate {model.rate:g} was not measured at batch 1 but from {cells[0].batch} on.",
                 "Profile with --batches 1,...",
             )
-        return tuple((c.batch, self._tail(profile, model, c.batch).seconds) for c in cells)
+        found: list[tuple[int, float]] = []
+        for cell, before in zip(cells, [None, *cells[:-1]], strict=True):
+            seconds = self._tail(profile, model, cell.batch).seconds
+            if before is not None:
+                seconds = max(seconds, found[-1][1] + max(0.0, cell.p50_s - before.p50_s))
+            found.append((cell.batch, seconds))
+        return tuple(found)
 
     def _tail(self, profile: Profile, model: Model, batch: int) -> Tail:
         cell = (model.rate, model.precision, batch, profile.threads)

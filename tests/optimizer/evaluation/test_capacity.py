@@ -156,7 +156,7 @@ def test_the_price_of_certainty_is_a_table_a_figure_and_figures(finished, tmp_pa
     )  # fmt: skip
     run(config)
     told = capsys.readouterr().out
-    assert "The price of certainty" in told
+    assert "lost by the plan" in told
     assert "At a risk of 50 %" in told
     assert "(union bound)" in " ".join(told.split())
     found = read_capacity(tmp_path / "price.json")

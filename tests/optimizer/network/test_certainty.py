@@ -95,6 +95,16 @@ class TestRisk:
                     assert all(b >= a for (_, a), (_, b) in zip(own.latency_s, m.latency_s, strict=True))
             assert longer.edge.task_s >= shorter.edge.task_s
 
+    def test_a_larger_batch_is_planned_longer_by_at_least_as_much_as_at_the_median(self, tmp_path):
+        """Else an extrapolated batch could look cheaper than at the median."""
+        path = write(tmp_path, runs=4, spread=0.8)
+        plan = build_scenario(options(path, risk=0.05), 20)
+        median = build_scenario(options(path), 20, keep=plan)
+        for own, usual in zip(plan.models, median.models, strict=True):
+            steps = zip(np.diff([s for _, s in own.latency_s]), np.diff([s for _, s in usual.latency_s]), strict=True)
+            assert all(longer >= step - 1e-12 for longer, step in steps)
+        assert (plan.constants.local_s >= median.constants.local_s - 1e-12).all()
+
     def test_a_margin_comes_on_top(self, path):
         plain, more = (build_scenario(options(path, risk=0.01, margin=m), 20) for m in (0.0, 0.1))
         assert more.models[0].latency_s[0][1] == pytest.approx(1.1 * plain.models[0].latency_s[0][1])
