@@ -23,8 +23,9 @@ BLOCK = (
     "sys.meta_path.insert(0, Absent())\n"
 )
 NEED_TORCH = re.compile(  # training and drawing; everything else must do without
-    r"pruning\.(assemble|augment|baseline|budget|config|criteria|cross|crosstable|curve|export|figures|filters|jobs|load|run|jobfolder|sidebyside|sweep"
-    r"|train|vgg|weak|worker)"
+    r"pruning\.(assemble|augment|baseline|budget|config|criteria|cross|crosstable|curve|export|figures"
+    r"|filters|jobfolder|jobs|line|load|run|sidebyside|state|sweep|train|vgg|weak|worker)"
+    r"|data\.drawing"
     r"|profiling\.(drawing|runtimes\.torch_session)"
     r"|optimizer\.(evaluate|train|capacity|experiment|figures|pipeline.*|trial.figure|environment.picture)"
     r"|optimizer\.evaluation\.(drawing|canvas|capacity_figure)"
