@@ -1,7 +1,8 @@
 """Accuracy on the CWRU recordings: the figures of the README.
 
-`python -m benchmarks.cwru [--root DIR] [--parts blocked,mask,load,severity] [--seeds 0,1,2]`. Every part is a sweep of
-`pruning.run` in `runs/bench`, so a second call continues or only prints.
+`python -m benchmarks.cwru [--root DIR] [--parts blocked,mask,load,severity] [--seeds 0,1,2] [--line 0]`. Every part is a
+sweep of `pruning.run` in `runs/bench`, so a second call continues or only prints. `--line 0.5` measures the networks
+that correct a straight line, in files of their own (`cwru_line_*.json`).
 """
 
 import argparse
@@ -96,7 +97,8 @@ def show(console: Console, results: dict[str, Any]) -> None:
     table.add_row("paper, Table II(a)", "", *(f"{100 * PAPER[r]:.2f}" for r in RATES))
     for name, part in results.items():
         values = part.get("mean", part)
-        table.add_row(name, *(f"{100 * values[k]['accuracy']:.2f}" for k in ("0", *(f"{r:g}" for r in RATES))))
+        keys = ("0", *(f"{r:g}" for r in RATES))
+        table.add_row(name, *(f"{100 * values[k]['accuracy']:.2f}" if k in values else "" for k in keys))
     console.print(table)
 
 
@@ -105,6 +107,9 @@ def main() -> None:
     parser.add_argument("--root", type=Path, default=default_root())
     parser.add_argument("--parts", default="blocked,mask,load,severity")
     parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--line", type=float, default=0.0)
+    parser.add_argument("--rates", default=",".join(f"{rate:g}" for rate in RATES))
+    parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs/bench"))
     arguments = parser.parse_args()
     console = Console(width=100)
@@ -112,12 +117,18 @@ def main() -> None:
         console.print(f"no CWRU recordings in {arguments.root}; set BEARING_DATA or give --root: skipped")
         return
     seeds = tuple(int(s) for s in arguments.seeds.split(","))
+    kind = "line_" if arguments.line else ""
     base = SweepConfig(
-        rates=RATES, seeds=seeds, onnx=False, data=DataConfig(data="cwru", root=arguments.root, accept=("weak",))
+        rates=tuple(float(rate) for rate in arguments.rates.split(",")),
+        seeds=seeds,
+        onnx=False,
+        line=arguments.line,
+        threads=arguments.threads,
+        data=DataConfig(data="cwru", root=arguments.root, accept=("weak",)),
     )
     results: dict[str, Any] = {}
     for part in arguments.parts.split(","):
-        out = arguments.out / part
+        out = arguments.out / f"{kind}{part}"
         if part == "load":
             results[part] = average_loads(console, base, out)
         else:
@@ -132,8 +143,9 @@ def main() -> None:
             results[part] = row(run_sweep(config, console))
         settings = {"train": asdict(base.train), "augmentation": asdict(base.augmentation), "seeds": seeds}
         write(
-            f"cwru_{part}",
-            f"python -m benchmarks.cwru --parts {part} --seeds {arguments.seeds}",
+            f"cwru_{kind}{part}",
+            f"python -m benchmarks.cwru --parts {part} --seeds {arguments.seeds} --line {arguments.line:g} "
+            f"--rates {arguments.rates}",
             {"accuracy": results[part], "settings": settings},
         )
     show(console, results)
