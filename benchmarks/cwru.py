@@ -1,7 +1,7 @@
 """Accuracy on the CWRU recordings: the figures of the README.
 
-`python -m benchmarks.cwru [--root DIR] [--parts blocked,mask,load,severity] [--seeds 0,1,2] [--line 0]`. Every part is a
-sweep of `pruning.run` in `runs/bench`, so a second call continues or only prints. `--line 0.5` measures the networks
+`python -m benchmarks.cwru [--root DIR] [--parts blocked,mask,load,severity] [--seeds 0,1,2] [--line 0]`. Every part is
+a sweep of `pruning.run` in `runs/bench`, so a second call continues or only prints. `--line 0.5` measures the networks
 that correct a straight line, in files of their own (`cwru_line_*.json`).
 """
 
