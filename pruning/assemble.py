@@ -212,9 +212,8 @@ def assemble(
         tick: Called with the name of what is written next.
         cross: The cross-validation, if there is one; its jobs are finished as well.
     """
-    out = config.out
     apart = independent(dataset.test.recordings, dataset.test.starts_s, dataset.window_s)
-    models, control = _gather(config, jobs, folder)
+    out, (models, control) = config.out, _gather(config, jobs, folder)
     entries, files = [], [TEST, CALIBRATION, PREDICTIONS, HISTORY]
     _write_test_part(out, dataset, apart)
     _write_calibration(out, dataset)
@@ -230,8 +229,8 @@ def assemble(
         entry["onnx"], entry["onnx_error"] = None, None
         if config.onnx:
             entry["onnx"] = f"onnx/{model.name}.onnx"
-            loaded = load_weights(out / entry["weights"], structure)
-            entry["onnx_error"] = export(loaded, out / entry["onnx"], dataset.test.images[:16])
+            loaded, shown = load_weights(out / entry["weights"], structure), dataset.test.images[:16]
+            entry["onnx_error"] = export(loaded, out / entry["onnx"], shown)
             files.append(entry["onnx"])
         entries.append(entry)
     manifest = {
