@@ -65,7 +65,7 @@ def _small_data(small_data):
 class TestSweep:
     def test_it_stops_before_anything_is_pruned_and_says_what_was_seen(self, tmp_path):
         with pytest.raises(PruningError) as caught:
-            sweep(tmp_path, train=UNTRAINED)
+            sweep(tmp_path, train=UNTRAINED, line=0.0)
         assert "not better than always naming" in caught.value.problem
         for name in ("normal: ", "inner: ", "outer: "):
             assert f"{name}" in caught.value.problem
@@ -79,13 +79,13 @@ class TestSweep:
         assert sorted(p.name for p in (tmp_path / "jobs").iterdir()) == ["seed0-dense"]
         assert not (tmp_path / "models.json").exists()
         with pytest.raises(PruningError, match="not better"):  # a finished dense model is judged again
-            sweep(tmp_path, train=UNTRAINED)
+            sweep(tmp_path, train=UNTRAINED, line=0.0)
 
     def test_accepted_it_goes_on_from_the_dense_model_and_the_bundle_says_so(self, tmp_path):
         with pytest.raises(PruningError, match="not better"):
-            sweep(tmp_path, train=UNTRAINED, rates=(0.5,))
+            sweep(tmp_path, train=UNTRAINED, line=0.0, rates=(0.5,))
         before = (tmp_path / "jobs" / "seed0-dense" / "job.json").read_bytes()
-        sweep(tmp_path, train=UNTRAINED, rates=(0.5,), data=ACCEPTED)
+        sweep(tmp_path, train=UNTRAINED, line=0.0, rates=(0.5,), data=ACCEPTED)
         assert (tmp_path / "jobs" / "seed0-dense" / "job.json").read_bytes() == before
         manifest = read_manifest(tmp_path)
         assert manifest.weak.startswith("The dense model is not better")
@@ -100,7 +100,7 @@ def weak_bundle(tmp_path_factory):
     out = tmp_path_factory.mktemp("weak")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pruning.sweep.build_dataset", lambda config, cache: tiny_dataset())
-        sweep(out, train=UNTRAINED, rates=(0.5,), data=ACCEPTED)
+        sweep(out, train=UNTRAINED, line=0.0, rates=(0.5,), data=ACCEPTED)
     return out
 
 
