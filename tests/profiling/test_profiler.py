@@ -147,7 +147,7 @@ class TestOrderOfService:
 
     def test_profiles_of_the_first_schema_were_measured_hot(self, measured):
         content = json.loads(measured.read_text())
-        assert content["schema"] == 2
+        assert content["schema"] == 3
         assert content["measurement"].pop("order") == "hot"
         assert Profile.parse(content | {"schema": 1}, "old").measurement.order == "hot"
 
