@@ -18,7 +18,7 @@ demo: $(READY)
 	$(BIN)/python -m optimizer.pipeline --out $(DEMO)
 
 test: $(READY)
-	$(BIN)/python -m pytest -n auto --maxprocesses 4
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --max-worker-restart 0  # a new worker would leave the others waiting
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow --timeout 3600

@@ -95,8 +95,7 @@ def accuracies(datasets: Sequence[Dataset], recipe: Recipe, seed: int, width: fl
     train = recipe.train.for_windows(len(dataset.train))
     model = build_vgg(spec, train.dropout)
     if isinstance(model, CorrectingVGG):
-        offset, slope, bias = line_coefficients(dataset.train)
-        model.line.give(offset, recipe.line * slope, recipe.line * bias)
+        model.line.give(*line_coefficients(dataset.train, recipe.line))
     trainer = Trainer(model, dataset, train, seed=seed, device=torch.device("cpu"), augmentation=recipe.augmentation)
     trainer.run(lambda *_: None, lambda: None)
     return [float((predict(model, own.test.images).argmax(1) == own.test.labels).mean()) for own in datasets]

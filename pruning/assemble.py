@@ -179,6 +179,21 @@ def _write_predictions(out: Path, models: Sequence[_Model], classes: int) -> Non
     write_whole(out / PREDICTIONS, save_arrays(called))
 
 
+def _write_model(
+    config: SweepConfig, name: str, job: JobFolder, structure: VGGSpec, dataset: Dataset
+) -> dict[str, Any]:
+    """Write a model's weights and, if wanted, its ONNX file; what its entry says of them."""
+    weights = f"weights/{name}.safetensors"
+    path = config.out / weights
+    write_whole(path, job.weights.read_bytes())
+    entry = {"weights": weights, "file_bytes": path.stat().st_size, "onnx": None, "onnx_error": None}
+    if not config.onnx:
+        return entry
+    onnx = f"onnx/{name}.onnx"
+    error = export(load_weights(path, structure), config.out / onnx, dataset.test.images[:16])
+    return entry | {"onnx": onnx, "onnx_error": error}
+
+
 def _write_history(out: Path, jobs: Sequence[Job], folder: Callable[[str], JobFolder]) -> None:
     lines = []
     for job in jobs:
@@ -212,8 +227,9 @@ def assemble(
         tick: Called with the name of what is written next.
         cross: The cross-validation, if there is one; its jobs are finished as well.
     """
+    out = config.out
     apart = independent(dataset.test.recordings, dataset.test.starts_s, dataset.window_s)
-    out, (models, control) = config.out, _gather(config, jobs, folder)
+    models, control = _gather(config, jobs, folder)
     entries, files = [], [TEST, CALIBRATION, PREDICTIONS, HISTORY]
     _write_test_part(out, dataset, apart)
     _write_calibration(out, dataset)
@@ -222,23 +238,14 @@ def assemble(
     for model in (*models, control):
         tick(model.name)
         entry, job, structure = _entry(model, models[0], dense, dataset, apart)
-        entry["weights"] = f"weights/{model.name}.safetensors"
-        write_whole(out / entry["weights"], folder(job.name).weights.read_bytes())
-        entry["file_bytes"] = (out / entry["weights"]).stat().st_size
-        files.append(entry["weights"])
-        entry["onnx"], entry["onnx_error"] = None, None
-        if config.onnx:
-            entry["onnx"] = f"onnx/{model.name}.onnx"
-            loaded, shown = load_weights(out / entry["weights"], structure), dataset.test.images[:16]
-            entry["onnx_error"] = export(loaded, out / entry["onnx"], shown)
-            files.append(entry["onnx"])
-        entries.append(entry)
+        entries.append(entry | _write_model(config, model.name, folder(job.name), structure, dataset))
+    files += [entry[kind] for entry in entries for kind in ("weights", "onnx") if entry[kind]]
     manifest = {
         **_head(config, dataset, dense, apart),
         "models": entries[:-1],
         "control": entries[-1],
         "baselines": baseline_entries(baselines, dataset, apart, _correct(models[0], dataset)),
-        **_validated(config, cross, models[0], dataset, folder),
+        **_validated(config, cross, models[0], dataset, apart, folder),
         "test": TEST,
         "calibration": CALIBRATION,
         "predictions": PREDICTIONS,
@@ -253,23 +260,24 @@ def assemble(
 
 
 def _validated(
-    config: SweepConfig, cross: Cross | None, dense: _Model, dataset: Dataset, folder: Callable[[str], JobFolder]
+    config: SweepConfig,
+    cross: Cross | None,
+    dense: _Model,
+    dataset: Dataset,
+    apart: np.ndarray,
+    folder: Callable[[str], JobFolder],
 ) -> dict[str, Any]:
     """What the bundle says of the dense model's weakness, the cross-validation and the learning curve."""
-    apart = independent(dataset.test.recordings, dataset.test.starts_s, dataset.window_s)
-    if cross is None:
-        return {"weak": _weakness(dense, dataset, apart), "cross_validation": None, "learning_curve": None}
-    fitted = cross_baselines(cross)
-    entry = cross_entry(config, cross, fitted, folder) if cross.complete else None
-    called = pooled_calls(cross.dense_jobs(config), folder)["after.clean"]
-    pooled = cross.pooled.test
-    everywhere = np.ones(len(pooled), dtype=bool)
+    fitted = cross_baselines(cross) if cross else []
+    if cross and cross.complete:
+        called = pooled_calls(cross.dense_jobs(config), folder)["after.clean"]
+        weak = weakness(called, cross.pooled, np.ones(len(called), dtype=bool), cross.trials)
+    else:
+        weak = _weakness(dense, dataset, apart)
     return {
-        "weak": weakness(called, cross.pooled, everywhere, cross.trials)
-        if cross.complete
-        else _weakness(dense, dataset, apart),
-        "cross_validation": entry,
-        "learning_curve": curve_entry(config, cross, fitted, folder),
+        "weak": weak,
+        "cross_validation": cross_entry(config, cross, fitted, folder) if cross and cross.complete else None,
+        "learning_curve": curve_entry(config, cross, fitted, folder) if cross else None,
     }
 
 

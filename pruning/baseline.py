@@ -31,14 +31,14 @@ def straight_line() -> Any:
 
 
 def line_coefficients(
-    examples: Examples,
+    examples: Examples, weight: float
 ) -> tuple[Float[np.ndarray, " numbers"], Float[np.ndarray, "numbers classes"], Float[np.ndarray, " classes"]]:
-    """Offset, slope and bias of the straight line fitted on examples: logits are (numbers - offset) @ slope + bias."""
+    """The straight line fitted on examples, times a weight, as offset, slope and bias (`line.BandLine.give`)."""
     scaler, line = straight_line().fit(band_numbers(examples.images), examples.labels).named_steps.values()
     slope, bias = line.coef_.T, line.intercept_
     if slope.shape[1] == 1:  # scikit-learn gives two classes one logit, that of the second
         slope, bias = slope @ [[-0.5, 0.5]], bias * [-0.5, 0.5]
-    return scaler.mean_, slope / scaler.scale_[:, None], bias
+    return scaler.mean_, weight * slope / scaler.scale_[:, None], weight * bias
 
 
 def random_forest() -> Any:

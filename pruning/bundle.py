@@ -168,8 +168,8 @@ class Manifest(Strict):
     `test` holds the test part; `calibration` some training images, to set the ranges of an int8 model by. `predictions`
     holds the class that each model names for each test window as recorded: a tensor for each model by the name of its
     weights' file, such as "vgg16-p0.9", with a row for each seed. `weak` says in what way the dense model is no better
-    than a constant answer, if the user went on in spite of it. Where the
-    test part is small, `cross_validation` has the accuracies to trust.
+    than a constant answer, if the user went on in spite of it. Where the test part is small, `cross_validation` has the
+    accuracies to trust.
     """
 
     schema_version: Annotated[int, Field(alias="schema")]

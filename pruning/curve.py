@@ -18,10 +18,7 @@ from pruning.metrics import difference, score
 
 DRAWS = 4  # choices of the groups that a simple detector learns from, at each number of them
 MOST_POINTS = 6
-NETWORK_SHARES = (
-    0.25,
-    0.5,
-)  # of a class's groups, at which the network is trained; all of them are the cross-validation
+NETWORK_SHARES = (0.25, 0.5)  # of a class's groups at which the network is trained; the cross-validation has all
 
 
 def _by_class(cross: Cross, fold: int, draw: int) -> dict[int, list[int]]:

@@ -203,8 +203,7 @@ def run_job(job: Job, context: JobContext) -> None:
             torch.manual_seed(job.seed)
             model = build_vgg(dense, train.dropout)
         if isinstance(model, CorrectingVGG):
-            offset, slope, bias = line_coefficients(dataset.train)
-            model.line.give(offset, config.line * slope, config.line * bias)
+            model.line.give(*line_coefficients(dataset.train, config.line))
         pruned = _Pruned(model, {}, lambda: model, dense.widths + dense.hidden)
     else:
         start = _load_parent(job, context)

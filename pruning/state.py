@@ -25,7 +25,7 @@ class TrainState:
         logs: One entry per epoch.
         best_loss: Lowest validation loss so far.
         best_epoch: Epoch of the lowest validation loss.
-        best: Weights at that epoch; empty if there is no validation part or no early stop.
+        best: Weights at that epoch; empty without a validation part or an early stop.
         optimizer: The optimizer's tensors by "parameter.name".
     """
 

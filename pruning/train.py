@@ -281,8 +281,8 @@ class Trainer:
         Noise on every pixel would change the deviations over time, which the line looks at, beyond all that is real.
         """
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16):
-            own = model.correction(images) if isinstance(model, CorrectingVGG) else model(images)
-        return own.float() + self.line[at] if isinstance(model, CorrectingVGG) else own.float()
+            own: Tensor = model.correction(images) if isinstance(model, CorrectingVGG) else model(images)
+        return own.float() + (self.line[at] if isinstance(model, CorrectingVGG) else 0.0)
 
     def _distance(
         self, outputs: Float[Tensor, "batch classes"], images: Tensor, at: Int64[Tensor, " batch"]

@@ -1,12 +1,13 @@
 """A scenario whose models, latencies and accuracies are those of measured profiles."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from optimizer.errors import OptimizerError
 from optimizer.network.certainty import Certainty, Tails
-from optimizer.network.local_models import Accuracy, Latency, best_models, fitted_law, pruned_models
+from optimizer.network.local_models import Accuracy, Latency, Reading, best_models, fitted_law, pruned_models
 from optimizer.network.parts import Edge, Execution, Gateway, Link, LocalModel, Queue, Task
 from optimizer.network.scenario import Scenario, read_toml
 from profiling.profile.entries import Percentile, Precision
@@ -57,10 +58,10 @@ def measured_scenario(
     """
     _check_pair(gateway, edge, bundles=not allow_other_bundle, strength=not accept_weak)
     network = change_network(base, execution, queue)
-    how = accuracy or ("monotone" if network.can_refuse else "measured")
     sure = certainty or Certainty()
-    asked = (gateway, latency, how, percentile, precision, sure)
-    models, beaten = best_models(*asked, keep) if network.can_refuse else pruned_models(*asked)
+    reading = Reading(latency, accuracy or ("monotone" if network.can_refuse else "measured"), percentile, sure)
+    choose = partial(best_models, keep=keep) if network.can_refuse else pruned_models
+    models, beaten = choose(gateway, reading, precision)
     task_s = sure.edge_task(gateway, edge, queue=network.fifo) or _one_task(edge, latency, percentile)
     return network.change(
         name="measured",
@@ -71,7 +72,7 @@ def measured_scenario(
         link=link or base.link,
         extrapolate=extrapolate,
         risk=sure.risk,
-        notes=_notes(gateway, edge, sure.words(latency, percentile, how), beaten, sure.tails),
+        notes=_notes(gateway, edge, sure.words(latency, percentile, reading.accuracy), beaten, sure.tails),
     )
 
 

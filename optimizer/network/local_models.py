@@ -5,6 +5,7 @@ were measured, the complete one included, at every precision; models that anothe
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -22,46 +23,40 @@ NOTHING = 1e-6  # an accuracy must be above 0; a model of which nothing is sure 
 Choice = tuple[tuple[LocalModel, ...], tuple[LocalModel, ...]]  # models that gateways can run, and those left out
 
 
-def pruned_models(
-    profile: Profile,
-    latency: Latency,
-    accuracy: Accuracy,
-    percentile: Percentile,
-    precision: Precision | None,
-    certainty: Certainty,
-) -> Choice:
-    """The pruned models of one precision, the paper's choices; arguments as in `measured_scenario`."""
+@dataclass(frozen=True)
+class Reading:
+    """How latencies and accuracies are read from a profile; fields as the arguments of `measured_scenario`."""
+
+    latency: Latency
+    accuracy: Accuracy
+    percentile: Percentile
+    certainty: Certainty
+
+
+def pruned_models(profile: Profile, reading: Reading, precision: Precision | None) -> Choice:
+    """The pruned models of one precision, the paper's choices."""
     chosen = [profile.model(rate, precision) for rate in profile.rates if rate > 0]
     if not chosen:
         raise OptimizerError("--gateway: the profile holds no pruned model.", "Profile a bundle with rates above 0.")
-    return _local_models(profile, chosen, latency, accuracy, percentile, certainty), ()
+    return _local_models(profile, chosen, reading), ()
 
 
 def best_models(
-    profile: Profile,
-    latency: Latency,
-    accuracy: Accuracy,
-    percentile: Percentile,
-    precision: Precision | None,
-    certainty: Certainty,
-    keep: Sequence[LocalModel] | None = None,
+    profile: Profile, reading: Reading, precision: Precision | None, keep: Sequence[LocalModel] | None = None
 ) -> Choice:
     """Every model that was measured and that no other beats.
 
     Args:
         profile: Profile of the gateway.
-        latency: How latencies are taken from it, as in `measured_scenario`.
-        accuracy: How accuracies are taken from it.
-        percentile: Percentile of the measured latency.
+        reading: How latencies and accuracies are read from it.
         precision: Only models of this precision; None for all.
-        certainty: How sure the plan is to be.
         keep: Models of another plan: exactly these are kept, whatever beats them here.
     """
     chosen = [m for m in profile.models if precision in (None, m.precision)]
     if not chosen:
         held = ", ".join(sorted({m.precision for m in profile.models}))
         raise OptimizerError(f"--precision: the profile holds no model in {precision}.", f"It holds {held}.")
-    found = _local_models(profile, chosen, latency, accuracy, percentile, certainty)
+    found = _local_models(profile, chosen, reading)
     kept: list[LocalModel] = []
     if keep is not None:
         wanted = {(m.rate, m.precision) for m in keep}
@@ -77,18 +72,11 @@ def _place(model: LocalModel) -> tuple[float, str]:
     return model.rate, model.precision or ""
 
 
-def _local_models(
-    profile: Profile,
-    chosen: Sequence[Model],
-    latency: Latency,
-    accuracy: Accuracy,
-    percentile: Percentile,
-    certainty: Certainty,
-) -> tuple[LocalModel, ...]:
+def _local_models(profile: Profile, chosen: Sequence[Model], reading: Reading) -> tuple[LocalModel, ...]:
     """Models of a profile as a network has them; the precision is named unless all have the profile's first one."""
     named = {m.precision for m in chosen} != {profile.precision}
-    values = relative_accuracies(profile, chosen, accuracy, certainty.confidence)
-    tails = certainty.tails
+    values = relative_accuracies(profile, chosen, reading.accuracy, reading.certainty.confidence)
+    tails = reading.certainty.tails
     return tuple(
         LocalModel(
             rate=model.rate,
@@ -96,7 +84,7 @@ def _local_models(
             flops=model.flops,
             latency_s=tails.points(profile, model)
             if tails is not None
-            else _points(profile, model.rate, latency, percentile, model.precision),
+            else _points(profile, model.rate, reading.latency, reading.percentile, model.precision),
             precision=model.precision if named else None,
         )
         for model, value in zip(chosen, values, strict=True)
@@ -149,7 +137,7 @@ def lower_bounds(profile: Profile, models: Sequence[Model], how: Accuracy, confi
         profile: The profile that holds the models.
         models: Models of it.
         how: "measured" or "monotone".
-        confidence: Of each model's bound by itself, from 0.5 to below 1.
+        confidence: Probability, from 0.5 to below 1, with which each model's own bound holds.
 
     Raises:
         OptimizerError: The cubic, or a profile that does not keep which windows are right.

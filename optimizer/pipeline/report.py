@@ -22,7 +22,7 @@ from optimizer.evaluation.reading import read_capacity, read_captions, read_clai
 from optimizer.evaluation.results import CapacityRow, Captions, Claims, Evaluation, Results
 from optimizer.evaluation.slower import serious, slower_line
 from optimizer.network.scenario import Scenario
-from optimizer.trial.findings import best_scheme, disturbance, least_lost, least_lost_by_profile, risk_lines
+from optimizer.trial.findings import best_scheme, disturbance, risk_lines, verdict
 from optimizer.trial.results import SchemeResult, TrialFile, read_trial
 from profiling.profile.profile import Profile
 from pruning.bundle import Manifest, read_manifest
@@ -273,7 +273,7 @@ def write_report(run: str | Path, out: str | Path) -> None:
         disturbance=disturbance(found.trial.speed),
         best=best,
         simple=schemes.get("local"),
-        least_lost=(least_lost_by_profile if found.trial.slowed else least_lost)(schemes),
+        verdict=verdict(found.trial),
         claims=found.claims.claims,
         figures=[(name, captions[name], picture(figures / f"{name}.png")) for name in captions if name != "capacity"],
         capacity=picture(figures / "capacity.png") if "capacity" in captions else None,

@@ -250,8 +250,13 @@ def disturbance(speed: tuple[float, float]) -> str:
     return told
 
 
+def verdict(trial: TrialFile) -> str:
+    """Which scheme lost least, in a sentence; where the trial was slowed down, which one loses least by the profile."""
+    return least_lost_by_profile(trial.schemes) if trial.slowed else least_lost(trial.schemes)
+
+
 def least_lost_by_profile(schemes: dict[str, SchemeResult]) -> str:
-    """Which scheme loses least as the profile predicts it: what counts where the trial was slowed down."""
+    """Which scheme loses least as the profile predicts it."""
     best = best_scheme(schemes, by_profile=True)
     equal = [s for s in schemes.values() if s is not best and s.lost_predicted - best.lost_predicted < SAME]
     told = f"By the profile, {best.label} loses least: {_percent(best.lost_predicted)} of the tasks"

@@ -15,6 +15,8 @@ from optimizer.trial.setting import ModelKey, Setting
 from optimizer.trial.worker import Answer, Job, Station
 
 SPEED_RUNS = 50  # picked by hand: runs of the complete model whose median tells how fast the machine is now
+BETWEEN = 16  # windows of the other models' batches between them, where the profile's models took turns
+UNMEASURED = 5  # turns before: a runtime prepares a size when it first comes
 MOST_PROCESSES = 8  # picked by hand: with more gateways, several share a process, to bound the memory
 Windows = Int64[np.ndarray, "_"]
 
@@ -74,10 +76,27 @@ class Machines:
             self._gateways[process].run([(m, (np.arange(n) % test).tolist(), n) for m, n in jobs])
         self._edge.run([(self._setting.complete, [0], 1)])
 
-    def speed_s(self) -> float:
-        """Median seconds of the complete model at the edge, for one window, here and now."""
+    def edge_s(self) -> float:
+        """Median seconds of the complete model at the edge, where no other runs, for one window, here and now."""
         ((seconds, _),) = self._edge.run([(self._setting.complete, [0] * SPEED_RUNS, 1)])
         return float(np.median(seconds))
+
+    def profiled_s(self) -> float:
+        """Median seconds of the complete model for one window, here and now, measured in the order of the profile.
+
+        A model that follows others takes longer than one that runs again and again: its weights have left the caches.
+        """
+        measurement = self._setting.gateway.measurement
+        assert measurement is not None
+        if measurement.order == "hot":
+            return self.edge_s()
+        complete, size = self._setting.complete, min(BETWEEN, self._setting.scenario.width)
+        others = [key for key in self._setting.files if key != complete] or [complete]
+        jobs: list[Job] = []
+        for turn in range(UNMEASURED + SPEED_RUNS):
+            jobs += [(others[turn % len(others)], [0] * size, size), (complete, [0], 1)]
+        answers = self._gateways[0].run(jobs)
+        return float(np.median([seconds for seconds, _ in answers[1::2]][UNMEASURED:]))
 
     def next_slot(self) -> None:
         """Forget what ran in the slot before."""

@@ -172,7 +172,8 @@ class TrialFile(Strict):
         seed: Random seed of slots and windows.
         clock: What the times mean.
         edge_factor: Time of a task on the whole edge server divided by its time on this machine.
-        speed: Time of the complete model before and after the slots, divided by its profiled time.
+        speed: Time of the complete model before and after the slots, divided by its profiled time; measured in the
+            profile's order, hot or taking turns with other models.
         disturbed: Whether the machine was much slower or faster than when it was profiled.
         delay_error: How far predicted delays of single tasks are off, over all schemes; None if no task was run.
         delay_error_local: The same, of tasks that ran on gateways.

@@ -45,12 +45,12 @@ def run_trial(config: TrialConfig, console: Console) -> tuple[TrialFile, list[Ta
     with Machines(setting) as machines, work_bar(console, "{task.completed}/{task.total} slots") as bar:
         task = bar.add_task("opening models", total=config.slots)
         machines.open(sizes_of(setting))
-        before = machines.speed_s()
-        edge_factor = setting.scenario.constants.edge_task_s / before
+        before = machines.profiled_s()
+        edge_factor = setting.scenario.constants.edge_task_s / machines.edge_s()
         bar.update(task, description="slots")
         rehearsal = Rehearsal(setting, machines, edge_factor, config.seed)
         rehearsal.run(lambda: bar.advance(task))
-        after = machines.speed_s()
+        after = machines.profiled_s()
     profiled = setting.gateway.latency(0.0, 1, precision=setting.complete[1])
     return _file(config, setting, machines, rehearsal, edge_factor, (before / profiled, after / profiled))
 

@@ -5,7 +5,7 @@ from rich.console import Console
 from rich.table import Table
 
 from data.common.console import say
-from optimizer.trial.findings import disturbance, least_lost, least_lost_by_profile, risk_lines
+from optimizer.trial.findings import disturbance, risk_lines, verdict
 from optimizer.trial.results import SchemeResult, TrialFile
 
 LOST = (
@@ -65,7 +65,7 @@ def print_trial(trial: TrialFile, console: Console) -> None:
     """Print the figures: first who lost least, in words, or that the machine was too busy to tell."""
     if trial.disturbed:
         say(console, f"WARNING: {disturbance(trial.speed)}", style="bold red")
-    say(console, (least_lost_by_profile if trial.slowed else least_lost)(trial.schemes), style="bold")
+    say(console, verdict(trial), style="bold")
     for line in risk_lines(trial):
         say(console, line)
     console.print(fates_table(trial.schemes))

@@ -14,6 +14,7 @@ from profiling.profile.entries import Interval
 
 RESAMPLES = 4000  # enough for a confidence of 0.999: four draws lie below
 SEED = 0
+MOST = 10_000_000  # test windows; a file that says more is damaged
 CHUNK = 200  # draws at a time, to keep memory small
 
 
@@ -46,10 +47,10 @@ def unpack_runs(text: str) -> list[int]:
     pairs = [part.split("*") for part in text.split()]
     if any(len(pair) != 2 for pair in pairs):
         raise ValueError("expected e.g. '30*5 1850*1': recordings times windows")
-    counts = [int(count) for times, count in pairs for _ in range(int(times))]
-    if any(count < 1 for count in counts):
-        raise ValueError("a recording has at least one window")
-    return counts
+    runs = [(int(times), int(count)) for times, count in pairs]
+    if any(times < 1 or count < 1 for times, count in runs) or sum(times * count for times, count in runs) > MOST:
+        raise ValueError(f"a recording has at least one window, and all together have at most {MOST:,}")
+    return [count for times, count in runs for _ in range(times)]
 
 
 def by_recording(right: Bool[np.ndarray, "models n"], windows: Sequence[int]) -> Int64[np.ndarray, "models recordings"]:

@@ -101,7 +101,7 @@ class CudaSession(Session):
 
 
 def open_session(request: Request) -> Session:
-    """A session of `load_model(bundle, rate)`, or of a square matrix product where there is no bundle."""
+    """A session that runs `load_model(bundle, rate)`, or a square matrix product if there is no bundle."""
     return CudaSession(request) if request.device == "cuda" else CpuSession(request)
 
 

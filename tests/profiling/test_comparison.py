@@ -28,7 +28,7 @@ class TestCompare:
         assert all(r.verdict == "unclear" for r in compare_profiles(profile(spread=0.1), profile(1.1, spread=0.1)))
 
     def test_intervals_are_wider_for_a_table_than_for_one_cell(self):
-        """Of 21 intervals at 95 % one would miss by chance."""
+        """One of 21 intervals at 95 % would miss by chance."""
         r = compare_profiles(profile(), profile())[0]
         assert r.high - 1 > 1.4 * (1.002 - 1)
 

@@ -35,8 +35,7 @@ def dataset(request):
 def corrected(dataset, weight=0.5):
     torch.manual_seed(0)
     model = build_vgg(dense_spec(len(dataset.classes), 32, width=0.125, line=True))
-    offset, slope, bias = line_coefficients(dataset.train)
-    model.line.give(offset, weight * slope, weight * bias)
+    model.line.give(*line_coefficients(dataset.train, weight))
     return model.eval()
 
 
