@@ -15,7 +15,6 @@ from optimizer.trial.setting import ModelKey, Setting
 from optimizer.trial.worker import Answer, Job, Station
 
 SPEED_RUNS = 50  # picked by hand: runs of the complete model whose median tells how fast the machine is now
-BETWEEN = 16  # windows of the other models' batches between them, where the profile's models took turns
 UNMEASURED = 5  # turns before: a runtime prepares a size when it first comes
 MOST_PROCESSES = 8  # picked by hand: with more gateways, several share a process, to bound the memory
 Windows = Int64[np.ndarray, "_"]
@@ -90,11 +89,14 @@ class Machines:
         assert measurement is not None
         if measurement.order == "hot":
             return self.edge_s()
-        complete, size = self._setting.complete, min(BETWEEN, self._setting.scenario.width)
-        others = [key for key in self._setting.files if key != complete] or [complete]
+        complete, width = self._setting.complete, self._setting.scenario.width
+        sizes = [cell.batch for cell in self._setting.gateway.cells(0.0, complete[1]) if cell.batch <= width]
+        others = [(key, size) for key in self._setting.files if key != complete for size in sizes]
+        between = np.random.default_rng(0).integers(0, max(1, len(others)), UNMEASURED + SPEED_RUNS)
         jobs: list[Job] = []
-        for turn in range(UNMEASURED + SPEED_RUNS):
-            jobs += [(others[turn % len(others)], [0] * size, size), (complete, [0], 1)]
+        for pick in between:
+            key, size = others[pick] if others else (complete, max(sizes))
+            jobs += [(key, [0] * size, size), (complete, [0], 1)]
         answers = self._gateways[0].run(jobs)
         return float(np.median([seconds for seconds, _ in answers[1::2]][UNMEASURED:]))
 
