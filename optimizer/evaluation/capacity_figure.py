@@ -11,6 +11,7 @@ from optimizer.evaluation.canvas import Drawn, Rows, new_figure
 from optimizer.evaluation.capacity import CapacityFile, SchemeCapacity
 from optimizer.evaluation.price import carried_words
 
+FEW_TIMES = 1.5  # a smaller ratio is told in percent
 FLOOR = 1e-5  # lost shares below are drawn here: the axis is logarithmic
 
 
@@ -81,6 +82,11 @@ def first_line(found: CapacityFile) -> str:
     return text[0].upper() + text[1:]
 
 
+def _times(ratio: float) -> str:
+    """How many times as many, in percent where it is little more."""
+    return f"{ratio:.1f} times as many as" if ratio >= FEW_TIMES else f"{100 * (ratio - 1):.0f} % more than"
+
+
 def _first_line(found: CapacityFile) -> str:
     ranked = best_first(found.schemes)
     _, best = ranked[0]
@@ -92,6 +98,6 @@ def _first_line(found: CapacityFile) -> str:
         if simple.sensors >= best.low:
             return f"{text}; {simple.label}, with {simple.sensors:,}, does as well within the interval."
         if simple.sensors:
-            return f"{text}, {best.sensors / simple.sensors:.1f} times as many as with {simple.label}."
+            return f"{text}, {_times(best.sensors / simple.sensors)} with {simple.label} ({simple.sensors:,})."
         return f"{text}; with {simple.label} none does."
     return f"{text}."
