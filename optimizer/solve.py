@@ -1,11 +1,13 @@
 """`python -m optimizer.solve`: the exact optimum of many slots, and the schemes beside it, as a table and JSON."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import tyro
+from rich.console import Console
 
 from data.common.command import run_command
 from data.common.console import make_console, say, told_if_slow
@@ -20,6 +22,7 @@ from optimizer.network.outcome import Outcome
 from optimizer.network.readings import parse_states
 from optimizer.network.scenario import Scenario
 from optimizer.network.slots import PADDING, Action, State, draw_states
+from optimizer.schemes.baselines import BestPossible
 from optimizer.schemes.planner import Planner
 from optimizer.schemes.registry import SCHEMES, find_scheme, make_scheme, schemes_of
 from optimizer.schemes.rollout import carry_out
@@ -46,6 +49,9 @@ class SolveConfig:
     """all, or pruning rates separated by commas, e.g. 0.7 for JOPAV1."""
     shares: str = "exact"
     """exact: continuous shares of the edge; or the number of steps of a grid (the paper's 20)."""
+    gap: str = "auto"
+    """Share of the reward by which a decision may fall short of the optimum: 0 to search until the optimum is proven,
+    or e.g. 0.001. auto: 0 with up to 20 gateways, 0.001 with more. What was proven is printed."""
     schemes: Annotated[
         tuple[str, ...],
         comma_separated(str, "schemes", "NAME"),
@@ -70,7 +76,7 @@ class SolveConfig:
             raise OptimizerError("--states holds the slots of one network: give one number of --sensors.")
         for name in self.schemes if self.schemes != ("all",) else ():
             find_scheme(name)
-        _ = self.steps, self.rates
+        _ = self.steps, self.rates, self.largest_gap
 
     def names(self, scenario: Scenario) -> tuple[str, ...]:
         """The schemes; `all` leaves out those that a network does not allow."""
@@ -84,6 +90,21 @@ class SolveConfig:
         if not self.shares.isdecimal() or not 1 <= int(self.shares) <= MOST_STEPS:
             raise OptimizerError(f"--shares: expected exact or a number from 1 to {MOST_STEPS}; got {self.shares!r}.")
         return int(self.shares)
+
+    @property
+    def largest_gap(self) -> float | None:
+        """`gap`, checked; None for auto."""
+        if self.gap == "auto":
+            return None
+        try:
+            value = float(self.gap)
+        except ValueError:
+            value = -1.0
+        if not 0 <= value < 1:
+            raise OptimizerError(
+                f"--gap: expected auto or a share of the reward from 0 to 1; got {self.gap!r}.", "0.001 is 0.1 %."
+            )
+        return value
 
     @property
     def rates(self) -> tuple[float, ...] | None:
@@ -103,6 +124,8 @@ class Solved:
         outcome: What became of every task.
         summary: Figures over all slots.
         slower: Lost tasks where inference takes longer than planned.
+        gap: Largest share of a slot's reward that may be left between the decision and the optimum; None for schemes
+            that prove nothing.
     """
 
     scenario: Scenario
@@ -112,6 +135,7 @@ class Solved:
     outcome: Outcome
     summary: Summary
     slower: list[Slower]
+    gap: float | None = None
 
     def slots(self) -> list[dict[str, Any]]:
         """Reward and decision of every slot, as JSON would hold them."""
@@ -145,10 +169,18 @@ class Solved:
             "scheme": self.scheme,
             "summary": self.summary.dump(),
             "drop_ratio_if_slower": longer,
+            "gap": self.gap,
         }
 
 
-def solve(scenario: Scenario, state: State, scheme: str, shares: str | int = "exact", seed: int = 0) -> Solved:
+def solve(
+    scenario: Scenario,
+    state: State,
+    scheme: str,
+    shares: str | int = "exact",
+    seed: int = 0,
+    gap: float | None = None,
+) -> Solved:
     """One scheme on one network's slots.
 
     Args:
@@ -157,14 +189,16 @@ def solve(scenario: Scenario, state: State, scheme: str, shares: str | int = "ex
         scheme: A name in `schemes.registry.SCHEMES`.
         shares: "exact" for continuous shares of the edge, or the number of steps of a grid.
         seed: Random seed, for schemes that draw anything.
+        gap: Share of the reward that the optimum may leave; None for its default.
 
     Raises:
         OptimizerError: A state that does not fit, or a scheme that cannot be used here.
     """
-    policy = make_scheme(scheme, scenario, shares, seed)
+    policy = make_scheme(scheme, scenario, shares, seed, gap)
     action, outcome = carry_out(scenario, state, policy)
     longer = slower(scenario, state, action)
-    return Solved(scenario, policy.name, state, action, outcome, summarise(outcome), longer)
+    proven = policy.largest_gap if isinstance(policy, BestPossible) and shares == "exact" else None
+    return Solved(scenario, policy.name, state, action, outcome, summarise(outcome), longer, proven)
 
 
 def read_states(path: str | Path, scenario: Scenario) -> State:
@@ -176,6 +210,17 @@ def read_states(path: str | Path, scenario: Scenario) -> State:
     path = Path(path)
     content = read_json(path, OptimizerError, missing="--states takes a JSON file of slots.")
     return parse_states(content, scenario, str(path))
+
+
+def print_gaps(solved: Sequence[Solved], console: Console) -> None:
+    """Say how far decisions may be from the optimum, where that is not proven to be nothing."""
+    for one in solved:
+        if one.gap:
+            say(
+                console,
+                f"N = {one.scenario.sensors}, {one.scheme}: proven to be within {100 * one.gap:.3g} % of the optimum's "
+                "reward in every slot. --gap 0 searches longer.",
+            )
 
 
 def run(config: SolveConfig) -> None:
@@ -193,13 +238,14 @@ def run(config: SolveConfig) -> None:
         for name in config.names(scenario):
             doing = f"{scenario.sensors} sensors, {len(state)} slots: {name}"
             with console.status(doing), told_if_slow(console, f"{doing} ({COMPILING})"):
-                solved.append(solve(scenario, state, name, config.steps, config.seed))
+                solved.append(solve(scenario, state, name, config.steps, config.seed, config.largest_gap))
     losses = [(str(s.scenario.sensors), s.scheme, s.summary.drop_ratio, s.slower) for s in solved]
     if is_fragile(losses):  # then it is the first thing to know
         print_slower(losses, console)
     print_summaries([(s.scenario, s.scheme, s.summary) for s in solved], config.shares, console)
     if not is_fragile(losses):
         print_slower(losses, console)
+    print_gaps(solved, console)
     if config.planner is not None:
         Planner(solved[0].scenario).save(config.planner)
         say(console, f"planner: {config.planner}")

@@ -41,7 +41,11 @@ class BestPossible:
         shares: "exact" for continuous shares of the edge, or the number of steps of a grid.
         rates: Pruning rates of the models that may be used, e.g. (0.7,) for JOPAV1; by default all.
         equal: Give every gateway the same share of the edge and optimise the rest.
+        gap: Share of the reward that may be left, as in `optimum`.
         name: Name in tables.
+
+    Attributes:
+        largest_gap: The largest `Optimum.gap` of all slots decided so far.
     """
 
     def __init__(
@@ -51,9 +55,12 @@ class BestPossible:
         rates: tuple[float, ...] | None = None,
         *,
         equal: bool = False,
+        gap: float | None = None,
         name: str = "optimum",
     ) -> None:
         self.name = name
+        self.largest_gap = 0.0
+        self._gap = gap
         self._scenario = scenario if rates is None else scenario.with_models(rates)
         self._index = np.array([scenario.models.index(m) for m in self._scenario.models])
         self._steps = None if shares == "exact" else int(shares)
@@ -61,7 +68,8 @@ class BestPossible:
 
     def decide(self, state: State) -> Action:
         """The best decision for each slot."""
-        found = optimum(self._scenario, state, self._steps or "exact", fixed=self._fixed).action
+        best = optimum(self._scenario, state, self._steps or "exact", fixed=self._fixed, gap=self._gap)
+        self.largest_gap, found = max(self.largest_gap, float(best.gap.max(initial=0.0))), best.action
         return Action(found.offload, self._index[found.model], found.share, found.refused)
 
 
@@ -90,15 +98,22 @@ class PaperOptimum:
         scenario: The network of a factory.
         shares: "exact" for continuous shares of the edge, or the number of steps of a grid.
         model: The one model that may be used, for JOPAV1; None for all.
+        gap: Share of the reward that may be left, as in `optimum`.
         name: Name in tables.
     """
 
     def __init__(
-        self, scenario: Scenario, shares: str | int = "exact", model: LocalModel | None = None, *, name: str
+        self,
+        scenario: Scenario,
+        shares: str | int = "exact",
+        model: LocalModel | None = None,
+        *,
+        gap: float | None = None,
+        name: str,
     ) -> None:
         self.name = name
         self._model = None if model is None else scenario.models.index(model)
-        self._policy = BestPossible(paper_problem(scenario, model), shares, name=name)
+        self._policy = BestPossible(paper_problem(scenario, model), shares, gap=gap, name=name)
 
     def decide(self, state: State) -> Action:
         """The best decision of the paper's problem for each slot."""

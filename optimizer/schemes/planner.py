@@ -41,6 +41,10 @@ class Planner:
 
     Args:
         scenario: The network. Its `reward` says what is maximised.
+        gap: Share of the reward that may be left, as in `optimum`.
+
+    Attributes:
+        largest_gap: The largest `Optimum.gap` of all slots decided so far: 0 if all decisions are the optimum.
 
     Raises:
         OptimizerError: A reward that has no exact optimum.
@@ -48,13 +52,17 @@ class Planner:
 
     name = "planner"
 
-    def __init__(self, scenario: Scenario) -> None:
+    def __init__(self, scenario: Scenario, gap: float | None = None) -> None:
         check_solvable(scenario)
         self.scenario = scenario
+        self.largest_gap = 0.0
+        self._gap = gap
 
     def decide(self, state: State) -> Action:
         """The best decision for each slot of a batch. Raises OptimizerError for a state that does not fit."""
-        return optimum(self.scenario, state).action
+        found = optimum(self.scenario, state, gap=self._gap)
+        self.largest_gap = max(self.largest_gap, float(found.gap.max(initial=0.0)))
+        return found.action
 
     def save(self, path: str | Path) -> None:
         """Write the planner as one JSON file, whole or not at all."""

@@ -5,7 +5,7 @@ branch and bound: the bound of a box of shares is its Lagrangian dual, whose res
 piece, and a box is split where the dual's two responses part. `docs/optimum.md` has the argument.
 """
 
-from typing import no_type_check
+from typing import NamedTuple, no_type_check
 
 import numpy as np
 
@@ -13,6 +13,19 @@ from optimizer.solver.compiled import kernel
 from optimizer.solver.envelope import UNREACHABLE
 from optimizer.solver.problem import CONSTANT, END, SLOPE, START
 from optimizer.solver.queue import edge_seconds
+
+
+class Gap(NamedTuple):
+    """How far a decision may fall short of the best one.
+
+    Attributes:
+        share: As a share of the slot's reward; 0 for what TOLERANCE leaves.
+        lost: The slot's reward is the worth of its decision less this penalty for losing every task.
+    """
+
+    share: float
+    lost: float
+
 
 TOLERANCE = 1e-9  # in units of the reward: a box is left when it can hold nothing better by more than this
 
@@ -182,13 +195,16 @@ def give_rest(pieces, rows, base, edge, incumbent, share):
     """The best of giving what `base` leaves of the edge to one gateway; improves `share` and returns the best worth."""
     gateways = len(rows)
     rest = 1 - base.sum()
-    trial = np.empty(gateways)
+    chosen, most = -1, UNREACHABLE
     for f in range(gateways):
         taken = base[f] + rest
-        if taken < 0 or taken > 1:
-            continue
-        trial[:] = base
-        trial[f] = taken
+        if 0 <= taken <= 1:
+            gain = best_piece(pieces[f], rows[f], taken, edge)[1] - best_piece(pieces[f], rows[f], base[f], edge)[1]
+            if gain > most:
+                chosen, most = f, gain
+    if chosen >= 0:
+        trial = base.copy()
+        trial[chosen] += rest
         worth = total_worth(pieces, rows, trial, edge)
         if worth > incumbent:
             incumbent = worth
@@ -198,10 +214,32 @@ def give_rest(pieces, rows, base, edge, incumbent, share):
 
 @no_type_check
 @kernel
-def allocate_exactly(pieces, rows, edge, most_boxes, share):
+def fill_up(less, more, share):
+    """Let as many gateways as fit into the edge take what they want at the cheap price, the largest steps first."""
+    share[:] = less
+    rest = 1 - less.sum()
+    for g in np.argsort(less - more):
+        step = more[g] - less[g]
+        if step <= 0:
+            break
+        if step <= rest:
+            share[g] = more[g]
+            rest -= step
+
+
+@no_type_check
+@kernel
+def tolerance_of(best, gap):
+    """By how much a decision may be better than the best one known before the search goes on."""
+    return max(TOLERANCE, gap.share * abs(best - gap.lost)) if best > UNREACHABLE else TOLERANCE
+
+
+@no_type_check
+@kernel
+def allocate(pieces, rows, edge, most_boxes, gap, share):
     """The best continuous shares; fills `share`, returns the total worth, a bound on the best, and the boxes searched.
 
-    The bound exceeds the worth by at most TOLERANCE, unless `most_boxes` were not enough.
+    The bound exceeds the worth by at most what `gap` allows, unless `most_boxes` were not enough.
     """
     gateways = len(rows)
     depth = 64
@@ -212,28 +250,27 @@ def allocate_exactly(pieces, rows, edge, most_boxes, share):
     share[:] = 1 / gateways
     best = give_rest(pieces, rows, share, edge, UNREACHABLE, share)
     less, more = np.empty(gateways), np.empty(gateways)
-    low, high = np.empty(gateways), np.empty(gateways)
-    boxes, lost = 0, 0.0
+    low, high, trial = np.empty(gateways), np.empty(gateways), np.empty(gateways)
+    boxes, left = 0, UNREACHABLE  # `left`: the highest bound of a box that was left
     while stacked > 0:
         stacked -= 1
-        if bounds[stacked] <= best + TOLERANCE:
-            continue
-        if boxes >= most_boxes:
-            lost = max(lost, bounds[stacked] - best)
+        if boxes >= most_boxes or bounds[stacked] <= best + tolerance_of(best, gap):
+            left = max(left, bounds[stacked])
             continue
         low[:], high[:] = lows[stacked], highs[stacked]
         boxes += 1
-        value, price = bound(pieces, rows, low, high, edge, best + TOLERANCE, prices[stacked], less, more)
-        if value <= best + TOLERANCE:
-            continue
-        best = give_rest(pieces, rows, less, edge, best, share)
-        best = give_rest(pieces, rows, more, edge, best, share)
-        if value <= best + TOLERANCE:
-            continue
+        enough = best + (TOLERANCE if boxes == 1 else tolerance_of(best, gap))
+        value, price = bound(pieces, rows, low, high, edge, enough, prices[stacked], less, more)
+        if value > enough:
+            best = give_rest(pieces, rows, less, edge, best, share)
+            best = give_rest(pieces, rows, more, edge, best, share)
+            fill_up(less, more, trial)
+            best = give_rest(pieces, rows, trial, edge, best, share)
         apart = np.abs(more - less)
         f = int(apart.argmax())
-        if apart[f] < 1e-12:  # the dual's response is a single point whose worth is known
-            lost = max(lost, value - best)
+        # Where the dual's response is a single point, its worth is known.
+        if value <= best + tolerance_of(best, gap) or apart[f] < 1e-12:
+            left = max(left, value)
             continue
         middle = less[f] + (1 - less.sum())
         width = high[f] - low[f]
@@ -253,7 +290,7 @@ def allocate_exactly(pieces, rows, edge, most_boxes, share):
                 highs[stacked, f] = middle
             if lows[stacked].sum() <= 1 and highs[stacked].sum() >= 1:
                 stacked += 1
-    return best, best + max(lost, 0.0), boxes
+    return best, max(best, left), boxes
 
 
 @no_type_check

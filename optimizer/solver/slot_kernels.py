@@ -5,7 +5,7 @@ from typing import NamedTuple, no_type_check
 import numpy as np
 
 from optimizer.solver.compiled import kernel
-from optimizer.solver.edge_shares import allocate_exactly, allocate_on_grid, best_piece, total_worth
+from optimizer.solver.edge_shares import Gap, allocate, allocate_on_grid, best_piece, total_worth
 from optimizer.solver.one_gateway import describe_tasks, gateway_pieces, sent_per_level
 from optimizer.solver.problem import COLUMNS, MODEL, Link, Local, Worth
 
@@ -17,11 +17,13 @@ class Allowed(NamedTuple):
         fixed: Given shares, at [gateway]; empty if they are chosen.
         steps: The shares are chosen among k / steps; 0 for continuous ones.
         most_boxes: Limit of the search over continuous shares.
+        gap: Share of the reward by which a decision may fall short of the best before the search ends.
     """
 
     fixed: np.ndarray
     steps: int
     most_boxes: int
+    gap: float
 
 
 class Found(NamedTuple):
@@ -126,6 +128,6 @@ def solve_slots(problem, channel, level, allowed, found):
         elif allowed.steps > 0:
             total = bound = allocate_on_grid(pieces, rows, allowed.steps, problem.edge, share)
         else:
-            total, bound, _ = allocate_exactly(pieces, rows, problem.edge, allowed.most_boxes, share)
+            total, bound, _ = allocate(pieces, rows, problem.edge, allowed.most_boxes, Gap(allowed.gap, lost), share)
         found.reward[b], found.bound[b] = total - lost, bound - lost
         write_decision(problem, channel[b], level[b], counts, pieces, rows, share, found.offload[b], found.model[b])

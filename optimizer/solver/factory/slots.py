@@ -9,10 +9,10 @@ from typing import NamedTuple, no_type_check
 import numpy as np
 
 from optimizer.solver.compiled import inner_kernel, kernel
-from optimizer.solver.edge_shares import TOLERANCE, allocate_exactly, allocate_on_grid, best_piece
+from optimizer.solver.edge_shares import Gap, allocate, allocate_on_grid, best_piece, tolerance_of
 from optimizer.solver.envelope import UNREACHABLE
 from optimizer.solver.factory.cells import NEAR, choices_of, make_rows, refine
-from optimizer.solver.factory.labels import make_labels
+from optimizer.solver.factory.labels import WORK, make_labels
 from optimizer.solver.factory.regimes import regime_at, sending_terms, worth_of_sending
 from optimizer.solver.problem import COLUMNS, CONSTANT, END, MODEL, NO_END, SENT, SLOPE, START
 from optimizer.solver.queue import edge_seconds, least_share
@@ -20,6 +20,8 @@ from optimizer.solver.slot_kernels import at_gateway, count_levels, in_slot
 
 ROW = MODEL  # a piece names the row of `Rows` that it comes from, where the paper's names its model
 MOST_TURNS = 100
+FEW, MANY_BOXES = 20, 64  # with few gateways, a search that long is cheaper than another turn; picked by hand
+MORE_BOXES = 8  # times as many, each time that fewer were not enough; picked by hand
 FIRST_SHARES = (1.0, 0.3, 0.1, 0.03, 0.0)  # of an even one: where bounds are known at first; picked by hand
 
 
@@ -132,9 +134,8 @@ def promised(rows, choices, edge):
 
 @no_type_check
 @inner_kernel
-def all_promised(known, choices, edge):
+def together(lists):
     """The pieces of all gateways, as `edge_shares` takes them, and their numbers."""
-    lists = [promised(known[g], choices[g], edge) for g in range(len(known))]
     rows = np.array([len(x) for x in lists])
     pieces = np.zeros((len(lists), rows.max(), COLUMNS))
     for g in range(len(lists)):
@@ -210,7 +211,7 @@ def give_slack(known, choices, share, row, sent):
 
 @no_type_check
 @inner_kernel
-def divide(known, choices, edge, allowed, share, labels, most, row, sent):
+def divide(known, choices, edge, allowed, gap, share, labels, most, row, sent):
     """The best shares and decisions; fills `share`, `row` and `sent`, returns their worth and a bound on the best."""
     gateways = len(share)
     for g in range(gateways):
@@ -218,24 +219,32 @@ def divide(known, choices, edge, allowed, share, labels, most, row, sent):
     trial = np.empty(gateways)
     at, n = np.zeros(gateways, np.int64), np.zeros(gateways, np.int64)
     best, upper = UNREACHABLE, np.inf
+    boxes, used = MANY_BOXES if gateways <= FEW else 1, 0
+    lists = [promised(known[g], choices[g], edge) for g in range(gateways)]
     for _ in range(MOST_TURNS):
-        pieces, rows = all_promised(known, choices, edge)
+        pieces, rows = together(lists)
         if allowed.steps > 0:
             bound = allocate_on_grid(pieces, rows, allowed.steps, edge, trial)
         else:
-            _, bound, _ = allocate_exactly(pieces, rows, edge, allowed.most_boxes, trial)
+            _, bound, used = allocate(pieces, rows, edge, boxes, gap, trial)
         upper = min(upper, bound)
         total, learned = 0.0, False
         for g in range(gateways):
             piece = pieces[g, best_piece(pieces[g], rows[g], trial[g], edge)[0]]
             at[g], n[g], worth, _, new = keep_promise(known[g], choices[g], edge, trial[g], piece, labels, most)
             total += worth if at[g] >= 0 else UNREACHABLE
-            learned |= new
+            if new:
+                lists[g] = promised(known[g], choices[g], edge)
+                learned = True
         if total > best:
             best = total
             share[:], row[:], sent[:] = trial, at, n
-        if not learned or upper <= best + TOLERANCE or labels.work[0] > labels.work[1]:
+        if upper <= best + tolerance_of(best, gap) or labels.work[0] > labels.work[1]:
             break
+        if not learned:  # all promises are kept: only a longer search for the shares can bring more
+            if used < boxes or boxes >= allowed.most_boxes:
+                break
+            boxes = min(MORE_BOXES * boxes, allowed.most_boxes)
     if allowed.steps == 0:
         give_slack(known, choices, share, row, sent)
     return best, max(upper, best)
@@ -269,9 +278,11 @@ def solve_slots(problem, by_level, fifo, channel, level, allowed, most, decided)
     labels = make_labels(levels, most)
     for b in range(len(channel)):
         labels.work[0] = 0
+        labels.work[1] = WORK * most * max(1, gateways // 5)
         count_levels(level[b], counts)
         tasks = counts.sum()
         worth = in_slot(problem.worth, tasks)
+        lost = worth.penalty if tasks > 0 else 0.0
         choices = []
         known = []
         for g in range(gateways):
@@ -284,8 +295,8 @@ def solve_slots(problem, by_level, fifo, channel, level, allowed, most, decided)
             share[:] = allowed.fixed
             total, bound = solve_fixed(known, choices, problem.edge, share, labels, most, row, sent)
         else:
-            total, bound = divide(known, choices, problem.edge, allowed, share, labels, most, row, sent)
-        lost = worth.penalty if tasks > 0 else 0.0
+            gap = Gap(allowed.gap, lost)
+            total, bound = divide(known, choices, problem.edge, allowed, gap, share, labels, most, row, sent)
         decided.reward[b], decided.bound[b] = total - lost, bound - lost
         for g in range(gateways):
             plan = known[g].plan[row[g], sent[g]]
