@@ -1,13 +1,11 @@
 """`python -m optimizer.solve`: the exact optimum of many slots, and the schemes beside it, as a table and JSON."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import tyro
-from rich.console import Console
 
 from data.common.command import run_command
 from data.common.console import make_console, say, told_if_slow
@@ -16,7 +14,7 @@ from data.common.options import check_least, comma_separated, parse_list
 from data.common.schema import read_json
 from optimizer.errors import OptimizerError
 from optimizer.evaluation.slower import Slower, is_fragile, print_slower, slower
-from optimizer.evaluation.tables import print_summaries
+from optimizer.evaluation.tables import print_gaps, print_summaries
 from optimizer.network.options import NetworkConfig, build_scenario
 from optimizer.network.outcome import Outcome
 from optimizer.network.readings import parse_states
@@ -50,8 +48,7 @@ class SolveConfig:
     shares: str = "exact"
     """exact: continuous shares of the edge; or the number of steps of a grid (the paper's 20)."""
     gap: str = "auto"
-    """Share of the reward by which a decision may fall short of the optimum: 0 to search until the optimum is proven,
-    or e.g. 0.001. auto: 0 with up to 20 gateways, 0.001 with more. What was proven is printed."""
+    """Share of the reward that the optimum may leave: 0 proves it. auto: 0 up to 20 gateways, 0.001 with more."""
     schemes: Annotated[
         tuple[str, ...],
         comma_separated(str, "schemes", "NAME"),
@@ -212,17 +209,6 @@ def read_states(path: str | Path, scenario: Scenario) -> State:
     return parse_states(content, scenario, str(path))
 
 
-def print_gaps(solved: Sequence[Solved], console: Console) -> None:
-    """Say how far decisions may be from the optimum, where that is not proven to be nothing."""
-    for one in solved:
-        if one.gap:
-            say(
-                console,
-                f"N = {one.scenario.sensors}, {one.scheme}: proven to be within {100 * one.gap:.3g} % of the optimum's "
-                "reward in every slot. --gap 0 searches longer.",
-            )
-
-
 def run(config: SolveConfig) -> None:
     """Solve, print the tables, and write the file."""
     console = make_console()
@@ -245,7 +231,7 @@ def run(config: SolveConfig) -> None:
     print_summaries([(s.scenario, s.scheme, s.summary) for s in solved], config.shares, console)
     if not is_fragile(losses):
         print_slower(losses, console)
-    print_gaps(solved, console)
+    print_gaps([(s.scenario.sensors, s.scheme, s.gap or 0.0) for s in solved], console)
     if config.planner is not None:
         Planner(solved[0].scenario).save(config.planner)
         say(console, f"planner: {config.planner}")

@@ -156,3 +156,16 @@ def comparison_table(found: Evaluation) -> Table:
         gap = f"{100 * row.gap:.2f} +- {100 * row.gap_interval:.2f}" if abs(row.gap) < 1 else f"{100 * row.gap:.0f}"
         add(name, row.summary, gap)
     return table
+
+
+def print_gaps(rows: Sequence[tuple[int, str, float]], console: Console) -> None:
+    """Say how far decisions may be from the optimum, where that is not proven to be nothing.
+
+    Args:
+        rows: Number of sensors, name of the scheme, and the largest `Optimum.gap` of all slots.
+        console: Where to print.
+    """
+    for sensors, scheme, gap in rows:
+        if gap > 0:
+            within = f"within {100 * gap:.3g} % of the optimum's reward in every slot"
+            say(console, f"N = {sensors}, {scheme}: proven to be {within}. --gap 0 searches longer.")
