@@ -27,7 +27,7 @@ from optimizer.schemes.rollout import carry_out
 from optimizer.schemes.summary import Summary, summarise
 
 MOST_STEPS = 100_000  # of a grid of shares
-COMPILING = "still at work; where the solver was never used, compiling it takes half a minute first"
+COMPILING = "still at work; the first use compiles the solver: half a minute"
 
 
 @dataclass(frozen=True)

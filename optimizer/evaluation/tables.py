@@ -167,5 +167,5 @@ def print_gaps(rows: Sequence[tuple[int, str, float]], console: Console) -> None
     """
     for sensors, scheme, gap in rows:
         if gap > 0:
-            within = f"within {100 * gap:.3g} % of the optimum's reward in every slot"
-            say(console, f"N = {sensors}, {scheme}: proven to be {within}. --gap 0 searches longer.")
+            within = f"within {100 * gap:.3g} % of the best reward in every slot"
+            say(console, f"N = {sensors}, {scheme}: {within} (proven; see --gap).")

@@ -89,9 +89,8 @@ def optimum(
         state: The slots. A sensor may be silent.
         shares: "exact" for continuous shares of the edge, or the number of steps of a grid (the paper's 20).
         fixed: Shares that are given and not chosen, e.g. equal ones.
-        gap: Share of the reward by which a decision may fall short of the optimum, at most, before the search ends. By
-            default 0 with up to 20 gateways and 0.001 with more; `Optimum.gap` says how much was proven. At 0 the
-            search gets ten times as many boxes.
+        gap: Share of the reward that a decision may leave, at most, when the search ends; `Optimum.gap` says how much
+            was proven. By default 0 with up to 20 gateways and 0.001 with more. 0 gets ten times as many boxes.
         threads: Number of threads that solve slots; by default one thread per core.
         most_boxes: Limit of the search over continuous shares; `Optimum.bound` says how much may be lost by it. By
             default 20,000 with up to 20 gateways, and 100,000 divided by the number of gateways with more.

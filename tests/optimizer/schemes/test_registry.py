@@ -7,7 +7,7 @@ import pytest
 
 from optimizer import Action, OptimizerError, Scenario, draw_states, evaluate, make_scheme
 from optimizer.evaluation.compare import compare
-from optimizer.schemes.registry import SCHEMES, Scheme, mid_pruned
+from optimizer.schemes.registry import SCHEMES, Scheme, Search, mid_pruned
 from optimizer.schemes.rollout import carry_out, run_policy
 from optimizer.solve import SolveConfig, run
 
@@ -68,7 +68,7 @@ def test_a_rollout_decides_in_chunks_and_checks_what_was_decided():
 def test_a_scheme_is_labelled_as_its_policy_is_named():
     small = PAPER.change(groups=(1, 1))
     for scheme in SCHEMES.values():
-        assert scheme.make(small, 20, 0).name == scheme.label
+        assert scheme.make(small, Search(20), 0).name == scheme.label
 
 
 def test_the_mid_pruned_model_is_the_nearest_to_0_7():
