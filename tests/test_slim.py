@@ -24,7 +24,7 @@ BLOCK = (
 )
 NEED_TORCH = re.compile(  # training and drawing; everything else must do without
     r"pruning\.(assemble|augment|baseline|budget|config|criteria|cross|crosstable|curve|export|figures"
-    r"|filters|jobfolder|jobs|line|load|run|sidebyside|state|sweep|train|vgg|weak|worker)"
+    r"|filters|jobfolder|jobs|line|load|run|state|sweep|train|vgg|weak|worker)"
     r"|data\.drawing"
     r"|profiling\.(drawing|runtimes\.torch_session)"
     r"|optimizer\.(evaluate|train|capacity|experiment|figures|pipeline.*|trial.figure|environment.picture)"
