@@ -10,18 +10,23 @@ import os
 import pickle
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from data.common.extras import needs_extra
 from data.common.sweep.carry import outcome
 from data.common.sweep.job import Begun, Ended, Event, Job, JobError, Lost, Said, SweepError, Work
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+POLL_S = 0.05  # seconds between two looks at Ray while waiting for news
 FLUSH_S = 0.5  # seconds that messages are collected for before they travel
+FLUSH_LIMIT_S = 10.0
 LOOK_S = 10.0  # seconds between two looks at whether waiting jobs can still be placed
 _loaded: dict[str, Any] = {}  # in a worker: the function and what jobs share, by the sweep's name
 
@@ -57,10 +62,12 @@ class _Post:
 
     def flush(self) -> None:
         import ray
+        from ray.exceptions import RayError
 
-        held, self._held = self._held, []
-        ray.get(self._mailbox.put.remote(self._attempt, held))
         self._sent = time.monotonic()
+        with contextlib.suppress(RayError):  # the mailbox cannot be reached for the moment: with the next messages then
+            ray.get(self._mailbox.put.remote(self._attempt, self._held), timeout=FLUSH_LIMIT_S)
+            self._held = []
 
 
 def carry_out(
@@ -94,14 +101,29 @@ def carry_out(
 
 
 @contextmanager
-def _own_signals() -> Iterator[None]:
-    """Ray answers SIGTERM itself once it is started; commands answer it in their own way (`data.common.command`)."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+def _undisturbed() -> Iterator[None]:
+    """Signals wait until a call of Ray is over: raised in the middle of one, an exception would become another one.
+
+    Ray also answers SIGTERM itself once it is started; commands answer it in their own way (`data.common.command`).
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        came.append(number)
+        for either in SIGNALS:  # a second one ends the process at once
+            signal.signal(either, signal.SIG_DFL)
+
+    before = {number: signal.signal(number, note) for number in SIGNALS}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    if came:
+        signal.raise_signal(came[0])
 
 
 def connect(address: str | None, cores: int) -> bool:
@@ -118,7 +140,7 @@ def connect(address: str | None, cores: int) -> bool:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anybody
     own: dict[str, Any] = {"num_cpus": cores, "include_dashboard": False} if address is None else {"address": address}
     try:
-        with _own_signals():
+        with _undisturbed():
             ray.init(**own, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, OSError, ValueError, RuntimeError) as error:
         where = "here" if address is None else f"at {address}"
@@ -151,10 +173,11 @@ class RayExecutor:
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         self._ray: Any = ray
-        self._mailbox: Any = ray.remote(Mailbox).options(num_cpus=0, scheduling_strategy=here).remote()
-        self._payload = ray.put(pickle.dumps((work, shared)))
+        with _undisturbed():
+            here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+            self._mailbox: Any = ray.remote(Mailbox).options(num_cpus=0, scheduling_strategy=here).remote()
+            self._payload = ray.put(pickle.dumps((work, shared)))
         self._name = f"{os.getpid()}-{id(self)}-{time.time_ns()}"
         self._attempts: dict[str, _Attempt] = {}
         self._begun: set[str] = set()
@@ -171,7 +194,11 @@ class RayExecutor:
         Raises:
             SweepError: No node of the cluster is large enough for it.
         """
-        self._check_room(job)
+        with _undisturbed():
+            self._check_room(job)
+            self._submit(job)
+
+    def _submit(self, job: Job) -> None:
         self._number += 1
         task = self._ray.remote(carry_out).options(
             num_cpus=job.threads, num_gpus=job.gpus, max_retries=0, name=job.name
@@ -196,9 +223,18 @@ class RayExecutor:
 
     def events(self, timeout: float) -> list[Event]:
         """What jobs left in the mailbox, which ended, and whose process or node died."""
+        until = time.monotonic() + timeout
+        while True:
+            with _undisturbed():
+                found = self._news()
+            if found or time.monotonic() >= until:
+                return found
+            time.sleep(POLL_S)
+
+    def _news(self) -> list[Event]:
+        """What happened since the last call."""
         refs = {attempt.ref: name for name, attempt in self._attempts.items()}
-        done, _ = self._ray.wait(list(refs), num_returns=1, timeout=timeout) if refs else ([], [])
-        ended = self._ray.wait(list(refs), num_returns=len(refs), timeout=0)[0] if done else []
+        ended = self._ray.wait(list(refs), num_returns=len(refs), timeout=0)[0] if refs else []
         found = self._messages()
         for ref in ended:
             name = refs[ref]
@@ -233,14 +269,17 @@ class RayExecutor:
 
     def stop(self, name: str) -> None:
         """Kill the process that does a job."""
-        attempt = self._attempts.pop(name)
-        self._ray.cancel(attempt.ref, force=True)
+        with _undisturbed():
+            self._cancel(name)
+
+    def _cancel(self, name: str) -> None:
+        self._ray.cancel(self._attempts.pop(name).ref, force=True)
 
     def close(self) -> None:
         """Kill what still runs, and leave the cluster, or end the Ray that was started here."""
-        for name in list(self._attempts):
-            self.stop(name)
-        self._ray.kill(self._mailbox)
-        if self._began_ray:
-            with _own_signals():
+        with _undisturbed():
+            for name in list(self._attempts):
+                self._cancel(name)
+            self._ray.kill(self._mailbox)
+            if self._began_ray:
                 self._ray.shutdown()
