@@ -38,7 +38,8 @@ def work(shared: tuple[Path, int], seed: int, tell: Tell) -> None:
         sgd.step()
         tell(update)
     write_json(
-        folder / f"{seed}.json", {"loss": float(loss.detach()), "weights": float(next(model.parameters()).sum())}
+        folder / f"{seed}.json",
+        {"loss": float(loss.detach()), "weights": float(next(model.parameters()).detach().sum())},
     )
 
 
