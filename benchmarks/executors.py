@@ -37,10 +37,8 @@ def work(shared: tuple[Path, int], seed: int, tell: Tell) -> None:
         loss.backward()
         sgd.step()
         tell(update)
-    write_json(
-        folder / f"{seed}.json",
-        {"loss": float(loss.detach()), "weights": float(next(model.parameters()).detach().sum())},
-    )
+    weights = float(next(model.parameters()).detach().sum())
+    write_json(folder / f"{seed}.json", {"loss": float(loss.detach()), "weights": weights})
 
 
 def sweep(folder: Path, updates: int, execution: Execution, hear=lambda *_: None):
