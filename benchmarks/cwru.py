@@ -1,8 +1,9 @@
 """Accuracy on the CWRU recordings: the figures of the README.
 
 `python -m benchmarks.cwru [--root DIR] [--parts blocked,mask,load,severity] [--seeds 0,1,2] [--line 0]`. Every part is
-a sweep of `pruning.run` in `runs/bench`, so a second call continues or only prints. `--line 0.5` measures the networks
-that correct a straight line, in files of their own (`cwru_line_*.json`).
+a sweep of `pruning.run` in `runs/bench`, so a second call continues or only prints; `--executor ray [--address ...]`
+trains its models on a cluster. `--line 0.5` measures the networks that correct a straight line, in files of their own
+(`cwru_line_*.json`).
 """
 
 import argparse
@@ -18,6 +19,7 @@ from safetensors.numpy import load_file
 
 from benchmarks.machine import write
 from data import DataConfig
+from data.common.sweep.options import Execution
 from pruning.bundle import Manifest
 from pruning.config import SweepConfig
 from pruning.metrics import difference
@@ -110,6 +112,8 @@ def main() -> None:
     parser.add_argument("--line", type=float, default=0.0)
     parser.add_argument("--rates", default=",".join(f"{rate:g}" for rate in RATES))
     parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--executor", choices=("local", "ray"), default="local")
+    parser.add_argument("--address")
     parser.add_argument("--out", type=Path, default=Path("runs/bench"))
     arguments = parser.parse_args()
     console = Console(width=100)
@@ -124,6 +128,7 @@ def main() -> None:
         onnx=False,
         line=arguments.line,
         threads=arguments.threads,
+        execution=Execution(executor=arguments.executor, address=arguments.address),
         data=DataConfig(data="cwru", root=arguments.root, accept=("weak",)),
     )
     results: dict[str, Any] = {}

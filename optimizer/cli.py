@@ -58,6 +58,7 @@ COMMANDS = {
             "Find how many sensors a network carries.",
         ),
         Command("train", "optimizer.train", "optimizer.train", "TrainConfig", "Train an offloading policy."),
+        Command("tune", "optimizer.tune", "optimizer.tune", "TuneConfig", "Look for better settings of a preset."),
         Command(
             "evaluate",
             "optimizer.evaluate",

@@ -7,16 +7,18 @@ from rich.console import Console
 
 from data.common.command import run_command
 from data.common.console import make_console, say
-from data.common.device import is_installed
+from data.common.device import is_installed, usable_cores
 from data.common.extras import needs_extra
 from data.common.progress import work_bar
+from data.common.sweep.sweep import Sweep
 from optimizer.network.world import world_of_trial
 
 with needs_extra(__name__):
     from optimizer.learning.job import Job, Row
     from optimizer.learning.options import TrainConfig
     from optimizer.learning.plan import plan
-    from optimizer.learning.run import train
+    from optimizer.learning.run import trained
+    from optimizer.learning.sweep import do_job, sweep_jobs
 
 
 def describe(row: Row) -> str:
@@ -60,18 +62,21 @@ def run(config: TrainConfig) -> None:
         config = replace(config, trial=None, world=world_of_trial(config.trial))
     if not is_installed("tensorboard"):
         say(console, "TensorBoard is not installed: no event files are written. policy.json will hold all figures.")
-    jobs = plan(config)
+    jobs, cores = plan(config), config.threads or usable_cores()
+    whole = replace(config, out=config.out.absolute())  # a node of a cluster may stand in another folder
     reporter = Reporter(console, jobs)
-    lines = []
-    with reporter.progress:
+    sweep = Sweep(do_job, whole, config.execution, cores=cores, hear=lambda _, said: reporter(*said))
+    with reporter.progress, sweep:
+        sweep.run(sweep_jobs(jobs, config, cores), lambda job: trained(job.arguments, whole) is not None)
         for job in jobs:
-            manifest = train(job, config, reporter)
             reporter.finish(job)
-            took = manifest.training["seconds"]
-            last = describe(manifest.history[-1]) if manifest.history else "no updates"
-            lines.append(f"{job.name}: {last.rsplit(', ', 1)[0]}; {took:.0f} s of training")
-    for line in lines:
-        say(console, line)
+    for line in sweep.summary.lines():
+        say(console, line, "yellow")
+    for job in jobs:
+        manifest = trained(job, whole)
+        assert manifest is not None
+        last = describe(manifest.history[-1]) if manifest.history else "no updates"
+        say(console, f"{job.name}: {last.rsplit(', ', 1)[0]}; {manifest.training['seconds']:.0f} s of training")
     say(
         console,
         f"policies: {config.out}   compare them on held-out slots: python -m optimizer.evaluate --policy {config.out}",

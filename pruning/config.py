@@ -8,6 +8,7 @@ import tyro
 
 from data import DataConfig
 from data.common.options import comma_separated, number_or_auto, one_of
+from data.common.sweep.options import Execution
 from data.config import WEAK
 from pruning.augment import Augmentation
 from pruning.criteria import CRITERIA
@@ -65,7 +66,10 @@ class SweepConfig:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train. auto: on a GPU if there is one."""
     threads: int = 0
-    """Number of CPU threads; 0 uses all cores. The same seed and number of threads give the same results on a CPU."""
+    """Number of CPU threads; 0 uses all cores. Models that do not need each other share them. The same seed and number
+    of threads give the same results on a CPU, whoever does the jobs."""
+    execution: Annotated[Execution, tyro.conf.arg(name="")] = field(default_factory=Execution)
+    """Who trains the models."""
     onnx: bool = True
     """Also export each model as ONNX."""
     out: Path = Path("runs/bundle")
@@ -117,7 +121,7 @@ class SweepConfig:
     def identity(self) -> dict[str, Any]:
         """Every setting that the results depend on, as plain JSON values."""
         settings = asdict(self)
-        for name in ("out", "device", "folds", "learning_curve"):  # of the last two, see `Cross.identity`
+        for name in ("out", "device", "execution", "folds", "learning_curve"):  # of the last two, see `Cross.identity`
             del settings[name]
         for name in ("updates", "retrain_updates"):
             del settings["train"][name]  # the epochs of `TrainConfig.for_windows` say it; older folders go on

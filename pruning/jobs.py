@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from threading import Lock
 from typing import Any, Literal
 
 import numpy as np
@@ -35,7 +34,6 @@ from pruning.state import EpochLog, TrainState
 from pruning.train import Trainer, predict
 from pruning.vgg import CorrectingVGG, build_vgg, spec_of
 
-SEEDING = Lock()  # new weights are drawn from PyTorch's one generator, also by jobs side by side
 CHECKPOINT_EVERY_S = 20.0  # a checkpoint of the full model is 180 MB; at 32 pixels an epoch takes seconds
 
 
@@ -199,9 +197,8 @@ def run_job(job: Job, context: JobContext) -> None:
     train = config.train
     teacher = None
     if job.kind == "dense":
-        with SEEDING:
-            torch.manual_seed(job.seed)
-            model = build_vgg(dense, train.dropout)
+        torch.manual_seed(job.seed)
+        model = build_vgg(dense, train.dropout)
         if isinstance(model, CorrectingVGG):
             model.line.give(*line_coefficients(dataset.train, config.line))
         pruned = _Pruned(model, {}, lambda: model, dense.widths + dense.hidden)

@@ -1,10 +1,8 @@
 """The sweep: a data set, a job for each model and seed, and the bundle; stopped and continued at will."""
 
-import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from threading import Event
 
 import numpy as np
 import torch
@@ -13,26 +11,27 @@ from rich.console import Console
 from data import Dataset, build_dataset
 from data.cache import Cache
 from data.common.console import say
-from data.common.device import choose_device
+from data.common.device import choose_device, usable_cores
 from data.common.runfolder import claim, only_process
+from data.common.sweep.job import Job as SweepJob
+from data.common.sweep.sweep import Sweep, at_once
 from data.config import WEAK
 from pruning.assemble import assemble
 from pruning.baseline import Baseline, fit_baselines
-from pruning.budget import budget_words, cost, estimate, raised
+from pruning.budget import Cost, budget_words, cost, estimate, raised
 from pruning.bundle import MANIFEST, Manifest, read_manifest, verified
 from pruning.config import SweepConfig
 from pruning.cross import Cross, cross_baselines, cross_words, make_cross
 from pruning.crosstable import pooled_calls
-from pruning.curve import curve_jobs, fewer
+from pruning.curve import curve_jobs
 from pruning.errors import PruningError
-from pruning.jobfolder import WEIGHTS, JobFolder
-from pruning.jobs import Job, JobContext, plan_jobs, pruned_spec
+from pruning.jobfolder import WEIGHTS
+from pruning.jobs import Job, plan_jobs, pruned_spec
 from pruning.metrics import independent
-from pruning.sidebyside import at_once, side_by_side
 from pruning.spec import VGGSpec
 from pruning.train import choose_precision
 from pruning.weak import check_strength
-from pruning.worker import Reporter, Worker
+from pruning.worker import Reporter, Workshop, chains_of, do_chain
 
 
 def check_reachable(config: SweepConfig, dense: VGGSpec) -> None:
@@ -49,7 +48,7 @@ def check_reachable(config: SweepConfig, dense: VGGSpec) -> None:
 @contextmanager
 def _threads(count: int) -> Iterator[int]:
     previous = torch.get_num_threads()
-    chosen = count or os.cpu_count() or 1
+    chosen = count or usable_cores()
     torch.set_num_threads(chosen)
     try:
         yield chosen
@@ -140,7 +139,8 @@ def run_sweep(config: SweepConfig, console: Console | None = None) -> Manifest:
             say(console, cross_words(cross))
         baselines = fit_baselines(dataset)
         _say_baselines(baselines, dataset, console)
-        manifest = _work(config, dataset, dense, device, baselines, cross, console)
+        whole = replace(config, out=config.out.absolute())  # a node of a cluster may stand in another folder
+        manifest = _work(Workshop(whole, dataset, dense, device, cross), baselines, console)
         _drop_job_weights(config)
         return manifest
 
@@ -152,45 +152,28 @@ def _drop_job_weights(config: SweepConfig) -> None:
 
 
 def _phases(config: SweepConfig, cross: Cross | None) -> list[list[list[Job]]]:
-    """What is done one after another: phases of chains of jobs; the chains of one phase do not need each other.
+    """What is done one after another: two phases of chains of jobs; the chains of one do not need each other.
 
-    With a cross-validation its dense models come first, since they say whether pruning is worth it.
+    The dense models come first, since the others start from them, and since they say whether pruning is worth it.
     """
     jobs = plan_jobs(config)
-    if cross is None:
-        return [[[job]] for job in jobs]
-    chains: dict[tuple[int, float], list[Job]] = {}
-    for job in cross.pruned_jobs(config):
-        chains.setdefault((job.fold, job.final_rate), []).append(job)
-    costly = sorted(chains.values(), key=lambda chain: chain[0].final_rate)  # the largest models first
-    return [
-        [jobs[:1]],
-        [[job] for job in cross.dense_jobs(config)],
-        *[[[job]] for job in jobs[1:]],
-        costly,
-        [[job] for job in curve_jobs(config, cross)],
-    ]
+    first, then = [job for job in jobs if job.kind == "dense"], [job for job in jobs if job.kind != "dense"]
+    if cross is not None:
+        first += cross.dense_jobs(config)
+        then += [*cross.pruned_jobs(config), *curve_jobs(config, cross)]
+    return [chains_of(first), chains_of(then)]
 
 
-def _context(job: Job, whole: JobContext, cross: Cross | None) -> JobContext:
-    """The same with the data set and the epochs of the job's fold."""
-    if cross is None or job.fold == 0:
-        return whole
-    fold = job.fold - 1
-    dataset = fewer(cross, fold, job.groups) if job.groups else cross.datasets[fold]
-    return replace(whole, dataset=dataset, config=cross.settings(job, whole.config, len(dataset.train)))
-
-
-def _check(job: Job, whole: JobContext, cross: Cross | None, baselines: list[Baseline]) -> None:
+def _check(job: Job, shop: Workshop, baselines: list[Baseline]) -> None:
     """Stop where the dense model is no better than a constant answer, by the cross-validation if there is one.
 
     Raises:
         PruningError: It is not better, and the user has not said to go on.
     """
-    config, dataset = whole.config, whole.dataset
+    config, dataset, cross = shop.config, shop.dataset, shop.cross
     if job.kind != "dense" or job.groups or WEAK in config.data.accept:
         return
-    result = whole.folder(job.name).result()
+    result = shop.folder(job.name).result()
     assert result is not None
     updates = len(result.facts["logs"]) * config.train.updates_an_epoch(len(dataset.train))
     if cross is None or not cross.complete:
@@ -198,55 +181,63 @@ def _check(job: Job, whole: JobContext, cross: Cross | None, baselines: list[Bas
             apart = independent(dataset.test.recordings, dataset.test.starts_s, dataset.window_s)
             check_strength(result.predictions["after.clean"], dataset, apart, baselines, updates)
     elif job.fold == len(cross.datasets):
-        called = pooled_calls(cross.dense_jobs(config), whole.folder)["after.clean"]
+        called = pooled_calls(cross.dense_jobs(config), shop.folder)["after.clean"]
         everywhere = np.ones(len(called), dtype=bool)
         check_strength(called, cross.pooled, everywhere, cross_baselines(cross), updates, cross.trials)
 
 
-def _silent(*_: object) -> None:
-    """Nobody is told."""
+def _sweep_jobs(shop: Workshop, chains: list[list[Job]], costs: Mapping[str, Cost]) -> list[SweepJob]:
+    """Chains as jobs of a sweep, the costliest first; each has the threads that it has in any such sweep."""
+    config = shop.config
+    gpu = config.execution.gpu_share if shop.device.type == "cuda" else 0.0
+    threads = max(1, config.threads // at_once(config.threads, len(chains)))
+    ordered = sorted(chains, key=lambda chain: -sum(costs[job.name].total for job in chain))
+    return [SweepJob(chain[-1].name, tuple(chain), threads, gpu) for chain in ordered]
 
 
-def _work(
-    config: SweepConfig,
-    dataset: Dataset,
-    dense: VGGSpec,
-    device: torch.device,
-    baselines: list[Baseline],
-    cross: Cross | None,
-    console: Console,
-) -> Manifest:
-    def folder(name: str) -> JobFolder:
-        return JobFolder(config.out / "jobs" / name)
+def _work(shop: Workshop, baselines: list[Baseline], console: Console) -> Manifest:
+    """Train what is not finished, and write the bundle."""
+    config = shop.config
+    phases = _phases(config, shop.cross)
+    jobs = [job for phase in phases for chain in phase for job in chain]
+    contexts = {job: shop.context(job) for job in jobs}
+    costs = {job.name: cost(job, own.config, shop.dense, len(own.dataset.train)) for job, own in contexts.items()}
+    reporter = Reporter(console, costs)
+    done = {job for job in jobs if shop.finished(job)}
+    _say_budget([job for job in jobs if job not in done], shop, costs, len(phases[-1]), console)
+    for job in done:
+        reporter.skip(job)
 
-    plain = JobContext(config, dataset, dense, device, folder, _silent, _silent)
-    phases = _phases(config, cross)
-    contexts = {job: _context(job, plain, cross) for phase in phases for chain in phase for job in chain}
-    costs = {job.name: cost(job, own.config, dense, len(own.dataset.train)) for job, own in contexts.items()}
-    worker = Worker(contexts, costs, Reporter(console, sum(own.total for own in costs.values())))
-    todo = [job for job in contexts if not worker.finished(job)]
-    spent = estimate(todo, config, dense, dataset, device, costs)
-    say(console, budget_words([costs[job.name] for job in todo], spent))
-    alone = device.type != "cpu" or config.train.dropout > 0  # dropout draws from a generator that all would share
-    with worker.reporter.progress as progress:
-        for phase in phases:
-            count = 1 if alone else at_once(config.threads, len(phase))
-            if count == 1:
-                for chain in phase:
-                    worker.chain(chain, Event())
-            else:
-                side_by_side(phase, worker.chain, config.threads, count)
-            for job in (job for chain in phase for job in chain):
-                _check(job, plain, cross, baselines)
+    def finished(job: SweepJob) -> bool:
+        return all(shop.finished(own) for own in job.arguments)
+
+    sweep = Sweep(do_chain, shop, config.execution, cores=config.threads, hear=reporter.hear)
+    with reporter.progress as progress:
+        with sweep:
+            for phase in phases:
+                sweep.run(_sweep_jobs(shop, phase, costs), finished)
+                for job in (job for chain in phase for job in chain):
+                    _check(job, shop, baselines)
         manifest = assemble(
             config,
-            dataset,
-            dense,
+            shop.dataset,
+            shop.dense,
             plan_jobs(config),
-            folder,
+            shop.folder,
             baselines,
-            lambda name: progress.update(worker.reporter.task, description=f"writing {name}"),
-            cross,
+            lambda name: progress.update(reporter.task, description=f"writing {name}"),
+            shop.cross,
         )
-        progress.update(worker.reporter.task, description="done")
+        progress.update(reporter.task, description="done")
+    for line in sweep.summary.lines():
+        say(console, line, "yellow")
     return manifest
+
+
+def _say_budget(todo: list[Job], shop: Workshop, costs: Mapping[str, Cost], chains: int, console: Console) -> None:
+    """Print what is left to be done, and how long it will take on this machine's threads."""
+    config = shop.config
+    beside = 1 if shop.device.type == "cuda" else at_once(config.threads, chains)
+    with _threads(max(1, config.threads // beside)):
+        spent = estimate(todo, config, shop.dense, shop.dataset, shop.device, costs) / beside
+    say(console, budget_words([costs[job.name] for job in todo], spent))

@@ -239,7 +239,7 @@ class Trainer:
 
     def _epoch(self, epoch: int, on_batch: Callable[[], None]) -> EpochLog:
         self.model.train()
-        if self.config.dropout:  # nothing else draws from this generator, and jobs side by side share it
+        if self.config.dropout:  # nothing else draws from this generator
             torch.manual_seed((self.seed * 1_000_003 + epoch) % (1 << 62))
         generator = torch.Generator().manual_seed((self.seed * 999_983 + epoch) % (1 << 62))
         order = torch.randperm(len(self.labels), generator=generator)

@@ -25,6 +25,7 @@ from optimizer.learning.options import TrainConfig
 from optimizer.pipeline.options import PipelineConfig
 from optimizer.solve import SolveConfig
 from optimizer.trial.options import TrialConfig
+from optimizer.tuning.options import TuneConfig
 from profiling.compare import CompareConfig
 from profiling.config import RunConfig as ProfileConfig
 from profiling.figures import FiguresConfig
@@ -120,6 +121,7 @@ WORDS = st.one_of(
 CONFIGS = [
     SweepConfig, FetchConfig, InspectConfig, ProfileConfig, CompareConfig, SpecConfig, FiguresConfig, SchemaConfig,
     SolveConfig, TrainConfig, EvaluateConfig, ExperimentConfig, PaperFiguresConfig, TrialConfig, PipelineConfig,
+    TuneConfig,
 ]  # fmt: skip
 
 
@@ -142,7 +144,7 @@ def test_random_arguments_end_with_0_or_2_and_never_a_traceback(words, config):
     [
         "pruning.run", "data.fetch", "data.inspect", "profiling.run", "profiling.compare", "profiling.spec",
         "optimizer.solve", "optimizer.train", "optimizer.evaluate", "optimizer.experiment", "optimizer.figures",
-        "optimizer.trial", "optimizer.pipeline",
+        "optimizer.trial", "optimizer.tune", "optimizer.pipeline",
     ],
 )  # fmt: skip
 def test_help_is_worth_reading(module):

@@ -24,10 +24,10 @@ BLOCK = (
 )
 NEED_TORCH = re.compile(  # training and drawing; everything else must do without
     r"pruning\.(assemble|augment|baseline|budget|config|criteria|cross|crosstable|curve|export|figures"
-    r"|filters|jobfolder|jobs|line|load|run|sidebyside|state|sweep|train|vgg|weak|worker)"
+    r"|filters|jobfolder|jobs|line|load|run|state|sweep|train|vgg|weak|worker)"
     r"|data\.drawing"
     r"|profiling\.(drawing|runtimes\.torch_session)"
-    r"|optimizer\.(evaluate|train|capacity|experiment|figures|pipeline.*|trial.figure|environment.picture)"
+    r"|optimizer\.(evaluate|train|tune|tuning.*|capacity|experiment|figures|pipeline.*|trial.figure|environment.picture)"
     r"|optimizer\.evaluation\.(drawing|canvas|capacity_figure|price)"
     r"|optimizer\.learning\.(?!(deployed|manifest|gateway_types|units|factory(\.(?!training$).*)?)$).*"  # what decides
 )

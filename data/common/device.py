@@ -1,10 +1,11 @@
 """What this machine offers: installed libraries, cores, a GPU, fast bfloat16."""
 
 import os
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from data.common.errors import UserError
 
@@ -81,3 +82,9 @@ def has_fast_bfloat16(device: "torch.device") -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     # torch has no public name for these yet.
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def gpu_count() -> int:
+    """Number of CUDA devices, as far as torch is loaded: where it is not, nobody computes on them."""
+    torch: Any = sys.modules.get("torch")
+    return int(torch.cuda.device_count()) if torch is not None else 0

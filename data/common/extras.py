@@ -21,6 +21,10 @@ EXTRAS = {
     "tensorboard": "train",
     "pyarrow": "parquet",
     "openvino": "openvino",
+    "ray": "ray",
+    "optuna": "tune",
+    "sqlalchemy": "tune",
+    "psycopg": "tune",
 }
 """Importable module -> the extra that installs it."""
 

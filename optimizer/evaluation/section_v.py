@@ -152,15 +152,24 @@ def capacity(scenario: Scenario, most: int, slots: int, seed: int) -> list[Capac
         slots: Number of slots at each size.
         seed: Random seed for drawing slots.
     """
-    rows = []
-    size = 1
+    return [capacity_at(scenario, size, slots, seed) for size in capacity_sizes(most)]
+
+
+def capacity_sizes(most: int) -> list[int]:
+    """The numbers of sensors per gateway that are tried, in steps of about a sixth."""
+    sizes, size = [], 1
     while size <= most:
-        network = scenario.change(groups=(size,) * scenario.gateways)
-        state = draw_states(network, slots, seed)
-        outcome = evaluate(network, state, optimum(network, state).action)
-        rows.append(CapacityRow(sensors_per_gateway=size, drop_ratio=float(outcome.drop_ratio.mean())))
-        size += max(1, size // 6)  # steps of about a sixth
-    return rows
+        sizes.append(size)
+        size += max(1, size // 6)
+    return sizes
+
+
+def capacity_at(scenario: Scenario, size: int, slots: int, seed: int) -> CapacityRow:
+    """The share of tasks that even the optimum drops at one number of sensors per gateway."""
+    network = scenario.change(groups=(size,) * scenario.gateways)
+    state = draw_states(network, slots, seed)
+    outcome = evaluate(network, state, optimum(network, state).action)
+    return CapacityRow(sensors_per_gateway=size, drop_ratio=float(outcome.drop_ratio.mean()))
 
 
 def small_network(scenario: Scenario) -> Scenario:
@@ -193,24 +202,37 @@ def evaluation(
     Raises:
         OptimizerError: A folder without a policy for this network, or a size that it does not allow.
     """
-    rate = mid_pruned(scenario)
-    learned = learned_policies(policies, scenario)
-    one = learned_policies(single, scenario.with_models((rate,)))
+    learned, one = both_policies(scenario, policies, single)
+    found = [at_size(scenario.with_sensors(n), slots, seed, learned, one, say) for n in sizes]
+    return put_together(scenario, slots, seed, learned, one, found, on_small_network(scenario, small, seed))
+
+
+def both_policies(scenario: Scenario, policies: Path | None, single: Path | None) -> tuple[Learned, Learned]:
+    """The policies with all models, and those with the one mid-pruned model. Raises OptimizerError."""
+    middle = scenario.with_models((mid_pruned(scenario),))
+    return learned_policies(policies, scenario), learned_policies(single, middle)
+
+
+def put_together(
+    scenario: Scenario, slots: int, seed: int, learned: Learned, one: Learned, sizes: list[SizeResult],
+    small: SmallResult,
+) -> Results:  # fmt: skip
+    """The results of all sizes and of the small network, with the policies' training curves."""
     return Results(
         scenario=scenario,
         slots=slots,
         seed=seed,
-        mid_rate=rate,
-        sizes=[_at_size(scenario.with_sensors(n), slots, seed, learned, one, say) for n in sizes],
+        mid_rate=mid_pruned(scenario),
+        sizes=sizes,
         training=Training(
             all={str(n): h for n, h in learned.histories.items()},
             single={str(n): h for n, h in one.histories.items()},
         ),
-        small=_small(scenario, small, seed),
+        small=small,
     )
 
 
-def _at_size(network: Scenario, slots: int, seed: int, learned: Learned, one: Learned, say: Say) -> SizeResult:
+def at_size(network: Scenario, slots: int, seed: int, learned: Learned, one: Learned, say: Say) -> SizeResult:
     """All schemes on the same slots of one network."""
     state = draw_states(network, slots, seed)
     where = f"{network.name}, {network.sensors} sensors"
@@ -238,7 +260,7 @@ def _spread(rates: Sequence[float]) -> list[float]:
     return sorted({ordered[0], middle, ordered[-1]})
 
 
-def _small(scenario: Scenario, folder: Path | None, seed: int) -> SmallResult:
+def on_small_network(scenario: Scenario, folder: Path | None, seed: int) -> SmallResult:
     """Rewards slot by slot at 3 x 6: trained policies, the optimum on 20 shares and over continuous ones."""
     network = small_network(scenario)
     state = draw_states(network, SMALL_SLOTS, seed)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from data.common.options import check_least, comma_separated, parse_list
+from data.common.sweep.options import Execution
 from optimizer.errors import OptimizerError
 from optimizer.learning.factory.settings import FactoryConfig
 from optimizer.learning.manifest import Preset
@@ -43,6 +44,11 @@ class TrainConfig:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Device for the networks of the paper preset; `auto` takes a GPU if there is one. The default preset is too small
     to gain from a GPU and always runs on the CPU."""
+    threads: int = 0
+    """Number of CPU cores to train on; 0 uses all. Policies share them: each of the default preset has one, the paper's
+    agents have equal parts. Weights of the paper preset depend on this number."""
+    execution: Annotated[Execution, tyro.conf.arg(name="")] = field(default_factory=Execution)
+    """Who trains the policies, if there are several."""
     out: Path = Path("runs/policies")
     """Folder to write the policies to."""
     learner: Annotated[LearnerConfig, tyro.conf.arg(name="default")] = field(default_factory=LearnerConfig)
@@ -58,6 +64,7 @@ class TrainConfig:
     cannot be combined with the --world options."""
 
     def __post_init__(self) -> None:
+        check_least(OptimizerError, "threads", self.threads, 0)
         for name, values, least in (("seeds", self.seeds, 0), ("sensors", self.sensors, 1)):
             if values:
                 check_least(OptimizerError, name, min(values), least)

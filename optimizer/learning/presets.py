@@ -3,7 +3,6 @@
 In a factory's network the project's own policy is that of `factory`.
 """
 
-import os
 from collections.abc import Sequence
 
 import gymnasium as gym
@@ -113,7 +112,6 @@ class PaperTraining:
     """Training of the paper's agent (`paper_sac`) on the environment with flat actions."""
 
     def __init__(self, scenario: Scenario, config: SacConfig, seed: int, device: str, world: World | None) -> None:
-        torch.set_num_threads(len(os.sched_getaffinity(0)))
         self._scenario, self._seed, self._config = scenario, seed, config
         environment = gym.make("jopa/OffloadingBox-v0", scenario=scenario, episode_length=config.block + 1, world=world)
         self.loop = Loop(environment, config, seed, choose_device(device, OptimizerError))

@@ -46,10 +46,9 @@ def train(job: Job, config: TrainConfig, progress: Progress) -> PolicyManifest:
     sources = {name: Source.of(path) for name, path in given.items() if path is not None}
     with only_process(folder):
         _claim(folder, job, config)
-        with suppress(OptimizerError):
-            manifest = read_manifest(folder)
-            if all((folder / name).is_file() for name in manifest.files):
-                return manifest
+        manifest = _whole(folder)
+        if manifest is not None:
+            return manifest
         training = build_training(job, config)
         history = load_checkpoint(folder, training)
         try:
@@ -61,6 +60,28 @@ def train(job: Job, config: TrainConfig, progress: Progress) -> PolicyManifest:
             write_json(folder / FAILED, failed)
             raise
         return _finish(folder, job, config, training, history, sources)
+
+
+def trained(job: Job, config: TrainConfig) -> PolicyManifest | None:
+    """The finished policy of a job; None if it is not finished.
+
+    Raises:
+        OptimizerError: The folder belongs to another configuration.
+    """
+    folder = config.out / job.name
+    if not (folder / SETTINGS).exists():
+        return None
+    _claim(folder, job, config)
+    return _whole(folder)
+
+
+def _whole(folder: Path) -> PolicyManifest | None:
+    """The policy in a folder, if all its files are there."""
+    with suppress(OptimizerError):
+        manifest = read_manifest(folder)
+        if all((folder / name).is_file() for name in manifest.files):
+            return manifest
+    return None
 
 
 def _claim(folder: Path, job: Job, config: TrainConfig) -> None:

@@ -207,14 +207,14 @@ class Killed(BaseException):
     """Ends a sweep as `kill -9` would."""
 
 
-@pytest.mark.parametrize("threads", [1, 2])  # 2: jobs of the folds are done side by side
-def test_killed_at_a_write_the_same_call_ends_with_the_same_files(tmp_path, monkeypatch, threads):
+def test_killed_at_a_write_the_same_call_ends_with_the_same_files(tmp_path, monkeypatch):
+    """In one process; `test_executors.py` kills processes that work side by side."""
     data = write(tmp_path / "set", recordings=2)
-    changes = {**RATES, "data": data, "folds": 2, "learning_curve": True, "threads": threads}
+    changes = {**RATES, "data": data, "folds": 2, "learning_curve": True}
     sweep(tmp_path / "whole", **changes)
     whole = snapshot(tmp_path / "whole")
     real = Path.replace
-    for k in range(0, 29, 7 if threads == 1 else 13):
+    for k in range(0, 29, 7):
         done = 0
 
         def dying(self, target, k=k):
