@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import os
 import signal
 import subprocess
@@ -315,3 +316,12 @@ def test_a_program_that_imports_the_packages_keeps_its_own_ctrl_c():
         "assert signal.getsignal(signal.SIGINT) is signal.default_int_handler"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_standard_stream_changes_nothing(closed, tmp_path):
+    """No file that the command writes may take the place of a closed stream."""
+    path = tmp_path / "slots.json"
+    command = f"{sys.executable} -m optimizer.solve --sensors 10 --slots 2 --schemes local --json {path} {closed}"
+    assert subprocess.run(["bash", "-c", command], check=False, capture_output=True).returncode == 0
+    assert len(json.loads(path.read_text())["slots"]) == 2

@@ -14,7 +14,8 @@ from typing import Literal
 from data.common.device import library_version
 from data.common.errors import UserError
 from data.common.files import sha256, write_json
-from data.common.schema import Strict, parse_model, read_json
+from data.common.parse import read_json
+from data.common.schema import Strict, parse_model
 from data.common.sweep.job import Job, Tell
 from optimizer.errors import OptimizerError
 from optimizer.evaluation.results import CapacityRow, Results, SizeResult, SmallResult
