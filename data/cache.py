@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import load_file as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from data.common.errors import UserError
 from data.common.files import write_whole
+from data.common.tensors import check_finite, read_metadata, read_tensors
 from data.config import DataConfig
 from data.dataset import Dataset, Examples
 
@@ -58,12 +57,30 @@ class Cache:
         """
         path = self._path(fingerprint)
         try:
-            with safe_open(path, "np") as file:
-                rest: dict[str, Any] = json.loads((file.metadata() or {})["dataset"])
-            tensors = load_tensors(path)
+            rest: dict[str, Any] = read_metadata(path, "dataset")
+            tensors = read_tensors(path, UserError)
+            check_finite(tensors, path, UserError)
             parts: dict[str, Any] = {p: Examples(*(tensors[f"{p}.{a}"] for a in ARRAYS)) for p in PARTS}
             noisy = {int(n.split(".")[1]): t for n, t in tensors.items() if n.startswith("noisy.")}
             rest = {k: tuple(v) if isinstance(v, list) else v for k, v in rest.items()}
-            return Dataset(**{**rest, **parts, "noisy": dict(sorted(noisy.items(), reverse=True)), "config": config})
-        except (OSError, SafetensorError, KeyError, ValueError, TypeError):
+            found = Dataset(**{**rest, **parts, "noisy": dict(sorted(noisy.items(), reverse=True)), "config": config})
+            return found if found.fingerprint == fingerprint and _whole(found) else None
+        except (OSError, UserError, KeyError, ValueError, TypeError, AttributeError, IndexError):
             return None
+
+
+def _whole(dataset: Dataset) -> bool:
+    """Whether a data set's arrays belong together: images of one size, labels and recordings that exist."""
+    size = dataset.config.size
+    images = [*(getattr(dataset, part).images for part in PARTS), *dataset.noisy.values()]
+    if any(i.dtype != np.float32 or i.shape[1:] != (1, size, size) for i in images):
+        return False
+    for own in (getattr(dataset, part) for part in PARTS):
+        for values, most in ((own.labels, len(dataset.classes)), (own.recordings, len(dataset.recordings))):
+            if values.shape != own.images.shape[:1] or values.dtype.kind != "i":
+                return False
+            if values.size and not 0 <= values.min() <= values.max() < most:
+                return False
+        if own.starts_s.shape != own.images.shape[:1]:
+            return False
+    return bool(np.isfinite([dataset.mean, dataset.deviation]).all() and dataset.deviation > 0)

@@ -46,8 +46,13 @@ class FetchConfig:
     """Seconds without data after which an attempt is given up."""
     wait_s: float = 1.0
     """Seconds before the second attempt; the wait doubles from then on."""
+    limit_s: float = 3600.0
+    """Seconds after which the download of a file is given up, whatever came in until then."""
 
     def __post_init__(self) -> None:
+        for name in ("timeout_s", "limit_s"):
+            if not 0 < getattr(self, name) < 1e7:
+                raise DataError(f"--{name.replace('_', '-')} must be above 0 s; got {getattr(self, name)}.")
         if self.dataset not in FETCHABLE:
             raise DataError(f"{self.dataset} cannot be fetched.", f"Choose one of {', '.join(FETCHABLE)}.")
 

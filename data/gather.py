@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from data.checks import check, sampling_rate_tells
+from data.common.limits import too_much
 from data.config import DataConfig
 from data.errors import DataError
 from data.lock import verify
@@ -63,6 +64,7 @@ def gather(config: DataConfig) -> Gathered:
             what the readers raise.
     """
     recordings = read_recordings(config)
+    check_windows(config, recordings)
     split = config.split or default_split(recordings)
     labels = [class_name(r, config.labels_kind) for r in recordings]
     check_classes(labels)
@@ -71,6 +73,21 @@ def gather(config: DataConfig) -> Gathered:
     for name, flaws in check(read, None, config.accept).items():
         notes.append(f"recording {name} is used although flawed: {'; '.join(map(str, flaws))}")
     return Gathered(replace(config, split=split, labels=config.labels_kind), recordings, labels, notes)
+
+
+def check_windows(config: DataConfig, recordings: list[Recording]) -> None:
+    """Refuse settings that would cut more windows than memory holds.
+
+    Raises:
+        DataError: With an estimate of what they would need.
+    """
+    read = [r for r in recordings if not isinstance(r.channels, Generated)]
+    windows = sum(max(0.0, r.duration_s - config.window_s) / config.hop_s + 1 for r in read)
+    samples = config.window_s * config.rate_hz
+    needed = windows * (2 * 8 * samples + 4 * 4 * config.size**2)  # cut, with noise, and as images
+    problem = too_much("JOPA_MEMORY_MB", f"{windows:,.0f} windows of {samples:,.0f} samples", needed)
+    if problem is not None:
+        raise DataError(f"{problem}.", "Give a larger --hop-s or a smaller --rate-hz, or raise that limit.")
 
 
 def default_split(recordings: list[Recording]) -> Literal["load", "blocked"]:

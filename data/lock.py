@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from data.common.files import sha256, write_json
-from data.common.schema import check_schema, read_json
+from data.common.guard import is_file
+from data.common.parse import read_json
+from data.common.schema import check_schema
 from data.errors import DataError
 
 LOCK = "jopa-lock.json"
@@ -20,7 +22,7 @@ def read_lock(root: Path) -> dict[str, dict[str, Any]]:
         DataError: The file is damaged or written by a newer version.
     """
     path = root / LOCK
-    if not path.is_file():
+    if not is_file(path):
         return {}
     content = read_json(path, DataError, remedy=REMEDY)
     check_schema(content, SCHEMA, str(path), DataError, "a lock file")
@@ -31,7 +33,12 @@ def read_lock(root: Path) -> dict[str, dict[str, Any]]:
 
 
 def _is_entry(found: Any) -> bool:
-    return isinstance(found, dict) and isinstance(found.get("sha256"), str) and isinstance(found.get("bytes"), int)
+    return (
+        isinstance(found, dict)
+        and isinstance(found.get("sha256"), str)
+        and isinstance(found.get("bytes"), int)
+        and isinstance(found.get("url", ""), str)
+    )
 
 
 def write_lock(root: Path, entries: dict[str, dict[str, Any]]) -> None:

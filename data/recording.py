@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 from data.errors import DataError
 
 INCH_MM = 25.4
+SLOWEST_HZ, FASTEST_HZ = 1e-3, 1e9  # sampling rates beyond are damage
 LARGEST = 1e15  # no accelerometer gives more in any unit, and its square still is a number
 
 
@@ -111,6 +112,15 @@ class Recording:
                 f"{self.where}: the sampling rate must be above 0 Hz; got {self.sampling_rate_hz}.",
                 "Give it with --sampling-rate HZ.",
             )
+        if not SLOWEST_HZ <= self.sampling_rate_hz <= FASTEST_HZ:
+            raise DataError(
+                f"{self.where}: expected a sampling rate of {SLOWEST_HZ:g} to {FASTEST_HZ:g} Hz; got "
+                f"{self.sampling_rate_hz:g}.",
+                "Give it with --sampling-rate HZ.",
+            )
+        for what, value in (("load", self.load), ("shaft speed", self.shaft_speed_hz)):
+            if value is not None and not abs(value) <= LARGEST:
+                raise DataError(f"{self.where}: the {what} is {value}; expected a number.", "Check the file.")
 
     @property
     def where(self) -> str:

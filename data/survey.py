@@ -9,7 +9,7 @@ from data.common.stats import wilson
 from data.config import DataConfig
 from data.errors import DataError
 from data.folds import FEW_WINDOWS, MOST_FOLDS, plan_folds
-from data.gather import check_classes, default_split, rate_notes, read_recordings, step_s
+from data.gather import check_classes, check_windows, default_split, rate_notes, read_recordings, step_s
 from data.images import resample
 from data.recording import Recording, class_name
 from data.sources import DATASETS
@@ -264,6 +264,7 @@ def survey(config: DataConfig) -> Survey:
         DataError: The recordings cannot be read.
     """
     recordings = read_recordings(config)
+    check_windows(config, recordings)
     labels = [class_name(r, config.labels_kind) for r in recordings]
     splits = tuple(_split(name, recordings, config) for name in SPLITS)
     default = config.split or default_split(recordings)

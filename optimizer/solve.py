@@ -11,7 +11,7 @@ from data.common.command import run_command
 from data.common.console import make_console, say, told_if_slow
 from data.common.files import write_json
 from data.common.options import check_least, comma_separated, parse_list
-from data.common.schema import read_json
+from data.common.parse import read_json
 from optimizer.errors import OptimizerError
 from optimizer.evaluation.slower import Slower, is_fragile, print_slower, slower
 from optimizer.evaluation.tables import print_gaps, print_summaries

@@ -252,7 +252,7 @@ def assemble(
         "history": HISTORY,
         "sha256": {name: sha256(out / name) for name in files},
     }
-    checked = Manifest.model_validate(manifest)
+    checked = Manifest.model_validate(json.loads(json.dumps(manifest)))  # as it will be read
     tick("figures")
     draw_all(out, checked, dataset)
     write_json(out / MANIFEST, manifest)  # last: a bundle that has it is whole

@@ -7,20 +7,42 @@ payload would load in silence.
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from data.common.files import sha256
+from data.common.guard import is_file, printable
+from data.common.parse import read_json
 from data.common.schema import (
+    LARGEST,
+    MOST,
+    Count,
+    Finite,
     Fraction,
+    Hash,
     NonNegative,
     Positive,
     Rate,
     Strict,
     check_schema,
     first_problem,
-    read_json,
 )
-from pruning.entries import WORDS, CrossValidation, DifferenceEntry, LearningCurve, RateEntry, ScoresEntry
+from pruning.entries import (
+    WORDS,
+    CrossValidation,
+    DifferenceEntry,
+    LearningCurve,
+    RateEntry,
+    ScoresByNoise,
+    ScoresEntry,
+)
 from pruning.errors import PruningError
 from pruning.spec import VGGSpec
 
@@ -31,15 +53,35 @@ from pruning.spec import VGGSpec
 SCHEMA = 5
 SMOOTHING_BEFORE_3 = 0.75
 MANIFEST = "models.json"
+Amount = Annotated[int, Field(gt=0, le=MOST)]
+Width = Annotated[int, Field(ge=1, le=65_536)]  # VGG-16's widest layer has 4096
+MOST_SAMPLES = 1 << 24  # of a window
+ClassName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+def _inside(name: str) -> str:
+    path = PurePosixPath(name)
+    if not name or len(name) > 200 or path.is_absolute() or ".." in path.parts or "\\" in name:
+        raise ValueError(f"{name!r} points outside the bundle")
+    return name
+
+
+def _with_test(windows: dict[str, int]) -> dict[str, int]:
+    if "test" not in windows:
+        raise ValueError("expected the number of windows of the part test")
+    return windows
+
+
+FileName = Annotated[str, AfterValidator(_inside)]
 
 
 class SeedEntry(Strict):
     """One seed of a model: its own test accuracy, its validation loss, and the number of epochs it was trained."""
 
-    seed: int
+    seed: Count
     accuracy: Fraction
-    validation_loss: float | None
-    epochs: int
+    validation_loss: Finite | None
+    epochs: Count
 
 
 class ModelEntry(Strict):
@@ -53,26 +95,33 @@ class ModelEntry(Strict):
     rate: Rate
     method: Literal["dense", "mask", "structural"]
     target: Literal["flops", "channels"] | None
-    widths: list[Annotated[int, Field(ge=1)]]
-    hidden: list[Annotated[int, Field(ge=1)]]
-    channels_kept: list[int]
-    flops: int = Field(gt=0)
-    flops_nominal: int = Field(gt=0)
-    parameters: int = Field(gt=0)
-    parameters_nonzero: int = Field(gt=0)
-    file_bytes: int = Field(gt=0)
+    widths: list[Width] = Field(min_length=13, max_length=13)
+    hidden: list[Width] = Field(min_length=2, max_length=2)
+    channels_kept: list[Count]
+    flops: Amount
+    flops_nominal: Amount
+    parameters: Amount
+    parameters_nonzero: Amount
+    file_bytes: Amount
     accuracy: Fraction
     accuracy_interval: list[Fraction] = Field(min_length=2, max_length=2)
     accuracy_before: Fraction | None
     relative_accuracy: NonNegative
     difference: DifferenceEntry
     before: dict[str, ScoresEntry] | None
-    after: dict[str, ScoresEntry]
+    after: ScoresByNoise
     seeds: list[SeedEntry] = Field(min_length=1)
-    exported_seed: int
-    weights: str
-    onnx: str | None
-    onnx_error: float | None
+    exported_seed: Count
+    weights: FileName
+    onnx: FileName | None
+    onnx_error: NonNegative | None
+
+    @model_validator(mode="after")
+    def _own_seed(self) -> "ModelEntry":
+        seeds = [entry.seed for entry in self.seeds]
+        if len(set(seeds)) < len(seeds) or self.exported_seed not in seeds:
+            raise ValueError(f"exported_seed: expected one of the different seeds; got {self.exported_seed} of {seeds}")
+        return self
 
     def spec(self, manifest: "Manifest") -> VGGSpec:
         """The structure of the model, to rebuild it with."""
@@ -96,10 +145,10 @@ class BaselineEntry(Strict):
     """
 
     kind: Literal["line", "forest"]
-    numbers: int = Field(gt=0)
-    flops: int = Field(gt=0)
+    numbers: Amount
+    flops: Amount
     difference: DifferenceEntry
-    scores: dict[str, ScoresEntry]
+    scores: ScoresByNoise
 
     @property
     def words(self) -> str:
@@ -120,8 +169,8 @@ class Architecture(Strict):
 
     name: Literal["vgg16"]
     head: Literal["small", "paper"]
-    width: float
-    pool: int
+    width: Positive
+    pool: Annotated[int, Field(ge=1, le=64)]
     batch_norm: bool
     line: NonNegative = 0.0
 
@@ -136,16 +185,24 @@ class Preprocessing(Strict):
     """
 
     image: Literal["log_spectrogram"]
-    size: int
-    window_s: float
-    rate_hz: float
-    hop_s: Positive | None = None
-    segment: int
-    floor: float
+    size: Annotated[int, Field(ge=32, le=1024)]
+    window_s: Annotated[float, Field(gt=0, le=1e6)]
+    rate_hz: Annotated[float, Field(gt=0, le=1e9)]
+    hop_s: Annotated[float, Field(ge=1e-6, le=1e6)] | None = None
+    segment: Annotated[int, Field(ge=1, le=1 << 24)]
+    floor: NonNegative
     smoothing: Fraction = SMOOTHING_BEFORE_3
-    mean: float
-    deviation: float
+    mean: Finite
+    deviation: Annotated[float, Field(ge=1e-6, le=LARGEST)]
     channel: str | None
+
+    @model_validator(mode="after")
+    def _of_some_length(self) -> "Preprocessing":
+        if not self.size <= self.window_s * self.rate_hz <= MOST_SAMPLES:
+            raise ValueError(
+                f"a window has {self.window_s * self.rate_hz:g} samples: expected {self.size} to {MOST_SAMPLES:,}"
+            )
+        return self
 
 
 class DataEntry(Strict):
@@ -154,9 +211,9 @@ class DataEntry(Strict):
     name: str
     labels: str
     split: str
-    held_out: float | None
-    windows: dict[str, int]
-    test_windows_independent: int
+    held_out: Finite | None
+    windows: Annotated[dict[str, Count], AfterValidator(_with_test)]
+    test_windows_independent: Count
     recordings: list[str]
     fingerprint: str
     notes: list[str]
@@ -175,12 +232,12 @@ class Manifest(Strict):
     schema_version: Annotated[int, Field(alias="schema")]
     library: dict[str, str]
     data: DataEntry
-    classes: list[str]
-    normal_class: int | None
+    classes: list[ClassName] = Field(min_length=2, max_length=10_000)
+    normal_class: Count | None
     preprocessing: Preprocessing
     architecture: Architecture
     criterion: str = "l1"
-    seeds: list[int]
+    seeds: list[Count] = Field(min_length=1)
     training: dict[str, Any]
     models: list[ModelEntry] = Field(min_length=1)
     control: ModelEntry | None
@@ -188,22 +245,40 @@ class Manifest(Strict):
     weak: str | None = None
     cross_validation: CrossValidation | None = None
     learning_curve: LearningCurve | None = None
-    test: str
-    calibration: str | None = None
-    predictions: str | None = None
-    history: str
-    sha256: dict[str, str]
+    test: FileName
+    calibration: FileName | None = None
+    predictions: FileName | None = None
+    history: FileName
+    sha256: dict[FileName, Hash]
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True)
 
-    @field_validator("sha256")
+    @model_validator(mode="after")
+    def _consistent(self) -> "Manifest":
+        classes = len(self.classes)
+        if len(set(self.classes)) < classes:
+            raise ValueError("classes: expected different names")
+        if self.normal_class is not None and self.normal_class >= classes:
+            raise ValueError(f"normal_class: expected an index below {classes}; got {self.normal_class}")
+        rates = [model.rate for model in self.models]
+        if len(set(rates)) < len(rates):
+            raise ValueError("models: expected different rates; a rate is there twice")
+        tables = [model.after for model in (*self.models, *filter(None, [self.control]))]
+        tables += [model.before for model in self.models if model.before is not None]
+        tables += [own.scores for own in self.baselines]
+        tables += [own.scores for own in self.cross_validation.entries] if self.cross_validation else []
+        if any(len(scores.recall) != classes for table in tables for scores in table.values()):
+            raise ValueError(f"scores: expected a recall and a row of confusion for each of the {classes} classes")
+        return self
+
+    @field_validator("training")
     @classmethod
-    def _inside(cls, files: dict[str, str]) -> dict[str, str]:
-        for name in files:
-            path = PurePosixPath(name)
-            if path.is_absolute() or ".." in path.parts or "\\" in name:
-                raise ValueError(f"{name!r} points outside the bundle")
-        return files
+    def _old_hop(cls, training: dict[str, Any]) -> dict[str, Any]:
+        data = training.get("data", {})
+        hop_s = data.get("hop_s", 1.0) if isinstance(data, dict) else None
+        if not isinstance(hop_s, int | float) or isinstance(hop_s, bool) or not 1e-6 <= hop_s <= 1e6:
+            raise ValueError(f"data.hop_s: expected a step in seconds; got {hop_s!r}")
+        return training
 
     @property
     def hop_s(self) -> float:
@@ -232,9 +307,9 @@ def read_manifest(bundle: Path | str) -> Manifest:
         PruningError: Missing, damaged, of a newer schema, or with a field that is not understood (named).
     """
     path = Path(bundle) / MANIFEST
-    if not path.exists():
+    if not is_file(path):
         raise PruningError(
-            f"{bundle}: no {MANIFEST} in it.", "Expected a bundle that `python -m pruning.run` has finished."
+            f"{printable(bundle)}: no {MANIFEST} in it.", "Expected a bundle that `python -m pruning.run` has finished."
         )
     content = read_json(path, PruningError, remedy="Restore it, or run the sweep again.")
     check_schema(content, SCHEMA, str(path), PruningError, "a model bundle")
@@ -255,7 +330,7 @@ def verified(bundle: Path | str, manifest: Manifest, name: str) -> Path:
     path = bundle / name
     if expected is None:
         raise PruningError(f"{bundle / MANIFEST}: lists no hash for {name}.", "The bundle is incomplete.")
-    if not path.is_file():
+    if not is_file(path):
         raise PruningError(f"{path}: missing.", "The bundle is incomplete; copy all of it, or run the sweep again.")
     if not path.resolve().is_relative_to(bundle.resolve()):
         raise PruningError(f"{path}: is a link that leaves the bundle.", "Use the original bundle.")

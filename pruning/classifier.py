@@ -12,6 +12,7 @@ from scipy.special import softmax
 from data import DataError, Recording
 from data.checks import find_flaws
 from data.common.device import is_installed
+from data.common.onnxfile import open_onnx, read_onnx
 from data.images import FLOOR, SMOOTHING, log_spectrogram, prepare_signal, segment_length, standardise, window_at
 from data.splits import Part, Segment, window_starts
 from pruning.bundle import Manifest, ModelEntry, read_manifest, verified
@@ -99,6 +100,8 @@ class Classifier:
         """Classify a signal; see `classify`."""
         images, starts_s = self.images(signal, sampling_rate_hz)
         logits = np.concatenate([self._model(images[i : i + BATCH]) for i in range(0, len(images), BATCH)])
+        if not np.isfinite(logits).all():
+            raise PruningError("the model's answer is not a number.", "Restore the bundle, or run the sweep again.")
         probabilities = softmax(logits.astype(np.float64), axis=1)
         names, mean = self.manifest.classes, probabilities.mean(axis=0)
         return Classified(
@@ -162,7 +165,16 @@ def _onnx_model(folder: Path, manifest: Manifest, entry: ModelEntry) -> Model:
             f"{folder}: the model of rate {entry.rate:g} was not exported as ONNX.",
             "Install torch (pip install 'jopa[train]'), or run the sweep with --onnx.",
         )
-    import onnxruntime
+    path, classes = verified(folder, manifest, entry.onnx), len(manifest.classes)
+    read_onnx(path, PruningError, allowed=frozenset((folder / name).resolve() for name in manifest.sha256))
+    run, _ = open_onnx(path, PruningError, remedy="Restore the bundle.")
 
-    session = onnxruntime.InferenceSession(verified(folder, manifest, entry.onnx), providers=["CPUExecutionProvider"])
-    return lambda images: np.asarray(session.run(None, {"images": images})[0])
+    def logits(images: Float32[np.ndarray, "n 1 size size"]) -> Float[np.ndarray, "n classes"]:
+        found = run({"images": images})[0]
+        if found.shape != (len(images), classes):
+            raise PruningError(
+                f"{path}: another model: it gives numbers of shape {found.shape}.", "Restore the bundle."
+            )
+        return found
+
+    return logits

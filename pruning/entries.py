@@ -1,10 +1,10 @@
 """Parts of `models.json`: scores with their intervals, the cross-validation and the learning curve."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
-from data.common.schema import Count, Fraction, Strict
+from data.common.schema import Count, Finite, Fraction, NonNegative, Strict
 
 WORDS = {"line": "straight line", "forest": "random forest"}  # the kinds of baselines
 
@@ -17,6 +17,12 @@ class RateEntry(Strict):
     high: Fraction
     count: Count
 
+    @model_validator(mode="after")
+    def _ordered(self) -> "RateEntry":
+        if self.low > self.high:
+            raise ValueError(f"an interval's low end is above its high end: {self.low}, {self.high}")
+        return self
+
 
 class ScoresEntry(Strict):
     """Scores of a model on one version of the test part; see `pruning.metrics.Scores`."""
@@ -26,15 +32,31 @@ class ScoresEntry(Strict):
     recall: list[RateEntry]
     missed_faults: RateEntry | None
     false_alarms: RateEntry | None
-    confusion: list[list[float]]
+    confusion: list[list[NonNegative]]
+
+    @model_validator(mode="after")
+    def _square(self) -> "ScoresEntry":
+        classes = len(self.recall)
+        if len(self.confusion) != classes or any(len(row) != classes for row in self.confusion):
+            raise ValueError(f"confusion: expected {classes} rows of {classes} numbers, as many as in recall")
+        return self
+
+
+def _with_clean(scores: dict[str, ScoresEntry]) -> dict[str, ScoresEntry]:
+    if "clean" not in scores:
+        raise ValueError("expected the scores of the windows as recorded, under clean")
+    return scores
+
+
+ScoresByNoise = Annotated[dict[str, ScoresEntry], AfterValidator(_with_clean)]
 
 
 class DifferenceEntry(Strict):
     """Accuracy minus the dense model's on the same windows, with a 95 % bootstrap interval (recordings, seeds)."""
 
-    value: float
-    low: float
-    high: float
+    value: Finite
+    low: Finite
+    high: Finite
 
 
 class CrossEntry(Strict):
@@ -49,7 +71,7 @@ class CrossEntry(Strict):
     rate: Fraction | None
     before: Fraction | None
     difference: DifferenceEntry
-    scores: dict[str, ScoresEntry]
+    scores: ScoresByNoise
 
     @property
     def accuracy(self) -> RateEntry:
@@ -66,6 +88,12 @@ class GroupEntry(Strict):
     windows: Count
     right: dict[str, Count]
 
+    @model_validator(mode="after")
+    def _of_dense(self) -> "GroupEntry":
+        if "dense" not in self.right or any(count > self.windows for count in self.right.values()):
+            raise ValueError(f"right: expected dense, and at most {self.windows} windows of each")
+        return self
+
 
 class CrossValidation(Strict):
     """The grouped cross-validation: every group was tested once, by models that learned from other groups alone.
@@ -73,9 +101,9 @@ class CrossValidation(Strict):
     The models in the bundle are not these. They learned from the training part, which holds a stretch of every group.
     """
 
-    folds: int = Field(ge=2)
+    folds: Count = Field(ge=2)
     words: str
-    seed: int
+    seed: Count
     windows: Count
     windows_independent: Count
     groups: list[GroupEntry]
@@ -92,8 +120,8 @@ class CurvePoint(Strict):
     """Accuracy of a model that learned from `groups` groups, on the average of the folds; mean over `draws` of them."""
 
     kind: Literal["dense", "line", "forest"]
-    groups: float = Field(gt=0)
-    draws: int = Field(gt=0)
+    groups: NonNegative = Field(gt=0)
+    draws: Count = Field(gt=0)
     accuracy: RateEntry
 
 
@@ -101,8 +129,8 @@ class GainEntry(Strict):
     """What a model gained from `fewer` to `more` groups, with an interval from whole groups of the test."""
 
     kind: Literal["dense", "line", "forest"]
-    fewer: float
-    more: float
+    fewer: NonNegative
+    more: NonNegative
     gain: DifferenceEntry
 
 
@@ -110,8 +138,8 @@ class LearningCurve(Strict):
     """Accuracy over the number of groups (recordings, machines, ...) that were learned from, cross-validated."""
 
     words: str
-    points: list[CurvePoint]
-    gains: list[GainEntry]
+    points: list[CurvePoint] = Field(min_length=1)
+    gains: list[GainEntry] = Field(min_length=1)
 
     @property
     def unit(self) -> str:

@@ -1,6 +1,5 @@
 """The bundle as pictures: accuracy and size against rate, confusion matrices, what the images look like."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from data import Dataset
 from data.common.pictures import draw_papers_accuracy, save_png
 from pruning.bundle import Manifest, ModelEntry
 from pruning.entries import CrossEntry, LearningCurve, ScoresEntry
+from pruning.jobfacts import read_history
 
 NOISE_STYLES = {
     "clean": ("tab:blue", "o"),
@@ -191,7 +191,7 @@ def draw_examples(manifest: Manifest, dataset: Dataset, path: Path) -> None:
 
 def draw_history(out: Path, manifest: Manifest, path: Path) -> None:
     """Training loss by epoch of every model, first seed."""
-    lines = [json.loads(line) for line in (out / manifest.history).read_text().splitlines()]
+    lines = read_history(out / manifest.history)
     figure, axis = plt.subplots(figsize=(8, 4.5), layout="constrained")
     colours = plt.get_cmap("viridis")
     for rate in sorted({line["rate"] for line in lines}):

@@ -5,16 +5,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import load_file as load_arrays
 from safetensors.numpy import save as save_arrays
 from safetensors.torch import load_file as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from data.common.files import sha256, write_json, write_whole
-from data.common.schema import read_json
+from data.common.parse import read_json
+from data.common.tensors import load_guarded, read_metadata, read_tensors
 from pruning.errors import PruningError
+from pruning.jobfacts import CheckpointState, JobFacts, fits
 
 WEIGHTS, PREDICTIONS = "weights.safetensors", "predictions.safetensors"
 CHECKPOINT, RESULT, FAILED = "checkpoint.safetensors", "job.json", "failed.json"
@@ -54,11 +54,13 @@ class JobFolder:
         """Results of the job; None if it is not finished or one of its files is damaged (it is then done again)."""
         try:
             facts = read_json(self.path / RESULT, PruningError)
+            if not fits(JobFacts, facts) or set(facts["sha256"]) != {WEIGHTS, PREDICTIONS}:
+                return None
             for name, expected in facts["sha256"].items():
                 if (need_weights or name != WEIGHTS) and sha256(self.path / name) != expected:
                     return None
-            return JobResult(facts, load_arrays(self.path / PREDICTIONS))
-        except (PruningError, OSError, ValueError, KeyError, SafetensorError):
+            return JobResult(facts, read_tensors(self.path / PREDICTIONS, PruningError))
+        except (PruningError, OSError):
             return None
 
     @property
@@ -74,8 +76,7 @@ class JobFolder:
         """The state of an unfinished training; None if there is none or it is damaged."""
         path = self.path / CHECKPOINT
         try:
-            with safe_open(path, "pt") as file:
-                state = json.loads((file.metadata() or {})["state"])
-            return load_tensors(path), state
-        except (OSError, ValueError, KeyError, SafetensorError):
+            state = read_metadata(path, "state")
+            return (load_guarded(path, load_tensors, PruningError), state) if fits(CheckpointState, state) else None
+        except (OSError, ValueError, PruningError):
             return None

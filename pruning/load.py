@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torchvision.models.vgg import VGG
 
+from data.common.tensors import load_guarded
 from pruning.bundle import read_manifest, verified
 from pruning.errors import PruningError
-from pruning.spec import VGGSpec
+from pruning.spec import VGGSpec, parameters
 from pruning.vgg import build_vgg
 
 
@@ -17,12 +17,18 @@ def load_weights(path: Path | str, spec: VGGSpec) -> VGG:
     """A model of this structure with the weights of a safetensors file, in evaluation mode.
 
     Raises:
-        PruningError: The file is not a safetensors file, or has weights of another structure.
+        PruningError: The file is not a safetensors file, or has weights of another structure, or that are not numbers.
     """
-    try:
-        tensors = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise PruningError(f"{path}: not a readable safetensors file ({error}).", "Restore it.") from None
+    tensors = load_guarded(Path(path), load_file, PruningError)
+    held = sum(tensor.numel() for tensor in tensors.values())
+    if held < parameters(spec):  # before a model is made whose widths nothing vouches for
+        raise PruningError(
+            f"{path}: weights of another structure ({held:,} numbers; the model has {parameters(spec):,}).",
+            "Restore it.",
+        )
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise PruningError(f"{path}: {name} holds numbers that are not finite.", "Restore it.")
     with torch.device("meta"):
         model = build_vgg(spec)
     try:

@@ -313,8 +313,27 @@ class Trainer:
             tensors |= {f"optimizer.{names[id(parameter)]}.{k}": torch.as_tensor(v) for k, v in values.items()}
         return {n: t.contiguous().cpu() for n, t in tensors.items()}
 
+    def _check(self, tensors: dict[str, Tensor]) -> None:
+        """Refuse a snapshot that does not fit. Raises PruningError; the tensor is named."""
+        shapes = {name: tensor.shape for name, tensor in self.model.state_dict().items()}
+        parameters = {name: tensor.shape for name, tensor in self.model.named_parameters()}
+        missing = [name for name in shapes if f"model.{name}" not in tensors]
+        for key, tensor in tensors.items():
+            kind, _, name = key.partition(".")
+            known = shapes.get(name) if kind in ("model", "best") else parameters.get(name.rpartition(".")[0])
+            right = known is not None and (tensor.shape == known or (kind == "optimizer" and tensor.ndim == 0))
+            if not right or (tensor.is_floating_point() and not torch.isfinite(tensor).all()):
+                missing.append(key)
+        if missing:
+            raise PruningError(f"the checkpoint does not fit this training ({missing[0]}).", "Remove it to train anew.")
+
     def resume(self, tensors: dict[str, Tensor], state: TrainState) -> None:
-        """Continue from a snapshot, as if the training had never been interrupted."""
+        """Continue from a snapshot, as if the training had never been interrupted.
+
+        Raises:
+            PruningError: The snapshot is of another model, or holds numbers that are not finite.
+        """
+        self._check(tensors)
         self.model.load_state_dict({n[6:]: t for n, t in tensors.items() if n.startswith("model.")})
         state.best = {n[5:]: t for n, t in tensors.items() if n.startswith("best.")}
         for name, parameter in self.model.named_parameters():

@@ -1,5 +1,6 @@
 """Runs a command: parse the options, act, report errors, and exit with the right status."""
 
+import io
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 import tyro
 
 from data.common.errors import UserError
+from data.common.guard import printable
 
 Config = TypeVar("Config")
 
@@ -43,6 +45,13 @@ def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the s
     raise StoppedError(128 + number)
 
 
+def _check_text(arguments: Sequence[str] | None) -> None:
+    """Refuse arguments that are no text, which no file of ours could keep. Raises UserError."""
+    for argument in arguments or ():
+        if any("\ud800" <= c <= "\udfff" or c == "\0" for c in argument):
+            raise UserError(f"the argument {printable(argument)!r} is not text.", "Rename the file, or correct it.")
+
+
 def run_command(
     config_type: type[Config],
     action: Callable[[Config], None],
@@ -64,9 +73,13 @@ def run_command(
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # whatever a file's name holds can be printed
     program, given = _called_as.get() or (f"python -m {module}", None)
     try:
-        config: Any = tyro.cli(config_type, prog=program, args=given if arguments is None else arguments)
+        typed = given if arguments is None else arguments
+        _check_text(sys.argv[1:] if typed is None else typed)
+        config: Any = tyro.cli(config_type, prog=program, args=typed)
         action(config)
         sys.stdout.flush()
     except UserError as error:
@@ -75,6 +88,13 @@ def run_command(
     except BrokenPipeError:  # the reader of our output went away, e.g. `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:  # a name that no system takes, a folder that went away, a full device
+        told = f"{printable(error.filename)}: " if error.filename else ""
+        print(f"error: {told}{error.strerror or error}.", file=sys.stderr)
+        sys.exit(2)
+    except MemoryError:
+        print("error: not enough memory. Ask for less, or use a machine with more.", file=sys.stderr)
+        sys.exit(2)
     except (KeyboardInterrupt, StoppedError) as stop:
         print(f"\nstopped. {resume}", file=sys.stderr)
         sys.exit(stop.status if isinstance(stop, StoppedError) else 130)

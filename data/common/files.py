@@ -5,24 +5,32 @@ import errno
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from data.common.errors import UserError
+from data.common.guard import kind_of, open_regular, printable
 
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write `content` to `path` so that a reader sees the old file or the new one, never a part of it.
 
-    A temporary file in the same folder is written, synced and renamed to `path`, and the folder is synced.
+    A temporary file in the same folder is written, synced and renamed to `path`, and the folder is synced. A link at
+    `path` is replaced, never followed. What is a pipe or a character device by itself, such as `/dev/stdout`, is
+    written to and stays what it is.
 
     Raises:
-        UserError: The disk is full or the folder cannot be written; an older file at `path` is untouched.
+        UserError: The disk is full, the folder cannot be written, or `path` is a folder or a disk; an older file at
+            `path` is untouched.
     """
     try:
+        if _is_stream(path):
+            _write_to_stream(path, content)
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
@@ -40,28 +48,54 @@ def write_whole(path: Path, content: bytes) -> None:
             os.close(folder)
     except OSError as error:
         raise _unwritable(path, len(content), error) from error
+    except ValueError as error:  # a NUL in the name
+        raise UserError(f"cannot write {printable(path)}: {error}.", "Give another name.") from error
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether a path is a pipe or a character device that is to be written to. Raises OSError for folders and disks."""
+    try:
+        own = path.lstat().st_mode
+    except FileNotFoundError:
+        return False
+    if stat.S_ISLNK(own):  # a link is replaced, but for the system's own, /dev/stdout and the like
+        return path.parent.resolve() in (Path("/dev"), Path("/dev/fd"), Path(f"/proc/{os.getpid()}/fd"))
+    found = kind_of(own)
+    if found is None:
+        return False
+    if stat.S_ISCHR(own) or stat.S_ISFIFO(own):
+        return True
+    raise OSError(errno.EINVAL, f"is {found}")
+
+
+def _write_to_stream(path: Path, content: bytes) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)  # a FIFO without reader: ENXIO
+    os.set_blocking(handle, True)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
 
 
 def _unwritable(path: Path, needed: int, error: OSError) -> UserError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return UserError(
-            f"the disk is full: {path} needs {needed:,} bytes.",
+            f"the disk is full: {printable(path)} needs {needed:,} bytes.",
             "Earlier results are untouched. Free some space and run the same command again.",
         )
     return UserError(
-        f"cannot write {path}: {error.strerror or error}.",
+        f"cannot write {printable(path)}: {error.strerror or error}.",
         "Choose a folder that you can write to (--out, or JOPA_CACHE for the cache).",
     )
 
 
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON, whole or not at all; NaN and infinity are refused."""
-    write_whole(path, (json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n").encode())
+    text = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    write_whole(path, text.encode("utf-8", "backslashreplace"))  # half a character becomes an escape of JSON
 
 
 def sha256(path: Path) -> str:
-    """Hex SHA-256 of a file."""
-    with path.open("rb") as file:
+    """Hex SHA-256 of a regular file."""
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -1,6 +1,7 @@
 """Run folders: one process at a time, and one configuration per folder."""
 
 import fcntl
+import io
 import json
 import os
 import platform
@@ -12,7 +13,8 @@ from typing import Any
 
 from data.common.errors import UserError
 from data.common.files import remove_leftovers, write_json
-from data.common.schema import read_json
+from data.common.guard import open_own, printable
+from data.common.parse import read_json
 
 SETTINGS = "run.json"
 
@@ -28,7 +30,7 @@ def only_process(folder: Path) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".lock").open("a+")
+        file = io.TextIOWrapper(open_own(folder / ".lock"), encoding="utf-8", errors="replace")
     except OSError as error:
         raise UserError(f"{folder}: {error.strerror or error}.", "Choose a folder that you can write to.") from None
     with file:
@@ -36,7 +38,7 @@ def only_process(folder: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            holder = file.read().strip() or "another process"
+            holder = printable(file.read(200).strip()) or "another process"
             raise UserError(f"{folder} is in use by {holder}.", "Wait for it to end, or give another --out.") from None
         file.seek(0)
         file.truncate()

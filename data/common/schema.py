@@ -1,50 +1,45 @@
-"""Reads files with a schema: JSON, its schema version, and strict pydantic models whose errors name the field."""
+"""Reads files with a schema: JSON, its schema version, and strict pydantic models whose errors name the field.
 
-import json
+Numbers are numbers: no text, no truth value, no NaN. Their sizes are bounded, so that a product of a few of them is
+still a number.
+"""
+
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from data.common.errors import UserError
+from data.common.guard import printable
+from data.common.parse import read_json
 
-Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Rate = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0)]
+LARGEST, SMALLEST = 1e30, 1e-30  # of any quantity here; noise densities are about 1e-19, capacities 1e15
+MOST = 2**53  # of anything that is counted: larger numbers are not exact as floating-point numbers
+T = TypeVar("T")
+
+
+def _not_tiny(value: float) -> float:
+    if value < SMALLEST:
+        raise ValueError(f"expected at least {SMALLEST:g}")
+    return value
+
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0, le=LARGEST), AfterValidator(_not_tiny)]
+NonNegative = Annotated[float, Field(ge=0, le=LARGEST)]
+Finite = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
+Rate = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=0, le=MOST)]
+Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Many = Annotated[tuple[T, ...], Field(strict=False)]  # a JSON array as a tuple
+Pair = Annotated[tuple[T, T], Field(strict=False)]
 Model = TypeVar("Model", bound=BaseModel)
 
 
 class Strict(BaseModel):
-    """Base class for the parts of a file. Unknown fields are refused, never ignored."""
+    """Base class for the parts of a file. Unknown fields are refused, never ignored; nothing is converted."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def read_json(path: Path, error: type[UserError], *, missing: str = "", remedy: str = "") -> Any:
-    """Read and parse a JSON file.
-
-    Args:
-        path: File to read.
-        error: Exception of the calling package.
-        missing: What the user should do if the file does not exist; by default the same as `remedy`.
-        remedy: What the user should do if the file cannot be read.
-
-    Raises:
-        UserError: As `error`: no such file, not readable, or not JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise error(f"{path}: no such file.", missing or remedy) from None
-    except IsADirectoryError:
-        raise error(f"{path}: is a folder; expected a JSON file.", remedy or missing) from None
-    except RecursionError:
-        raise error(f"{path}: JSON nested too deeply.", remedy) from None
-    except (OSError, ValueError) as problem:
-        raise error(f"{path}: cannot be read as JSON ({problem}).", remedy) from None
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 def check_schema(content: Any, newest: int, name: str, error: type[UserError], what: str) -> None:
@@ -72,11 +67,11 @@ def check_schema(content: Any, newest: int, name: str, error: type[UserError], w
 def first_problem(error: ValidationError) -> str:
     """Describe the first wrong field of a failed validation: its path, what is wrong, and the value."""
     detail = error.errors()[0]
-    where = ".".join(str(x) for x in detail["loc"] if not str(x).startswith(("tuple", "constrained")))
+    where = ".".join(str(x) for x in detail["loc"] if not str(x).startswith(("tuple", "constrained", "function-")))
     message = {"extra_forbidden": "unknown key", "missing": "missing"}.get(detail["type"], detail["msg"])
     got = detail["input"]
     shown = f"; got {got!r}" if isinstance(got, int | float | str | None) else ""
-    return f"{where + ': ' if where else ''}{message.removeprefix('Value error, ')}{shown}"
+    return printable(f"{where + ': ' if where else ''}{message.removeprefix('Value error, ')}{shown}")
 
 
 def read_model(

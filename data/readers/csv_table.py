@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from collections import Counter
 from itertools import islice
 from pathlib import Path
 
@@ -10,20 +11,26 @@ import numpy as np
 from jaxtyping import Float
 
 from data.errors import DataError
+from data.readers.sizes import MOST_COLUMNS, check_total
 
 DELIMITERS = ",;\t"
 EMPTY = frozenset({"", "na", "n/a", "nan", "null", "none", "-nan", "#n/a"})  # a missing value: NaN
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
 
 
-def read_csv(path: Path) -> dict[str, Float[np.ndarray, " rows"]]:
+def read_csv(path: Path, most: int) -> dict[str, Float[np.ndarray, " rows"]]:
     """Numeric columns by name; a missing value is NaN, and a file without a header has columns f0, f1, ...
 
     Columns are separated by commas, semicolons or tabs. A column of text (labels, dates) is left out; a column of
     numbers with some text in it is refused, since another column would silently take its place.
 
+    Args:
+        path: The file.
+        most: Most bytes that the columns may take.
+
     Raises:
-        DataError: Not UTF-8, a row of another length, a name twice, text among numbers, or decimal commas.
+        DataError: More columns or numbers than may be read, not UTF-8, a row of another length, a name twice, text
+            among numbers, or decimal commas.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -31,20 +38,26 @@ def read_csv(path: Path) -> dict[str, Float[np.ndarray, " rows"]]:
         raise DataError(f"{path}: not UTF-8 text ({error.reason}).", "Save it as UTF-8.") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error}).", "Check the file.") from None
-    first = next((line for line in text.splitlines() if line.strip()), "")
+    first = next((line for line in io.StringIO(text) if line.strip()), "").strip("\r\n")
     if "\0" in first or not first:
         raise DataError(f"{path}: cannot be read as CSV (empty or binary).", "Check or remove the file.")
     delimiter = max(DELIMITERS, key=first.count)
-    names = [cell.strip() for cell in next(csv.reader([first], delimiter=delimiter))]
+    try:
+        names = [cell.strip() for cell in next(csv.reader([first], delimiter=delimiter))]
+    except (csv.Error, StopIteration) as error:
+        raise DataError(f"{path}: cannot be read as CSV ({error}).", "Check or remove the file.") from None
+    if len(names) > MOST_COLUMNS:
+        raise DataError(f"{path}: {len(names):,} columns; at most {MOST_COLUMNS:,} are read.", "Check the file.")
     header = not all(_is_number(name) for name in names)
     names = [name or f"column{i}" for i, name in enumerate(names)] if header else [f"f{i}" for i in range(len(names))]
-    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise DataError(f"{path}: column {', '.join(twice)} is there twice.", "Give each column its own name.")
     try:
         values = np.loadtxt(io.StringIO(text), delimiter=delimiter, skiprows=int(header), ndmin=2, comments=None)
     except ValueError:
         return _slowly(path, text, names, delimiter, header)
+    check_total(values.nbytes, most)
     return dict(zip(names, values.T, strict=True)) if values.shape[1] == len(names) else {}
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Float
 from rich.console import Console
 
+from data.common.guard import open_regular
 from data.download import Transfer, WrongFileError, check_present, download, progress_bar
 from data.errors import DataError
 from data.lock import entry as lock_entry
@@ -252,7 +253,7 @@ def check_file(number: int) -> Callable[[Path], None]:
     def check(path: Path) -> None:
         known = catalogue()[number].md5
         if known:
-            with path.open("rb") as file:
+            with open_regular(path) as file:
                 got = hashlib.file_digest(file, "md5").hexdigest()
             if got != known:
                 raise WrongFileError(f"wrong bytes: MD5 {got}, expected {known}")
@@ -299,7 +300,7 @@ def fetch(config: FetchSettings, console: Console) -> int:
                 def advance(have: int, total: int | None, name: str = target.name) -> None:
                     progress.update(current, description=name, completed=have, total=total)
 
-                transfer = Transfer(url, target, config.retries, config.timeout_s, config.wait_s)
+                transfer = Transfer(url, target, config.retries, config.timeout_s, config.wait_s, config.limit_s)
                 download(transfer, advance, check)
                 if not console.is_terminal:
                     console.print(f"{target.name}: {target.stat().st_size:,} bytes ({done + 1} of {len(numbers)})")

@@ -9,12 +9,14 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from data.common.guard import has_plain_name, is_file, printable, read_limited
 from data.errors import DataError
 from data.readers.formats import READERS, read_table
 from data.readers.source import Source, folder_of
 from data.recording import Fault, Location, Recording
 
 SHEET = "recordings.csv"
+LARGEST_SHEET = 16 << 20
 NUMBERS = ("sampling_rate_hz", "rpm", "load", "size_mm")
 SHEET_COLUMNS = (*NUMBERS, "machine")
 LOCATION_WORDS = {
@@ -42,26 +44,31 @@ def location_of(label: str) -> Location | None:
 
 def _read_sheet(root: Path) -> dict[str, _Said]:
     path = root / SHEET
-    if not path.is_file():
+    if not is_file(path):
         return {}
     said: dict[str, _Said] = {}
+    content = read_limited(path, DataError, limit=LARGEST_SHEET, option="(none)", remedy="Check or remove it.")
     try:
-        rows = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
+        names, *rows = list(csv.reader(content.decode("utf-8-sig").splitlines())) or [[]]
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: not a readable CSV file ({error}).", "Save it as UTF-8 text.") from None
-    unknown = set(rows[0] if rows else {}) - {"file", *SHEET_COLUMNS, None}
-    if unknown or (rows and "file" not in rows[0]):
+    unknown = {printable(name) for name in names} - {"file", *SHEET_COLUMNS}
+    if unknown or (rows and "file" not in names) or len(set(names)) < len(names):
+        why = "are not understood" if unknown or "file" not in names else "are there twice"
+        listed = sorted(unknown) or ([n for n in dict.fromkeys(names) if names.count(n) > 1] or ["without file"])
         raise DataError(
-            f"{path}: columns {', '.join(sorted(map(str, unknown))) or 'without file'} are not understood.",
-            f"Expected file and any of {', '.join(SHEET_COLUMNS)}.",
+            f"{path}: columns {', '.join(listed)} {why}.", f"Expected file and any of {', '.join(SHEET_COLUMNS)}."
         )
-    for line, row in enumerate(rows, start=2):
+    for line, values in enumerate(rows, start=2):
         where = f"{path}, line {line}"
-        if None in row or not row["file"]:
+        if not values:
+            continue
+        row = dict(zip(names, values, strict=False))
+        if len(values) > len(names) or not row.get("file"):
             raise DataError(f"{where}: more values than columns, or no file.", "Give one value for each column.")
         numbers = {column: _number(where, column, row.get(column) or "") for column in NUMBERS}
-        if not (root / row["file"]).is_file():
-            raise DataError(f"{where}: {row['file']} does not exist.", f"Expected a path below {root}.")
+        if not is_file(root / row["file"]):
+            raise DataError(f"{where}: {printable(row['file'])} does not exist.", f"Expected a path below {root}.")
         name = str(Path(row["file"]))
         if name in said:
             raise DataError(f"{where}: {name} is described twice.", "Keep one line for each file.")
@@ -118,6 +125,9 @@ def read(root: Path, sampling_rate_hz: float | None = None, channel: str | None 
             f"{root}: it has no class sub-folder.",
             "Expected one sub-folder per class, e.g. normal/ and inner/, each with recordings.",
         )
+    odd = next((p for p in root.rglob("*") if not has_plain_name(p)), None)
+    if odd is not None:
+        raise DataError(f"{printable(odd)}: its name holds characters that are not text.", "Rename it.")
     _check_classes(root, classes)
     sheet = _read_sheet(root)
     recordings = []

@@ -107,7 +107,7 @@ def fetch(config: FetchSettings, console: Console) -> int:
     else:
         with progress_bar(console) as progress:
             task = progress.add_task(archive.name, total=None)
-            transfer = Transfer(url, archive, config.retries, config.timeout_s, config.wait_s)
+            transfer = Transfer(url, archive, config.retries, config.timeout_s, config.wait_s, config.limit_s)
             download(transfer, lambda have, total: progress.update(task, completed=have, total=total), check_zip)
     locked[archive.name] = entry(archive, url)
     missing = [p for p in locked if not (config.root / p).is_file()]

@@ -89,6 +89,10 @@ class FetchSettings(Protocol):
         """Seconds without a byte after which an attempt ends."""
 
     @property
+    def limit_s(self) -> float:
+        """Seconds after which the download of a file is given up."""
+
+    @property
     def wait_s(self) -> float:
         """Seconds before the second attempt."""
 

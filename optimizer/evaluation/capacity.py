@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
-from pydantic import Field, field_serializer
+from pydantic import Field, field_serializer, model_validator
 
 from data.common.schema import Count, Fraction, NonNegative, Positive, Strict
 from optimizer.errors import OptimizerError
@@ -86,7 +86,7 @@ class RiskPoint(Strict):
 
     risk: Fraction
     longer: Positive
-    schemes: dict[str, SchemeCapacity]
+    schemes: dict[str, SchemeCapacity] = Field(min_length=1)
     notes: list[str]
 
 
@@ -111,11 +111,17 @@ class CapacityFile(File):
     slots: Positive
     seed: Count
     most: Count
-    schemes: dict[str, SchemeCapacity]
+    schemes: dict[str, SchemeCapacity] = Field(min_length=1)
     gateways: dict[str, dict[str, SchemeCapacity]]
     risks: list[RiskPoint] = Field(default_factory=list)
     warnings: list[str]
     seconds: NonNegative
+
+    @model_validator(mode="after")
+    def _alike(self) -> "CapacityFile":
+        if any(set(risk.schemes) != set(self.schemes) for risk in self.risks):
+            raise ValueError("risks: expected the schemes of the file at every risk")
+        return self
 
     @field_serializer("scenario")
     def _scenario(self, scenario: Scenario) -> dict[str, object]:

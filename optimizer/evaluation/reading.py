@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from data.common.schema import Model, check_schema, parse_model, read_json, read_model
+from data.common.parse import read_json
+from data.common.schema import Model, check_schema, parse_model, read_model
 from optimizer.errors import OptimizerError
 from optimizer.evaluation.capacity import CapacityFile
 from optimizer.evaluation.results import SCHEMA, Captions, Claims, Evaluation, Results
@@ -53,12 +54,17 @@ def _first_schema(content: dict[str, Any]) -> dict[str, Any]:
         small = {**shares, "policies": {k: v for k, v in small.items() if k not in shares}}
     if isinstance(capacity, list):
         capacity = [
-            {**{k: v for k, v in row.items() if k != "sensors_a_gateway"}, "sensors_per_gateway": sensors}
+            {**{k: v for k, v in row.items() if k != "sensors_a_gateway"}, "sensors_per_gateway": _whole(sensors)}
             if isinstance(row, dict) and (sensors := row.get("sensors_a_gateway")) is not None
             else row
             for row in capacity
         ]
     return {**content, "schema": SCHEMA, "sizes": sizes, "small": small, "capacity": capacity}
+
+
+def _whole(value: Any) -> Any:
+    """Such files hold whole numbers as 10.0."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def read_claims(path: str | Path) -> Claims:

@@ -4,13 +4,23 @@ Each file has a `schema`; `reading` reads them.
 """
 
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_serializer, model_serializer, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    field_serializer,
+    model_serializer,
+    model_validator,
+)
 
 from data.common.files import write_json
 from data.common.schema import (
+    LARGEST,
     Count,
     Finite,
     Fraction,
@@ -20,14 +30,60 @@ from data.common.schema import (
     Strict,
 )
 from optimizer.evaluation.slower import Slower
-from optimizer.network.scenario import Scenario
+from optimizer.network.scenario import MOST_SENSORS, Scenario
 from optimizer.schemes.summary import Summary
 
 SCHEMA = 1
 Verdict = Literal[
     "holds", "holds in part", "equal", "equal within the interval", "does not hold", "cannot be said"
 ]  # fmt: skip
-Curve = list[tuple[NonNegative, Finite]]
+Point = Annotated[tuple[NonNegative, Finite], Field(strict=False)]
+Curve = Annotated[list[Point], Field(min_length=1)]
+FigureName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]  # it becomes a file's name
+DRAWN = ("optimum", "jopav1", "agdm")  # schemes without which the figures and claims say nothing
+SHOWN = (
+    "reward", "utilization", "local_utilization", "bandwidth_utilization", "edge_utilization", "offloading_ratio",
+    "drop_ratio", "accuracy", "delay_s",
+)  # fmt: skip  # metrics that they show
+
+
+def _summary(value: Any) -> Any:
+    """A summary from parsed JSON; pydantic itself would convert text and truth values to numbers."""
+    if not isinstance(value, dict):
+        return value
+    for name, number in value.items():
+        if number is None and name in ("accuracy", "delay_s", "delay_p99_s", "flops"):
+            continue
+        if isinstance(number, bool) or not isinstance(number, int | float) or not abs(number) <= LARGEST:
+            raise ValueError(f"{name}: expected a number of at most {LARGEST:g}; got {number!r}")
+    try:
+        return Summary(**value)
+    except TypeError as error:
+        raise ValueError(str(error).replace("Summary.__init__() ", "")) from None
+
+
+Figures = Annotated[Summary, BeforeValidator(_summary)]
+
+
+def _numbered(table: dict[str, Any]) -> dict[str, Any]:
+    wrong = [key for key in table if not (key.isascii() and key.isdecimal() and len(key) < 10)]
+    if wrong:
+        raise ValueError(f"expected numbers of sensors as keys; got {wrong[0]!r}")
+    return table
+
+
+def _rates(table: dict[str, Any]) -> dict[str, Any]:
+    for key in table:
+        try:
+            rate = float(key)
+        except ValueError:
+            rate = -1.0
+        if not 0 <= rate < 1:
+            raise ValueError(f"expected pruning rates as keys; got {key!r}")
+    return table
+
+
+Curves = Annotated[dict[str, list[Curve]], AfterValidator(_numbered)]
 
 
 class File(Strict):
@@ -85,9 +141,16 @@ class SchemeResult(Strict):
     """
 
     means: dict[str, Mean]
-    summary: Summary
-    levels: list[LevelResult]
-    seeds: int = 1
+    summary: Figures
+    levels: list[LevelResult] = Field(min_length=1)
+    seeds: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+
+    @model_validator(mode="after")
+    def _all_metrics(self) -> "SchemeResult":
+        missing = [name for name in SHOWN if name not in self.means]
+        if missing:
+            raise ValueError(f"means: {', '.join(missing)} missing")
+        return self
 
     def mean(self, metric: str) -> float:
         """Mean of a metric; NaN if no task was served."""
@@ -104,9 +167,16 @@ class SizeResult(Strict):
         rates: Result of the optimum with a single model, by the model's pruning rate.
     """
 
-    sensors: Count
+    sensors: Annotated[int, Field(ge=1, le=MOST_SENSORS)]
     schemes: dict[str, SchemeResult]
-    rates: dict[str, SchemeResult]
+    rates: Annotated[dict[str, SchemeResult], AfterValidator(_rates), Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _drawn(self) -> "SizeResult":
+        missing = [name for name in DRAWN if name not in self.schemes]
+        if missing:
+            raise ValueError(f"schemes: {', '.join(missing)} missing")
+        return self
 
     @property
     def ours(self) -> str:
@@ -122,8 +192,14 @@ class Training(Strict):
         single: Policies with the one middle model.
     """
 
-    all: dict[str, list[Curve]]
-    single: dict[str, list[Curve]]
+    all: Curves
+    single: Curves
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> "Training":
+        if not all(chain(self.all.values(), self.single.values())):
+            raise ValueError("expected at least one curve for each number of sensors")
+        return self
 
 
 class SmallResult(Strict):
@@ -135,9 +211,15 @@ class SmallResult(Strict):
         policies: Trained policies by name.
     """
 
-    grid: list[Finite]
-    continuous: list[Finite]
+    grid: list[Finite] = Field(min_length=1)
+    continuous: list[Finite] = Field(min_length=1)
     policies: dict[str, list[Finite]]
+
+    @model_validator(mode="after")
+    def _alike(self) -> "SmallResult":
+        if any(len(own) != len(self.grid) for own in (self.continuous, *self.policies.values())):
+            raise ValueError("grid, continuous and policies: expected one reward for each slot")
+        return self
 
 
 class CapacityRow(Strict):
@@ -174,6 +256,15 @@ class Results(File):
     training: Training
     small: SmallResult
     capacity: list[CapacityRow] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _alike(self) -> "Results":
+        rates = self.sizes[0].rates
+        if any(set(rates) != set(size.rates) for size in self.sizes):
+            raise ValueError("sizes: expected the same rates at every number of sensors")
+        if len({size.sensors for size in self.sizes}) < len(self.sizes):
+            raise ValueError("sizes: a number of sensors is there twice")
+        return self
 
     @field_serializer("scenario")
     def _scenario(self, scenario: Scenario) -> dict[str, Any]:
@@ -213,7 +304,7 @@ class Claims(File):
 class Captions(File):
     """`captions.json`: caption of each figure by its name."""
 
-    captions: dict[str, str]
+    captions: dict[FigureName, str]
 
 
 class PolicyResult(Strict):
@@ -226,7 +317,7 @@ class PolicyResult(Strict):
         learned: Whether it was trained.
     """
 
-    summary: Summary
+    summary: Figures
     gap: Finite
     gap_interval: NonNegative
     learned: bool
@@ -282,7 +373,7 @@ class Evaluation(File):
     sensors: Count
     slots: Count
     seed: Count
-    optimum: Summary
+    optimum: Figures
     policies: dict[str, PolicyResult]
     means: dict[str, SeedMeans]
     warnings: list[str]

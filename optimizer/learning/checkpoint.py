@@ -4,15 +4,25 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from pydantic import Field, ValidationError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
 from data.common.files import write_whole
+from data.common.schema import Count, Finite, Strict, first_problem
+from data.common.tensors import load_guarded, read_metadata
 from optimizer.errors import OptimizerError
 from optimizer.learning.job import Row, Training
 
 CHECKPOINT = "checkpoint.safetensors"
+
+
+class State(Strict):
+    """What stands beside a checkpoint's tensors: updates done, numbers of the training, and its history."""
+
+    done: Count
+    counters: dict[str, Count]
+    history: list[dict[str, Finite | None]] = Field(default_factory=list)
 
 
 def pack_weights(training: Training) -> dict[str, Tensor]:
@@ -61,14 +71,19 @@ def load_checkpoint(folder: Path, training: Training) -> list[Row]:
     """
     path = folder / CHECKPOINT
     try:
-        with safe_open(path, "pt") as file:
-            state = json.loads((file.metadata() or {})["state"])
-        unpack(training, load_file(path), state["done"], state["counters"])
-        return list(state["history"])
+        state = State.model_validate(read_metadata(path, "state"))
+        packed = load_guarded(path, load_file, OptimizerError)
+        broken = [n for n, t in packed.items() if t.is_floating_point() and not torch.isfinite(t).all()]
+        if broken or state.done > training.total:
+            raise ValueError(f"{broken[0]} is not finite" if broken else f"it has {state.done} updates")
+        unpack(training, packed, state.done, state.counters)
+        return list(state.history)
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise OptimizerError(
-            f"{path}: damaged, or written by another version ({str(error).splitlines()[0]}).",
-            "Remove it to begin this training again.",
-        ) from None
+    except ValidationError as error:
+        problem = first_problem(error)
+    except (OptimizerError, OSError, ValueError, KeyError, IndexError, TypeError, RuntimeError) as error:
+        problem = (str(error).splitlines() or [type(error).__name__])[0]
+    raise OptimizerError(
+        f"{path}: damaged, or written by another version ({problem}).", "Remove it to begin this training again."
+    )

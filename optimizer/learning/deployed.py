@@ -9,11 +9,13 @@ import numpy as np
 from jaxtyping import Int8, Int64
 
 from data.common.files import sha256
+from data.common.guard import is_file
+from data.common.onnxfile import open_onnx, read_onnx
 from optimizer.errors import OptimizerError
 from optimizer.learning.gateway_types import find_gateway_types, gateway_types_of
-from optimizer.learning.manifest import MANIFEST, ONNX, WEIGHTS, read_manifest
+from optimizer.learning.manifest import MANIFEST, ONNX, TRAIN_AGAIN, WEIGHTS, read_manifest
 from optimizer.learning.units import drop_cost
-from optimizer.network.checks import check_state
+from optimizer.network.checks import check_action, check_state
 from optimizer.network.codec import Codec
 from optimizer.network.scenario import Scenario
 from optimizer.network.slots import PADDING, Action, State, count_tasks, send_first
@@ -47,24 +49,24 @@ class LearnedPolicy:
             self._factory = self._load_laws()
             return
         path = self._checked(ONNX, self.manifest.onnx_sha256)
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = threads
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        if self.manifest.preset == "paper":
+        read_onnx(path, OptimizerError, remedy=TRAIN_AGAIN)
+        paper = self.manifest.preset == "paper"
+        outputs = ("action",) if paper else ("sent", "model", "share")
+        self._run, inputs = open_onnx(path, OptimizerError, threads=threads, outputs=outputs, remedy=TRAIN_AGAIN)
+        expected = {"observation"} if paper else {"counts", "channel", "groups", "penalty"}
+        if inputs - {"gateway_type", "kind"} != expected:
+            raise OptimizerError(f"{path}: another model: it takes {', '.join(sorted(inputs))}.", TRAIN_AGAIN)
+        if paper:
             self._codec = Codec(self.scenario, "box", "scaled")
         else:
             own = gateway_types_of(self.scenario)
             found = find_gateway_types(own, np.array(self.manifest.gateway_types))
-            named = {"gateway_type", "kind"} & {part.name for part in self._session.get_inputs()}
-            self._gateway_type = dict.fromkeys(named, found)  # policies of schema 1 say `kind`
+            self._gateway_type = dict.fromkeys(inputs - expected, found)  # policies of schema 1 say `kind`
 
     def _checked(self, name: str, digest: str) -> Path:
         """The path of a file that is as it was written."""
         path = self.folder / name
-        if not path.is_file() or sha256(path) != digest:
+        if not is_file(path) or sha256(path) != digest:
             raise OptimizerError(
                 f"{path}: missing, or not the file that was written (SHA-256 differs).", "Train the policy again."
             )
@@ -74,9 +76,14 @@ class LearnedPolicy:
         """The policy of a factory's network, which numba compiles; its gateways keep their order."""
         from optimizer.learning.factory.deployed import load_policy
 
-        for g, (own, known) in enumerate(
-            zip(gateway_types_of(self.scenario), np.array(self.manifest.gateway_types), strict=True)
-        ):
+        types = np.array(self.manifest.gateway_types)
+        if len(types) != self.scenario.gateways:
+            raise OptimizerError(
+                f"{self.folder / MANIFEST}: gateway_types: expected one for each of the {self.scenario.gateways} "
+                f"gateways; got {len(types)}.",
+                TRAIN_AGAIN,
+            )
+        for g, (own, known) in enumerate(zip(gateway_types_of(self.scenario), types, strict=True)):
             find_gateway_types(own[None], known[None], first=g)
         return load_policy(self._checked(WEIGHTS, self.manifest.weights_sha256), self.scenario)
 
@@ -110,13 +117,22 @@ class LearnedPolicy:
         """Offloading, models, shares and refused tasks for each slot. Sensors may be silent: their level is -1.
 
         Raises:
-            OptimizerError: The state does not fit the network.
+            OptimizerError: The state does not fit the network, or what the policy gives is not a decision.
         """
         check_state(state, self.scenario)
+        try:
+            action = self._decide(state)
+            check_action(action, state, self.scenario)
+        except (OptimizerError, ValueError, IndexError, FloatingPointError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise OptimizerError(f"{self.folder}: its decision is none: {reason}", TRAIN_AGAIN) from None
+        return action
+
+    def _decide(self, state: State) -> Action:
         if self._factory is not None:
             return self._factory.decide(state)
         if self.manifest.preset == "paper":
-            flat = self._session.run(None, {"observation": self._codec.observe(state)})[0]
+            flat = self._run({"observation": self._codec.observe(state)})[0]
             return self._codec.decode(np.clip(flat, -1, 1), state)
         counts = count_tasks(state, state.level != PADDING, len(self.scenario.qos))[0]
         sent = np.zeros_like(counts)
@@ -128,7 +144,10 @@ class LearnedPolicy:
         for index, groups in enumerate(tasks):
             own = which.reshape(-1) == index
             sent[own], model[own], share[own] = self._decide_alike(counts[own], state.channel[own], groups)
-        return Action(send_first(state.level, sent), model, share / share.sum(axis=1, keepdims=True))
+        total = share.sum(axis=1, keepdims=True)
+        if not (np.isfinite(share).all() and (total > 0).all()):
+            raise OptimizerError("shares that are not numbers, or are all 0.")
+        return Action(send_first(state.level, sent), model, share / total)
 
     def _decide_alike(
         self,
@@ -142,13 +161,15 @@ class LearnedPolicy:
             counts = counts.copy()
             counts[..., 0] += counts.sum(axis=2) == 0
         penalty = drop_cost(self.scenario, int(groups.sum()))
-        return self._session.run(
-            None,
+        sent, model, share = self._run(
             {
                 "counts": counts,
                 "channel": channel.astype(np.int64),
                 **self._gateway_type,
                 "groups": groups,
                 "penalty": np.array(penalty, np.float32),
-            },
+            }
         )
+        if (sent.shape, model.shape, share.shape) != (counts.shape, channel.shape, channel.shape):
+            raise OptimizerError(f"another model: shapes {sent.shape}, {model.shape} and {share.shape}.")
+        return [sent, model, share]

@@ -3,18 +3,22 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from data.common.files import sha256
-from data.common.schema import Strict, check_schema, first_problem, read_json
+from data.common.guard import is_file, printable
+from data.common.parse import read_json
+from data.common.schema import Count, Finite, Hash, Many, NonNegative, Strict, check_schema, first_problem
 from optimizer.errors import OptimizerError
+from optimizer.network.scenario import MOST_GATEWAYS, MOST_SENSORS
 
 MANIFEST, ONNX, WEIGHTS = "policy.json", "policy.onnx", "weights.safetensors"
 SCHEMA = 3
 TRAIN_AGAIN = "Train the policy again with `python -m optimizer.train`."
 FINISHED = "Give a folder in which `python -m optimizer.train` finished a training."
 Preset = Literal["default", "paper"]
-Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Type = Annotated[tuple[Finite, Finite, Finite], Field(strict=False)]
+Sensors = Annotated[int, Field(ge=1, le=MOST_SENSORS)]
 
 
 class Source(Strict):
@@ -57,16 +61,24 @@ class PolicyManifest(Strict):
     schema_version: int = Field(alias="schema")
     preset: Preset
     scenario: dict[str, Any]
-    sensors: tuple[int, ...]
-    reach: int
-    gateway_types: tuple[tuple[float, float, float], ...]
-    seed: int
+    sensors: Annotated[Many[Sensors], Field(min_length=1)]
+    reach: Sensors
+    gateway_types: Annotated[Many[Type], Field(max_length=MOST_GATEWAYS)]
+    seed: Count
     config: dict[str, Any]
-    training: dict[str, float]
+    training: dict[str, NonNegative]
     sources: dict[str, Source]
     onnx_sha256: Hash | None
     weights_sha256: Hash
-    history: tuple[dict[str, float | None], ...] = ()
+    history: Many[dict[str, Finite | None]] = ()
+
+    @model_validator(mode="after")
+    def _of_its_kind(self) -> "PolicyManifest":
+        if self.preset == "paper" and self.onnx_sha256 is None:
+            raise ValueError("onnx_sha256: the paper's preset decides with an ONNX model")
+        if self.preset == "default" and not self.gateway_types:
+            raise ValueError("gateway_types: expected at least one")
+        return self
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -82,8 +94,8 @@ def read_manifest(folder: Path | str) -> PolicyManifest:
             version wrote.
     """
     path = Path(folder) / MANIFEST
-    if not path.is_file():
-        raise OptimizerError(f"{folder} holds no {MANIFEST}.", FINISHED)
+    if not is_file(path):
+        raise OptimizerError(f"{printable(folder)} holds no {MANIFEST}.", FINISHED)
     content = read_json(path, OptimizerError, remedy=TRAIN_AGAIN)
     check_schema(content, SCHEMA, str(path), OptimizerError, "the manifest of a policy")
     try:
@@ -106,9 +118,12 @@ def find_policies(folder: Path | str) -> list[Path]:
         OptimizerError: There is none.
     """
     folder = Path(folder)
-    if (folder / MANIFEST).is_file():
+    if is_file(folder / MANIFEST):
         return [folder]
-    found = sorted(p.parent for p in folder.glob(f"**/{MANIFEST}")) if folder.is_dir() else []
+    try:
+        found = sorted(p.parent for p in folder.glob(f"**/{MANIFEST}")) if folder.is_dir() else []
+    except (OSError, ValueError):  # a name that no system takes
+        found = []
     if not found:
-        raise OptimizerError(f"{folder}: no {MANIFEST} there or below.", FINISHED)
+        raise OptimizerError(f"{printable(folder)}: no {MANIFEST} there or below.", FINISHED)
     return found

@@ -17,8 +17,8 @@ from safetensors.torch import save
 from data.common.device import is_installed
 from data.common.errors import UserError
 from data.common.files import sha256, write_json, write_whole
+from data.common.parse import read_json
 from data.common.runfolder import SETTINGS, claim, only_process
-from data.common.schema import read_json
 from optimizer.errors import BadSlotError, OptimizerError
 from optimizer.learning.checkpoint import CHECKPOINT, load_checkpoint, pack_weights, save_checkpoint
 from optimizer.learning.job import Job, Progress, Row, Training

@@ -9,6 +9,8 @@ from jaxtyping import Bool, Float64, Int64
 from data.common.interpolation import piecewise_linear
 from optimizer.network.parts import Edge, Gateway, Level, Link, LocalModel, Task
 
+MOST_MINISLOTS = 1e9  # that one task may hold; the paper's network has up to 4
+
 
 @dataclass(frozen=True, eq=False)
 class Constants:
@@ -171,6 +173,22 @@ def build_constants(
         transitions=np.array(link.transitions),
         stationary=stationary_distribution(np.array(link.transitions)),
     )
+
+
+def check_link(groups: Sequence[int], link: Link) -> None:
+    """Refuse a link that carries nothing, or so unevenly that mini-slots cannot be counted.
+
+    Raises:
+        ValueError: The channel state is named.
+    """
+    rate, best = _uplink(np.array(groups, dtype=np.int64), link)
+    slowest = rate.min(axis=0)
+    for state, own in zip(link.states, slowest.tolist(), strict=True):
+        if not (np.isfinite(best) and own > 0 and best / own <= MOST_MINISLOTS):
+            raise ValueError(
+                f"link: in the state {state!r} a gateway sends {own:g} bit/s, and the whole band carries {best:g} "
+                f"bit/s at best: expected rates above 0 that differ by a factor of at most {MOST_MINISLOTS:g}"
+            )
 
 
 def _uplink(sizes: Int64[np.ndarray, " gateways"], link: Link) -> tuple[Float64[np.ndarray, "gateways states"], float]:

@@ -5,11 +5,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from data.common.parse import read_toml
 from optimizer.errors import OptimizerError
 from optimizer.network.certainty import Certainty, Tails
 from optimizer.network.local_models import Accuracy, Latency, Reading, best_models, fitted_law, pruned_models
 from optimizer.network.parts import Edge, Execution, Gateway, Link, LocalModel, Queue, Task
-from optimizer.network.scenario import Scenario, read_toml
+from optimizer.network.scenario import Scenario
 from profiling.profile.entries import Percentile, Precision
 from profiling.profile.profile import Profile
 
@@ -92,7 +93,7 @@ def load_link(path: Path) -> Link:
     Raises:
         OptimizerError: No such file, or a wrong field.
     """
-    content = read_toml(path)
+    content = read_toml(path, OptimizerError)
     content = content.get("link", content) if set(content) <= {"link"} else content
     # A whole scenario is validated so that messages name the field as in a scenario file.
     return Scenario.parse({"base": "paper", "link": _complete(content)}, str(path)).link

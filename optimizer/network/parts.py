@@ -7,15 +7,18 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
-from data.common.schema import Fraction, Positive, Rate, Strict
+from data.common.schema import Fraction, Many, Positive, Rate, Strict
 from profiling.profile.entries import Precision
 
-PositiveFraction = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+PositiveFraction = Annotated[float, Field(gt=0, le=1)]
 Execution = Literal["one batch", "by level"]
 Queue = Literal["none", "fifo"]
-AtLeastOne = Annotated[int, Field(ge=1)]
+AtLeastOne = Annotated[int, Field(ge=1, le=1_000_000)]
+Point = Annotated[tuple[AtLeastOne, Positive], Field(strict=False)]  # batch size and seconds
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+MOST_LEVELS, MOST_STATES, MOST_MODELS = 32, 32, 256  # their indices are kept as int8 (levels, states) in every slot
 
 
 class Link(Strict):
@@ -32,18 +35,20 @@ class Link(Strict):
     """
 
     bandwidth_hz: Positive
-    transmit_power_w: Positive | tuple[Positive, ...]
+    transmit_power_w: Positive | Many[Positive]
     noise_w_per_hz: Positive
     task_bits: Positive
-    states: tuple[str, ...]
-    gains: tuple[Positive, ...]
-    transitions: tuple[tuple[Fraction, ...], ...]
+    states: Many[Name]
+    gains: Many[Positive]
+    transitions: Many[Many[Fraction]]
 
     @model_validator(mode="after")
     def _square(self) -> "Link":
         count = len(self.states)
         if not count or len(set(self.states)) < count:
             raise ValueError(f"states must be different names, at least one; got {list(self.states)}")
+        if count > MOST_STATES:
+            raise ValueError(f"states: expected at most {MOST_STATES}; got {count}")
         if len(self.gains) != count:
             raise ValueError(f"gains: expected one for each of the {count} states; got {len(self.gains)}")
         if len(self.transitions) != count or any(len(row) != count for row in self.transitions):
@@ -85,7 +90,7 @@ class LocalModel(Strict):
     rate: Rate
     accuracy: PositiveFraction
     flops: Positive | None = None
-    latency_s: tuple[tuple[AtLeastOne, Positive], ...] | None = None
+    latency_s: Annotated[Many[Point], Field(max_length=10_000)] | None = None
     precision: Precision | None = None
 
     @property
@@ -128,7 +133,7 @@ class Gateway(Strict):
             level, the most critical first, each level as one batch on a model of its own.
     """
 
-    capacity_flop_per_s: Positive | tuple[Positive, ...] | None = None
+    capacity_flop_per_s: Positive | Many[Positive] | None = None
     execution: Execution = "one batch"
 
 
@@ -165,6 +170,8 @@ def check_levels(qos: Sequence[Level], slot_s: float) -> None:
     """
     if not qos:
         raise ValueError("qos: expected at least one level")
+    if len(qos) > MOST_LEVELS:
+        raise ValueError(f"qos: expected at most {MOST_LEVELS} levels; got {len(qos)}")
     for i, (a, b) in enumerate(pairwise(qos)):
         if not a.criticality < b.criticality:
             raise ValueError(
@@ -193,6 +200,8 @@ def check_models(models: Sequence[LocalModel], gateway: Gateway, width: int, *, 
     """
     if not models:
         raise ValueError("models: expected at least one")
+    if len(models) > MOST_MODELS:
+        raise ValueError(f"models: expected at most {MOST_MODELS}; got {len(models)}")
     kinds = [m.label for m in models]
     if len(set(kinds)) < len(kinds):
         raise ValueError(f"models: expected different rates; a rate is given twice in {', '.join(kinds)}")

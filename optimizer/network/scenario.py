@@ -1,6 +1,5 @@
 """A network to optimise: sensors, gateways, link, criticality levels, models and edge, from a TOML file or profiles."""
 
-import tomllib
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -9,9 +8,11 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from data.common.schema import NonNegative, Positive, Strict, first_problem, read_json
+from data.common.limits import too_much
+from data.common.parse import read_json, read_toml
+from data.common.schema import Many, NonNegative, Positive, Strict, first_problem
 from optimizer.errors import OptimizerError
-from optimizer.network.constants import Constants, build_constants
+from optimizer.network.constants import Constants, build_constants, check_link
 from optimizer.network.parts import (
     AtLeastOne,
     Edge,
@@ -19,6 +20,7 @@ from optimizer.network.parts import (
     Level,
     Link,
     LocalModel,
+    Name,
     PositiveFraction,
     Task,
     check_levels,
@@ -28,6 +30,7 @@ from optimizer.network.rewards import REWARDS, Reward
 
 FOLDER = Path(__file__).parent / "scenarios"
 MOST_SENSORS = 100_000
+MOST_GATEWAYS = 10_000
 SHIPPED = ("paper", "paper-heavy", "paper-printed")
 KNOWN = f"Shipped are {', '.join(SHIPPED)}; or give a TOML or JSON file of your own."
 
@@ -54,20 +57,20 @@ class Scenario(Strict):
         notes: Where the numbers came from, one line each.
     """
 
-    name: str
-    groups: Annotated[tuple[AtLeastOne, ...], Field(min_length=1)]
+    name: Name
+    groups: Annotated[Many[AtLeastOne], Field(min_length=1, max_length=MOST_GATEWAYS)]
     slot_s: Positive
     penalty: NonNegative
     reward: str = "utilization"
     link: Link
-    qos: tuple[Level, ...]
-    models: tuple[LocalModel, ...]
+    qos: Many[Level]
+    models: Many[LocalModel]
     task: Task
     gateway: Gateway = Gateway()
     edge: Edge
     extrapolate: bool = False
     risk: PositiveFraction | None = None
-    notes: tuple[str, ...] = ()
+    notes: Many[str] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -77,9 +80,13 @@ class Scenario(Strict):
             return value
         value = dict(value)
         sensors, gateways = value.pop("sensors", None), value.pop("gateways", None)
-        for name, given in (("sensors", sensors), ("gateways", gateways)):
-            if not isinstance(given, int) or isinstance(given, bool) or given < 1:
-                raise ValueError(f"{name}: expected a number of at least 1 (or `groups`); got {given!r}")
+        for name, given, most in (("sensors", sensors, MOST_SENSORS), ("gateways", gateways, MOST_GATEWAYS)):
+            if not isinstance(given, int) or isinstance(given, bool) or not 1 <= given <= most:
+                raise ValueError(
+                    f"{name}: expected a number of at least 1 and at most {most:,} (or `groups`); got {given!r}"
+                )
+        if sensors < gateways:
+            raise ValueError(f"sensors: expected at least one for each of the {gateways} gateways; got {sensors}")
         return {**value, "groups": split_sensors(sensors, [1] * gateways)}
 
     @field_validator("reward")
@@ -95,12 +102,17 @@ class Scenario(Strict):
         if sum(self.groups) > MOST_SENSORS:
             raise ValueError(f"groups: expected at most {MOST_SENSORS:,} sensors; got {sum(self.groups):,}")
         check_models(self.models, self.gateway, self.width, extrapolate=self.extrapolate)
+        cells = len(self.groups) * len(self.models) * (self.width + 1)
+        problem = too_much("JOPA_NETWORK_MB", f"groups: {len(self.groups)} gateways of up to {self.width}", 8 * cells)
+        if problem is not None:
+            raise ValueError(problem)
         for name, given in (
             ("gateway.capacity_flop_per_s", self.gateway.capacity_flop_per_s),
             ("link.transmit_power_w", self.link.transmit_power_w),
         ):
             if isinstance(given, tuple) and len(given) != len(self.groups):
                 raise ValueError(f"{name}: expected one value, or one for each of the {len(self.groups)} gateways")
+        check_link(self.groups, self.link)
         least = self.objective.least_penalty
         if self.penalty < least:
             raise ValueError(
@@ -119,7 +131,7 @@ class Scenario(Strict):
         path = FOLDER / f"{source}.toml" if str(source) in SHIPPED else Path(source)
         if path.suffix == ".json":
             return cls.parse(read_json(path, OptimizerError, missing=KNOWN), str(source))
-        return cls.parse(read_toml(path), str(source))
+        return cls.parse(read_toml(path, OptimizerError, missing=KNOWN), str(source))
 
     @classmethod
     def parse(cls, content: dict[str, Any], name: str) -> "Scenario":
@@ -151,6 +163,8 @@ class Scenario(Strict):
 
     def with_sensors(self, sensors: int) -> "Scenario":
         """The same network with so many sensors, in proportion to its groups. Raises OptimizerError."""
+        if sensors > MOST_SENSORS:
+            raise OptimizerError(f"--sensors: expected at most {MOST_SENSORS:,}; got {sensors:,}.")
         if sensors < len(self.groups):
             raise OptimizerError(
                 f"--sensors: {sensors} sensors cannot serve {len(self.groups)} gateways.",
@@ -250,16 +264,6 @@ def split_sensors(sensors: int, weights: Sequence[int]) -> tuple[int, ...]:
     return tuple(int(x) for x in sizes)
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """Parsed TOML. Raises OptimizerError."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise OptimizerError(f"no scenario {str(path)!r}.", KNOWN) from None
-    except (OSError, ValueError) as error:
-        raise OptimizerError(f"{path}: cannot be read as TOML ({error}).") from None
-
-
 def _on_base(content: dict[str, Any], name: str) -> dict[str, Any]:
     """`base = "paper"` starts from a shipped scenario; tables are merged key by key, lists replaced."""
     content = dict(content)
@@ -268,7 +272,7 @@ def _on_base(content: dict[str, Any], name: str) -> dict[str, Any]:
         return content
     if base not in SHIPPED:
         raise OptimizerError(f"{name}: base: expected one of {', '.join(SHIPPED)}; got {base!r}.")
-    below = _on_base(read_toml(FOLDER / f"{base}.toml"), base)
+    below = _on_base(read_toml(FOLDER / f"{base}.toml", OptimizerError), base)
     if "groups" in content:
         below = {k: v for k, v in below.items() if k not in ("sensors", "gateways")}
     speed = {"capacity_flop_per_s", "task_s"}

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float64
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
-from data.common.schema import Positive, read_model
+from data.common.schema import Many, Positive, read_model
 from optimizer.errors import OptimizerError
 from optimizer.network.outcome import Outcome, evaluate
 from optimizer.network.scenario import Scenario
@@ -69,14 +69,20 @@ class World:
         return self.edge_bias * np.exp(self.edge_spread * rng.standard_normal(shape))
 
 
-class _Factors(BaseModel):
+class _Part(BaseModel):
+    """Part of a file whose other fields are not looked at."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+
+class _Factors(_Part):
     """Measured over predicted inference times, as a trial's file holds them."""
 
-    local: tuple[Positive, ...]
-    edge: tuple[Positive, ...]
+    local: Many[Positive]
+    edge: Many[Positive]
 
 
-class _Trial(BaseModel):
+class _Trial(_Part):
     """The part of a trial's file that a world needs; the rest is `optimizer.trial.results.TrialFile`."""
 
     factors: _Factors

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from data.common.files import write_json, write_whole
-from data.common.schema import read_json
+from data.common.guard import is_file, open_regular
+from data.common.parse import read_json
 from optimizer.errors import OptimizerError
 from profiling.errors import ProfilingError
 from profiling.profile.profile import Profile
@@ -27,8 +28,9 @@ def copy_of(source: Path | None, target: Path) -> Callable[[], None] | None:
         write_json(target, content)
         measurement = content.get("measurement") if isinstance(content, dict) else None
         runs = measurement.get("samples") if isinstance(measurement, dict) else None
-        if isinstance(runs, str) and (given.parent / runs).is_file():
-            write_whole(target.parent / runs, (given.parent / runs).read_bytes())
+        if isinstance(runs, str) and is_file(given.parent / runs) and not {"..", "/"} & set(Path(runs).parts):
+            with open_regular(given.parent / runs) as file:
+                write_whole(target.parent / runs, file.read())
 
     return copy
 

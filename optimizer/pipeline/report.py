@@ -15,6 +15,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from data.common.files import sha256, write_whole
+from data.common.guard import is_file, read_limited
+from optimizer.errors import OptimizerError
 from optimizer.evaluation.capacity import CapacityFile
 from optimizer.evaluation.capacity_figure import best_first, first_line
 from optimizer.evaluation.price import price_line
@@ -29,6 +31,7 @@ from pruning.bundle import Manifest, read_manifest
 from pruning.verdict import notices
 
 LOSSLESS = 0.001  # picked by hand: share of dropped tasks up to which a network is said to serve its sensors
+LARGEST_PICTURE, PNG = 32 << 20, b"\x89PNG\r\n\x1a\n"
 HASHED = (
     "bundle/models.json", "gateway.json", "edge.json", "capacity/capacity.json", "trial.json", "evaluation.json",
     "experiment/results.json",
@@ -103,13 +106,30 @@ def read_inputs(run: Path) -> Inputs:
         claims=read_claims(figures / "claims.json"),
         trial=read_trial(run / "trial.json"),
         capacity=read_capacity(run / "capacity" / "capacity.json"),
-        price=read_capacity(price) if (price := run / "capacity" / "price.json").is_file() else None,
+        price=_with_risks(run / "capacity" / "price.json"),
     )
 
 
+def _with_risks(path: Path) -> CapacityFile | None:
+    """The price of certainty; None if it was not looked for. Raises OptimizerError."""
+    if not is_file(path):
+        return None
+    found = read_capacity(path)
+    if not found.risks:
+        raise OptimizerError(f"{path}: risks: expected at least one.", "Run `python -m optimizer.capacity` again.")
+    return found
+
+
 def picture(path: Path) -> str:
-    """A PNG as a data address."""
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+    """A PNG as a data address. Raises OptimizerError: no such file, no regular file, or not a PNG."""
+    remedy = "Remove pipeline.json and run the pipeline again."
+    try:
+        content = read_limited(path, OptimizerError, limit=LARGEST_PICTURE, option="(none)", remedy=remedy)
+    except (FileNotFoundError, IsADirectoryError):
+        raise OptimizerError(f"{path}: no such picture.", remedy) from None
+    if not content.startswith(PNG):
+        raise OptimizerError(f"{path}: not a PNG.", remedy)
+    return "data:image/png;base64," + base64.b64encode(content).decode()
 
 
 def models_table(bundle: Manifest, gateway: Profile, batch: int) -> list[ModelRow]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from data.common.device import has_gpu
 from data.common.files import sha256, write_json
-from data.common.schema import read_json
+from data.common.parse import read_json
 from data.config import WEAK
 from optimizer.errors import OptimizerError
 from optimizer.evaluation.reading import read_capacity

@@ -5,7 +5,8 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 from data.common.files import write_json
-from data.common.schema import NonNegative, Strict, check_schema, first_problem, read_json
+from data.common.parse import read_json
+from data.common.schema import NonNegative, Strict, check_schema, first_problem
 from optimizer.errors import OptimizerError
 
 SCHEMA = 3

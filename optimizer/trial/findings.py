@@ -8,13 +8,21 @@ from data.common.stats import wilson
 from optimizer.network.slots import PADDING
 from optimizer.trial.carry_out import Ratios, Tally
 from optimizer.trial.machines import Machines
-from optimizer.trial.results import AccuracyRow, ErrorSummary, Factors, ModelUse, Point, SchemeResult, TrialFile
+from optimizer.trial.results import (
+    QUANTILES,
+    AccuracyRow,
+    ErrorSummary,
+    Factors,
+    ModelUse,
+    Point,
+    SchemeResult,
+    TrialFile,
+)
 from optimizer.trial.setting import Setting
 from optimizer.trial.slots import INACCURATE, LATE, REFUSED, SERVED
 from profiling.profile.entries import Interval
 
 SAME = 1e-4  # picked by hand: predicted shares of lost tasks that differ by less are called equal
-QUANTILES = 200  # evenly spaced quantiles that stand for a distribution of factors
 RESAMPLES = 500  # of the slots, for intervals
 POINTS = 300  # most tasks of a scheme and place that are kept for the figure
 

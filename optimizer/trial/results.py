@@ -1,11 +1,11 @@
 """The file of a trial, `trial.json`: its models, and reading it with a check of every field."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
-from data.common.schema import Count, Fraction, NonNegative, Positive, Rate, Strict, read_model
+from data.common.schema import Count, Fraction, NonNegative, Pair, Positive, Rate, Strict, read_model
 from optimizer.errors import OptimizerError
 from optimizer.network.parts import Execution, Queue
 from optimizer.network.world import TRIAL_SCHEMA
@@ -13,6 +13,7 @@ from profiling.profile.entries import Interval, Order, Precision
 
 SCHEMA, OLDEST = TRIAL_SCHEMA, 3
 Where = Literal["gateway", "edge"]
+QUANTILES = 200  # evenly spaced quantiles that stand for a distribution of factors
 
 
 class ErrorSummary(Strict):
@@ -112,6 +113,16 @@ class SchemeResult(Strict):
     models: list[ModelUse]
     points: list[Point]
 
+    @model_validator(mode="after")
+    def _with_intervals(self) -> "SchemeResult":
+        needed = ["lost"] if self.broken is None else ["lost", "broken"]
+        missing = [name for name in needed if name not in self.intervals]
+        if missing:
+            raise ValueError(f"intervals: {', '.join(missing)} missing")
+        if self.models and not sum(model.batches for model in self.models):
+            raise ValueError("models: expected batches of at least one of them")
+        return self
+
 
 class AccuracyRow(Strict):
     """Accuracy of one model on the test windows that it answered in the trial.
@@ -137,11 +148,20 @@ class AccuracyRow(Strict):
     predicted: Fraction
 
 
+def _quantiles(values: list[float]) -> list[float]:
+    if len(values) not in (0, QUANTILES) or sorted(values) != values:
+        raise ValueError(f"expected {QUANTILES} ascending numbers, or none; got {len(values)}")
+    return values
+
+
+Quantiles = Annotated[list[Positive], AfterValidator(_quantiles)]
+
+
 class Factors(Strict):
     """Measured over predicted inference times as evenly spaced quantiles: a world that a policy can be trained in."""
 
-    local: list[Positive]
-    edge: list[Positive]
+    local: Quantiles
+    edge: Quantiles
 
 
 class Network(Strict):
@@ -156,7 +176,7 @@ class Network(Strict):
     """
 
     sensors: Count
-    groups: list[Count]
+    groups: list[Count] = Field(min_length=1)
     execution: Execution
     queue: Queue
     order: Order
@@ -191,7 +211,7 @@ class TrialFile(Strict):
     seed: Count
     clock: str
     edge_factor: Positive
-    speed: tuple[Positive, Positive]
+    speed: Pair[Positive]
     disturbed: bool
     delay_error: ErrorSummary | None
     delay_error_local: ErrorSummary | None

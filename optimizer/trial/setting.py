@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool
 
+from data.common.files import sha256
+from data.common.guard import is_file
 from optimizer.errors import OptimizerError
 from optimizer.evaluation.compare import load_policies, short_names
 from optimizer.learning.deployed import LearnedPolicy
@@ -163,8 +165,15 @@ def _file(key: ModelKey, bundle: Bundle, gateway: Profile, profile: Path) -> Pat
     """The ONNX file of a model; int8 files lie beside the profile."""
     rate, precision = key
     if precision == "int8":
-        path = profile.parent / str(gateway.model(rate, precision).file)
-        if path.is_file():
+        model = gateway.model(rate, precision)
+        path = profile.parent / str(model.file)
+        if is_file(path):
+            inside = path.resolve().is_relative_to(profile.parent.resolve())
+            if not inside or (model.file_sha256 is not None and sha256(path) != model.file_sha256):
+                raise OptimizerError(
+                    f"{path}: not the int8 model of rate {rate:g} that was profiled.",
+                    "Restore the folder beside the profile, or measure again with `python -m profiling.run`.",
+                )
             return path
         raise OptimizerError(
             f"{path}: no such file; it is the int8 model of rate {rate:g} that was profiled.",

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file
 
+from data.common.tensors import read_tensors
+from optimizer.errors import OptimizerError
 from profiling.measuring.worker import pin
 from profiling.profile.entries import Precision, RuntimeName
 from profiling.runtimes.registry import open_session, runtime_of
@@ -52,7 +53,7 @@ def serve(station: Station, pipe: Connection) -> None:
     runtime is answered as text.
     """
     pin(station.threads)
-    images = load_file(station.test)["images.clean"]
+    images = read_tensors(station.test, OptimizerError)["images.clean"]
     services: dict[tuple[float, Precision], Service] = {}
     while True:
         try:

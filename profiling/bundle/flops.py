@@ -12,15 +12,18 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError
 from onnx import numpy_helper, shape_inference
 from onnx.reference import ReferenceEvaluator
 
+from data.common.guard import printable
+from data.common.limits import megabytes
+from data.common.onnxfile import GROWING, read_onnx
 from profiling.errors import ProfilingError
 from profiling.profile.entries import Layer
 
 Shape = tuple[int, ...]
 _NUMBERS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE)
+LARGEST = 1 << 29  # bytes that one operator may hold for one input; VGG-16 at 128 pixels holds 8 million
 SMALL = 65_536  # largest tensor that may take part in arithmetic on shapes, in numbers
 
 
@@ -160,34 +163,8 @@ def read_graph(path: Path, allowed: frozenset[Path] = frozenset()) -> onnx.Model
     Raises:
         ProfilingError: The file is damaged or not ONNX, or refers to a file outside its folder or not verified.
     """
-    try:
-        model = onnx.load(path, load_external_data=False)
-        for tensor in model.graph.initializer:
-            _check_location(path, tensor, allowed)
-        onnx.checker.check_model(model if not model.ByteSize() > 2**31 - 1 else str(path))
-    except FileNotFoundError:
-        raise ProfilingError(f"{path}: no such file.") from None
-    except (DecodeError, onnx.checker.ValidationError, OSError, ValueError) as error:
-        reason = (str(error).splitlines() or ["cannot be decoded"])[0][:160]
-        raise ProfilingError(f"{path}: not a valid ONNX model ({reason}).", "Restore it, or export it again.") from None
-    if not model.graph.node:
-        raise ProfilingError(
-            f"{path}: not a valid ONNX model (it has no operators).", "Restore it, or export it again."
-        )
+    model: onnx.ModelProto = read_onnx(path, ProfilingError, allowed=allowed, remedy="Restore it, or export it again.")
     return model
-
-
-def _check_location(path: Path, tensor: onnx.TensorProto, allowed: frozenset[Path]) -> None:
-    if tensor.data_location != onnx.TensorProto.EXTERNAL:
-        return
-    location = next((e.value for e in tensor.external_data if e.key == "location"), "")
-    target = (path.parent / location).resolve()
-    if not location or not target.is_relative_to(path.parent.resolve()) or target not in allowed:
-        raise ProfilingError(
-            f"{path}: {tensor.name} points at the file {location!r}, outside its folder or without a hash in "
-            "the bundle.",
-            "Export the model again, in one file.",
-        )
 
 
 def _with_batch_of_one(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -221,12 +198,22 @@ def _fold(node: onnx.NodeProto, shapes: dict[str, Shape | None], values: dict[st
         return True
     if not node.input or len(node.output) != 1 or not all(x in values for x in node.input if x):
         return False
+    if node.op_type in GROWING and not _stays_small(node, values):
+        return False
     result = ReferenceEvaluator(node).run(None, {x: values[x] for x in node.input if x})
     found = np.asarray(next(iter(result)))
     if found.size > SMALL or found.dtype.kind not in "iub":
         return False
     values[node.output[0]] = found
     return True
+
+
+def _stays_small(node: onnx.NodeProto, values: dict[str, np.ndarray]) -> bool:
+    """Whether an operator that makes tensors of a given size makes a small one of these inputs."""
+    if node.op_type not in ("ConstantOfShape", "Expand"):
+        return all(abs(int(x)) <= SMALL for name in node.input if name for x in values[name].ravel()[:64])
+    sides = values[node.input[-1]].ravel()
+    return len(sides) <= 8 and prod(max(1, abs(int(x))) for x in sides) <= SMALL
 
 
 def _shape(value: onnx.ValueInfoProto) -> Shape | None:
@@ -251,6 +238,28 @@ def count(model: onnx.ModelProto, name: str) -> Count:
     Raises:
         ProfilingError: An operator is missing from the table, or its shapes cannot be inferred.
     """
+    for i, node in enumerate(model.graph.node):
+        if node.op_type not in OPERATORS:
+            raise ProfilingError(
+                f"{name}: the operator {printable(node.op_type)} ({printable(node.name or i)}) is not in the table of "
+                "operators.",
+                "Add it to profiling.bundle.flops.OPERATORS.",
+            )
+    try:
+        found = _count(model, name)
+    except ProfilingError:
+        raise
+    except Exception as problem:  # noqa: BLE001 - whatever onnx raises for a graph that contradicts itself
+        reason = (str(problem).splitlines() or [type(problem).__name__])[0][:160]
+        raise ProfilingError(f"{name}: its work cannot be counted ({printable(reason)}).", "Export it again.") from None
+    if found.largest_bytes > LARGEST:
+        raise ProfilingError(
+            f"{name}: one operator would hold {megabytes(found.largest_bytes)} for a single input.", "Export it again."
+        )
+    return found
+
+
+def _count(model: onnx.ModelProto, name: str) -> Count:
     graph = _with_batch_of_one(model).graph
     weights = {t.name: t for t in graph.initializer}
     shapes: dict[str, Shape | None] = {t.name: tuple(t.dims) for t in graph.initializer}
@@ -258,11 +267,6 @@ def count(model: onnx.ModelProto, name: str) -> Count:
     layers: list[Layer] = []
     touched = largest = 0
     for i, node in enumerate(graph.node):
-        if node.op_type not in OPERATORS:
-            raise ProfilingError(
-                f"{name}: the operator {node.op_type} ({node.name or i}) is not in the table of operators.",
-                "Add it to profiling.bundle.flops.OPERATORS.",
-            )
         if OPERATORS[node.op_type] is _free:
             continue
         known = [shapes.get(x) for x in (*(x for x in node.input if x), node.output[0])]

@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from data.common.files import sha256
+from data.common.tensors import check_finite, read_tensors
 from profiling.bundle.flops import Count, count, input_shape, read_graph
 from profiling.errors import ProfilingError
 from profiling.profile.entries import BundleReference
@@ -78,19 +77,39 @@ class Bundle:
         """Images for calibrating int8 models, and a description of them."""
         if self.manifest.calibration is not None:
             path = verified(self.folder, self.manifest, self.manifest.calibration)
-            images = _tensors(path)["images"]
+            images = _images(_tensors(path), "images", self.shape, path)
             return images, f"{len(images)} training windows"
-        images = _tensors(self.test)["images.clean"]
+        images = _images(_tensors(self.test), "images.clean", self.shape, self.test)
         step = max(1, len(images) // 64)
         chosen = images[::step]
         return chosen, f"{len(chosen)} test windows (this older bundle holds no others: int8 accuracy is optimistic)"
 
 
 def _tensors(path: Path) -> dict[str, np.ndarray]:
-    try:
-        return dict(load_file(path))
-    except (OSError, SafetensorError) as error:
-        raise ProfilingError(f"{path}: not a readable safetensors file ({error}).", "Restore it.") from None
+    tensors = read_tensors(path, ProfilingError)
+    check_finite(tensors, path, ProfilingError)
+    return tensors
+
+
+def _images(tensors: dict[str, np.ndarray], name: str, shape: tuple[int, ...], path: Path) -> np.ndarray:
+    """Images of the size that the models take. Raises ProfilingError."""
+    images = tensors.get(name)
+    if images is None or images.dtype != np.float32 or images.shape[1:] != shape or not len(images):
+        got = "nothing" if images is None else f"{images.dtype} of shape {images.shape}"
+        raise ProfilingError(f"{path}: {name}: expected float32 images of shape {shape}; got {got}.", "Restore it.")
+    return images
+
+
+def _vector(tensors: dict[str, np.ndarray], name: str, length: int, most: int, path: Path) -> np.ndarray:
+    """Whole numbers from 0 to below `most`, one for each test window. Raises ProfilingError."""
+    found = tensors[name]
+    if (
+        found.shape != (length,)
+        or found.dtype.kind not in "iub"
+        or (length and not 0 <= found.min() <= found.max() < most)
+    ):
+        raise ProfilingError(f"{path}: {name}: expected {length} whole numbers from 0 to below {most}.", "Restore it.")
+    return found.astype(np.int64)
 
 
 def _without_graph(entry: ModelEntry) -> Count:
@@ -98,15 +117,18 @@ def _without_graph(entry: ModelEntry) -> Count:
     return Count(entry.flops, 0, entry.parameters, 4 * entry.parameters, 0, 0, [])
 
 
-def _called(folder: Path, manifest: Manifest) -> dict[float, Int64[np.ndarray, " n"]]:
+def _called(folder: Path, manifest: Manifest, windows: int) -> dict[float, Int64[np.ndarray, " n"]]:
     """What the exported seed of each model names, by rate."""
     if manifest.predictions is None:
         return {}
-    tensors = _tensors(verified(folder, manifest, manifest.predictions))
+    path = verified(folder, manifest, manifest.predictions)
+    tensors = _tensors(path)
     found = {}
     for entry in manifest.models:
-        row = [s.seed for s in entry.seeds].index(entry.exported_seed)
-        found[entry.rate] = tensors[Path(entry.weights).stem][row].astype(np.int64)
+        row, name = [s.seed for s in entry.seeds].index(entry.exported_seed), Path(entry.weights).stem
+        if name not in tensors or tensors[name].ndim != 2 or len(tensors[name]) <= row:
+            raise ProfilingError(f"{path}: lacks the predictions of {name}.", "Restore it.")
+        found[entry.rate] = _vector({name: tensors[name][row]}, name, windows, len(manifest.classes), path)
     return found
 
 
@@ -148,7 +170,8 @@ def read_bundle(folder: Path | str, need_onnx: bool = False) -> Bundle:
     missing = {"images.clean", "labels", "independent"} - set(test)
     if missing:
         raise ProfilingError(f"{folder / manifest.test}: {', '.join(sorted(missing))} missing.", "Restore it.")
-    size = manifest.preprocessing.size
+    size, path = manifest.preprocessing.size, folder / manifest.test
+    windows = len(_images(test, "images.clean", (1, size, size), path))
     methods = sorted({m.method for m in manifest.models if m.rate > 0}) or ["dense"]
     reference = BundleReference(
         sha256=sha256(folder / MANIFEST),
@@ -164,8 +187,8 @@ def read_bundle(folder: Path | str, need_onnx: bool = False) -> Bundle:
         reference=reference,
         subjects=subjects,
         shape=(1, size, size),
-        labels=test["labels"].astype(np.int64),
-        independent=test["independent"].astype(bool),
-        recordings=test["recordings"].astype(np.int64) if "recordings" in test else np.arange(len(test["labels"])),
-        called=_called(folder, manifest),
+        labels=_vector(test, "labels", windows, len(manifest.classes), path),
+        independent=_vector(test, "independent", windows, 2, path).astype(bool),
+        recordings=_vector(test, "recordings", windows, 1 << 31, path) if "recordings" in test else np.arange(windows),
+        called=_called(folder, manifest, windows),
     )

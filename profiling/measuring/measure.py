@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from data.common.errors import UserError
+from data.common.guard import open_own
+from data.common.parse import parse_json
 from profiling.errors import ProfilingError
 from profiling.measuring.worker import Job
 
@@ -28,19 +30,18 @@ class Journal:
         self.path = path
         self.events: list[Event] = []
         whole = 0
-        if path.exists():
-            for line in path.read_bytes().splitlines(keepends=True):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = open_own(path)
+            for line in self._file:
                 try:
-                    event = json.loads(line) if line.endswith(b"\n") else None
+                    event = parse_json(line) if line.endswith(b"\n") else None
                 except ValueError:
                     event = None
-                if not isinstance(event, dict):
+                if not isinstance(event, dict) or not isinstance(event.get("event"), str):
                     break
                 self.events.append(event)
                 whole += len(line)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("r+b" if path.exists() else "w+b")
             self._file.truncate(whole)
             self._file.seek(whole)
         except OSError as error:

@@ -4,12 +4,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from data.common.schema import Count, Finite, Fraction, NonNegative, Positive, Rate, Strict
+from data.common.schema import MOST, Count, Finite, Fraction, Hash, NonNegative, Pair, Positive, Rate, Strict
 
 Precision = Literal["fp32", "bf16", "int8"]
 Percentile = Literal["p50", "p90", "p99"]
 Device = Literal["cpu", "cuda"]
 Order = Literal["hot", "random"]
+Amount = Annotated[int, Field(gt=0, le=MOST)]  # of FLOP
+BatchSize = Annotated[int, Field(ge=1, le=1_000_000)]
 RuntimeName = str  # a name in `profiling.runtimes.registry.RUNTIMES` of the jopa that measured
 Law = Literal["proportional", "affine", "affine_bytes", "per_model", "measured"]
 
@@ -20,6 +22,12 @@ class Interval(Strict):
     low: Finite
     high: Finite
 
+    @model_validator(mode="after")
+    def _ordered(self) -> "Interval":
+        if self.low > self.high:
+            raise ValueError(f"an interval's low end is above its high end: {self.low}, {self.high}")
+        return self
+
 
 class Processor(Strict):
     """The CPU that the measuring process may use."""
@@ -28,7 +36,7 @@ class Processor(Strict):
     architecture: str
     cores: Count
     cores_usable: Count
-    caches: dict[str, int]
+    caches: dict[str, Count]
     governor: str | None
     frequency_hz: NonNegative | None
     flags: list[str]
@@ -53,8 +61,8 @@ class Environment(Strict):
     system: str
     python: str
     libraries: dict[str, str]
-    load_before: list[float]
-    load_after: list[float]
+    load_before: list[Finite]
+    load_after: list[Finite]
     started: str
     duration_s: NonNegative
 
@@ -62,11 +70,11 @@ class Environment(Strict):
 class BundleReference(Strict):
     """The model bundle that was profiled; `sha256` is that of its `models.json`, which holds every file's hash."""
 
-    sha256: str
+    sha256: Hash
     data: str
     split: str
-    size: int
-    classes: int
+    size: Count
+    classes: Count
     method: str
 
 
@@ -75,7 +83,7 @@ class RuntimeTrial(Strict):
 
     runtime: RuntimeName
     version: str
-    batch: int
+    batch: BatchSize
     dense_s: Positive | None
     pruned_s: Positive | None
     error: str | None
@@ -92,8 +100,8 @@ class Measurement(Strict):
 
     runtime: RuntimeName
     device: Device
-    threads: list[int]
-    batches: list[int]
+    threads: Annotated[list[Count], Field(min_length=1)]
+    batches: list[BatchSize]
     precisions: list[Precision]
     grade: Literal["quick", "reference", "noisy"]
     noisy_cells: Count
@@ -104,7 +112,7 @@ class Measurement(Strict):
     order: Order = "hot"
     protocol: str
     samples: str | None
-    samples_sha256: str | None
+    samples_sha256: Hash | None
     chosen_from: list[RuntimeTrial]
 
 
@@ -116,7 +124,7 @@ class Latency(Strict):
     above p50 + 5 MAD, counted and kept. `host_p50_s` (CUDA): with both copies. A datasheet's entry has count 0.
     """
 
-    batch: Annotated[int, Field(ge=1)]
+    batch: BatchSize
     threads: Count
     p50_s: Positive
     p90_s: Positive
@@ -145,7 +153,7 @@ class Layer(Strict):
 
     name: str
     operator: str
-    output: list[int]
+    output: list[Count]
     flops: Count
     elementwise: Count
 
@@ -165,8 +173,8 @@ class Model(Strict):
     rate: Rate
     method: str
     precision: Precision
-    flops: Annotated[int, Field(gt=0)]
-    flops_nominal: Annotated[int, Field(gt=0)]
+    flops: Amount
+    flops_nominal: Amount
     flops_elementwise: Count
     parameters: Count
     activation_bytes: Count
@@ -180,7 +188,7 @@ class Model(Strict):
     relative_accuracy_interval: Interval | None = None
     right: str | None = None
     file: str | None
-    file_sha256: str | None
+    file_sha256: Hash | None
     layers: list[Layer]
     latency: list[Latency]
 
@@ -190,7 +198,7 @@ class Failed(Strict):
 
     rate: Rate
     precision: Precision
-    batch: int
+    batch: BatchSize
     threads: Count
     reason: str
 
@@ -202,7 +210,7 @@ class Residual(Strict):
     """
 
     rate: Rate
-    batch: int
+    batch: BatchSize
     measured_s: Positive
     fitted_s: Finite
     relative_error: Finite
@@ -221,7 +229,7 @@ class LawFit(Strict):
     overhead_s: NonNegative | None
     capacity_flop_per_s: Positive | None
     bandwidth_byte_per_s: Positive | None
-    per_model: dict[str, tuple[float, float]]
+    per_model: dict[str, Pair[NonNegative]]
     mean_error: NonNegative
     worst_error: NonNegative
     left_out_median_error: NonNegative | None
@@ -244,11 +252,15 @@ class Capacity(Strict):
     skipped: dict[str, str]
 
 
+Degree = Annotated[int, Field(ge=0, le=20)]
+Coefficients = Annotated[list[Finite], Field(min_length=1, max_length=21)]
+
+
 class DegreeFit(Strict):
     """A polynomial of one degree; errors are root mean squares of accuracy (a fraction)."""
 
-    degree: int
-    coefficients: list[Finite]
+    degree: Degree
+    coefficients: Coefficients
     intervals: list[Interval] | None
     error: NonNegative
     left_out_error: NonNegative | None
@@ -264,13 +276,21 @@ class AccuracyCurve(Strict):
     PCHIP) is the safer one. `verdict` puts the table of degrees into words.
     """
 
-    degree: int
-    coefficients: list[Finite]
+    degree: Degree
+    coefficients: Coefficients
     intervals: list[Interval] | None
-    rates: list[Rate]
+    rates: Annotated[list[Rate], Field(min_length=1)]
     accuracies: list[Fraction]
     residuals: list[Finite]
     degrees: list[DegreeFit]
     rises: bool
     monotone: list[Fraction]
     verdict: str
+
+    @model_validator(mode="after")
+    def _alike(self) -> "AccuracyCurve":
+        if not len(self.rates) == len(self.accuracies) == len(self.monotone):
+            raise ValueError("rates, accuracies and monotone must have the same length")
+        if sorted(set(self.rates)) != self.rates:
+            raise ValueError("rates must ascend, each of them once")
+        return self

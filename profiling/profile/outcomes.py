@@ -14,8 +14,8 @@ from profiling.profile.entries import Interval
 
 RESAMPLES = 4000  # enough for a confidence of 0.999: four draws lie below
 SEED = 0
-MOST = 10_000_000  # test windows; a file that says more is damaged
-CHUNK = 200  # draws at a time, to keep memory small
+MOST, MOST_RECORDINGS = 10_000_000, 100_000  # test windows and recordings; a file that says more is damaged
+CHUNK, CELLS = 200, 2_000_000  # draws at a time, and draws times recordings, to keep memory small
 
 
 def pack_right(right: Bool[np.ndarray, " n"]) -> str:
@@ -50,6 +50,8 @@ def unpack_runs(text: str) -> list[int]:
     runs = [(int(times), int(count)) for times, count in pairs]
     if any(times < 1 or count < 1 for times, count in runs) or sum(times * count for times, count in runs) > MOST:
         raise ValueError(f"a recording has at least one window, and all together have at most {MOST:,}")
+    if sum(times for times, _ in runs) > MOST_RECORDINGS:
+        raise ValueError(f"there are at most {MOST_RECORDINGS:,} recordings")
     return [count for times, count in runs for _ in range(times)]
 
 
@@ -72,12 +74,14 @@ def drawn_ratios(
     count = len(whole)
     table = np.concatenate([right, whole[None]]).T.astype(np.float64)
     found = np.empty((RESAMPLES, len(right)))
-    for start in range(0, RESAMPLES, CHUNK):
-        picked = rng.integers(0, count, (CHUNK, count))
-        picked += count * np.arange(CHUNK)[:, None]
-        times = np.bincount(picked.ravel(), minlength=CHUNK * count).reshape(CHUNK, count)
+    chunk = max(1, min(CHUNK, CELLS // count))
+    for start in range(0, RESAMPLES, chunk):
+        size = min(chunk, RESAMPLES - start)
+        picked = rng.integers(0, count, (size, count))
+        picked += count * np.arange(size)[:, None]
+        times = np.bincount(picked.ravel(), minlength=size * count).reshape(size, count)
         sums = times.astype(np.float64) @ table
-        found[start : start + CHUNK] = sums[:, :-1] / np.maximum(sums[:, -1:], 1.0)
+        found[start : start + size] = sums[:, :-1] / np.maximum(sums[:, -1:], 1.0)
     return found
 
 

@@ -9,8 +9,10 @@ from jaxtyping import Int64
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from data.common.files import write_json
+from data.common.guard import printable
 from data.common.interpolation import piecewise_linear
-from data.common.schema import Positive, Strict, check_schema, first_problem, read_json
+from data.common.parse import read_json
+from data.common.schema import Positive, Strict, check_schema, first_problem
 from profiling.errors import ProfilingError
 from profiling.profile.entries import (
     AccuracyCurve,
@@ -54,7 +56,7 @@ class Profile(Strict):
     test_recordings: str | None = None
     notes: list[str]
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True)
 
     @model_validator(mode="after")
     def _no_doubles(self) -> "Profile":
@@ -65,6 +67,9 @@ class Profile(Strict):
             cells = [(x.batch, x.threads) for x in model.latency]
             if len(set(cells)) < len(cells):
                 raise ValueError(f"models: rate {model.rate:g}: duplicate batch size and number of threads")
+        fits = [(f.precision, f.threads) for f in self.capacities]
+        if len(set(fits)) < len(fits):
+            raise ValueError("capacities: duplicate precision and number of threads")
         return self
 
     @model_validator(mode="after")
@@ -97,7 +102,7 @@ class Profile(Strict):
             missing="Expected what `python -m profiling.run` wrote.",
             remedy="Restore it, or profile again.",
         )
-        return cls.parse(content, str(path))
+        return cls.parse(content, printable(path))
 
     @classmethod
     def parse(cls, content: Any, name: str) -> "Profile":
@@ -231,6 +236,8 @@ class Profile(Strict):
             raise ProfilingError(f"the law {law!r} was not fitted here.", f"Fitted: {', '.join(fits)}.")
         fit = fits[law]
         if law == "per_model":
+            if f"{model.rate:g}" not in fit.per_model:
+                raise ProfilingError(f"the law {law!r} was not fitted to rate {rate:g}.", "Profile again.")
             overhead, slope = fit.per_model[f"{model.rate:g}"]
             return overhead + batch * slope
         seconds = fit.overhead_s or 0.0

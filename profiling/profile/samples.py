@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float64
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from data.common.files import sha256
+from data.common.guard import is_file
+from data.common.tensors import read_tensors
 from profiling.errors import ProfilingError
 from profiling.profile.entries import Precision
 from profiling.profile.profile import Profile
@@ -141,13 +141,16 @@ def read_samples(path: Path | str, profile: Profile) -> Samples:
         )
     file = path.parent / profile.measurement.samples
     remedy = MEASURE_AGAIN.format(folder=Path(profile.measurement.samples).parent)
-    if not file.is_file():
+    if not file.resolve().is_relative_to(path.parent.resolve()):
+        raise ProfilingError(f"{path}: names runs outside its folder ({profile.measurement.samples!r}).", remedy)
+    if not is_file(file):
         raise ProfilingError(f"{path}: its runs are missing ({file}).", remedy)
     if profile.measurement.samples_sha256 not in (None, sha256(file)):
         raise ProfilingError(f"{file}: not the runs that {path.name} was made from.", remedy)
+    tensors = read_tensors(file, ProfilingError, remedy=remedy)
     try:
-        return _cells(load_file(file))
-    except (OSError, SafetensorError, ValueError) as error:
+        return _cells(tensors)
+    except ValueError as error:
         raise ProfilingError(f"{file}: cannot be read as runs ({error}).", remedy) from None
 
 
@@ -156,9 +159,13 @@ def _cells(tensors: dict[str, np.ndarray]) -> Samples:
     found: dict[Cell, list[tuple[int, Runs]]] = {}
     for name, runs in tensors.items():
         rate, precision, batch, threads, visit = name.split("/")
-        if rate.replace(".", "", 1).isdigit() and len(runs):  # not the matrix product that the peak was measured with
+        if rate.replace(".", "", 1).isdigit() and runs.size:  # not the matrix product that the peak was measured with
+            if runs.ndim != 1 or runs.dtype.kind != "f" or not (np.isfinite(runs).all() and runs.min() > 0):
+                raise ValueError(f"{name}: expected seconds above 0")
             cell: Cell = (float(rate), _precision(precision), int(batch), int(threads))
             found.setdefault(cell, []).append((int(visit), runs.astype(np.float64)))
+    if not found:
+        raise ValueError("it holds none")
     return Samples({cell: [runs for _, runs in sorted(own, key=lambda v: v[0])] for cell, own in found.items()})
 
 

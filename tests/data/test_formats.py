@@ -64,16 +64,15 @@ def test_the_parent_survives_a_file_that_kills_its_reader(tmp_path, monkeypatch)
     # The worker is told to read a file whose reading ends the process, as a segmentation fault would.
     good = tmp_path / "good.mat"
     scipy.io.savemat(good, {"x": SIGNAL})
-    import data.readers.mat as module
+    import data.readers.child as module
 
-    script = tmp_path / "dies.py"
-    script.write_text("import os, sys\nsys.stdin.readline()\nos.kill(os.getpid(), 11)\n")
-    monkeypatch.setattr(module, "WORKER", script)
-    module._worker.stop()
+    dies = "import os, sys\nos.write(1, b'r')\nsys.stdin.readline()\nos.kill(os.getpid(), 11)\n"
+    monkeypatch.setattr(module, "START", dies)
+    module._reader.stop()
     with pytest.raises(DataError, match="killed the reader"):
         read_mat(good)
     monkeypatch.undo()
-    module._worker.stop()
+    module._reader.stop()
     assert read_mat(good)["x"].size == SIGNAL.size
 
 

@@ -3,7 +3,8 @@ from pydantic import ValidationError
 
 from data.common.errors import UserError
 from data.common.files import write_json
-from data.common.schema import Fraction, Strict, check_schema, first_problem, read_json
+from data.common.parse import read_json
+from data.common.schema import Fraction, Strict, check_schema, first_problem
 
 
 class Part(Strict):

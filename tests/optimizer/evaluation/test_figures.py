@@ -105,13 +105,14 @@ def test_results_without_a_schema_are_read(results, tmp_path):
                 name: {**found["means"], "summary": found["summary"], "levels": found["levels"]}
                 for name, found in row[group].items()
             }
-    new["small"] = {"grid": new["small"]["grid"], "continuous": new["small"]["continuous"], "paper seed 0": [1.0]}
+    rewards = [1.0] * len(new["small"]["grid"])
+    new["small"] = {"grid": new["small"]["grid"], "continuous": new["small"]["continuous"], "paper seed 0": rewards}
     new["capacity"] = [{"sensors_a_gateway": 10.0, "drop_ratio": 0.0}]
     path = tmp_path / "results.json"
     path.write_text(json.dumps(new))
     old = read_results(path)
     assert old.sizes == results.sizes
-    assert old.small.policies == {"paper seed 0": [1.0]}
+    assert old.small.policies == {"paper seed 0": rewards}
     assert old.capacity[0].sensors_per_gateway == 10
 
 
