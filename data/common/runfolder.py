@@ -53,7 +53,7 @@ def _differences(old: Any, new: Any, prefix: str = "") -> list[str]:
     if isinstance(old, dict) and isinstance(new, dict):
         keys = sorted(set(old) | set(new))
         return [d for k in keys for d in _differences(old.get(k), new.get(k), f"{prefix}.{k}" if prefix else k)]
-    return [] if old == new else [f"{prefix} was {old!r}, now {new!r}"]
+    return [] if old == new else [printable(f"{prefix} was {old!r}, now {new!r}")]
 
 
 def claim(folder: Path, identity: dict[str, Any]) -> None:

@@ -14,7 +14,8 @@ from typing import Literal
 import numpy as np
 
 from data.common.stats import half_interval, wilson
-from optimizer.evaluation.results import ClaimResult, Curve, LevelResult, Mean, Results, SizeResult, Verdict
+from optimizer.evaluation.fields import Curve
+from optimizer.evaluation.results import ClaimResult, LevelResult, Mean, Results, SizeResult, Verdict
 
 Relation = Literal["above", "below", "equal", "equal within the interval", "unknown"]
 RIVALS = ("jopav1", "agdm")

@@ -15,7 +15,8 @@ from rich.table import Table
 
 from optimizer.evaluation.canvas import Drawn, Rows, new_figure, write_csv
 from optimizer.evaluation.claims import check_claims
-from optimizer.evaluation.results import Captions, ClaimResult, Claims, Curve, Results, SizeResult
+from optimizer.evaluation.fields import Curve
+from optimizer.evaluation.results import Captions, ClaimResult, Claims, Results, SizeResult
 from optimizer.network.metrics import METRICS
 from optimizer.network.scenario import Scenario
 from profiling.profile.profile import Profile

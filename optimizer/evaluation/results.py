@@ -10,9 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BeforeValidator,
     Field,
-    StringConstraints,
     field_serializer,
     model_serializer,
     model_validator,
@@ -20,7 +18,6 @@ from pydantic import (
 
 from data.common.files import write_json
 from data.common.schema import (
-    LARGEST,
     Count,
     Finite,
     Fraction,
@@ -29,61 +26,14 @@ from data.common.schema import (
     Rate,
     Strict,
 )
+from optimizer.evaluation.fields import DRAWN, SHOWN, Curves, FigureName, Figures, check_rates
 from optimizer.evaluation.slower import Slower
 from optimizer.network.scenario import MOST_SENSORS, Scenario
-from optimizer.schemes.summary import Summary
 
 SCHEMA = 1
 Verdict = Literal[
     "holds", "holds in part", "equal", "equal within the interval", "does not hold", "cannot be said"
 ]  # fmt: skip
-Point = Annotated[tuple[NonNegative, Finite], Field(strict=False)]
-Curve = Annotated[list[Point], Field(min_length=1)]
-FigureName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]  # it becomes a file's name
-DRAWN = ("optimum", "jopav1", "agdm")  # schemes without which the figures and claims say nothing
-SHOWN = (
-    "reward", "utilization", "local_utilization", "bandwidth_utilization", "edge_utilization", "offloading_ratio",
-    "drop_ratio", "accuracy", "delay_s",
-)  # fmt: skip  # metrics that they show
-
-
-def _summary(value: Any) -> Any:
-    """A summary from parsed JSON; pydantic itself would convert text and truth values to numbers."""
-    if not isinstance(value, dict):
-        return value
-    for name, number in value.items():
-        if number is None and name in ("accuracy", "delay_s", "delay_p99_s", "flops"):
-            continue
-        if isinstance(number, bool) or not isinstance(number, int | float) or not abs(number) <= LARGEST:
-            raise ValueError(f"{name}: expected a number of at most {LARGEST:g}; got {number!r}")
-    try:
-        return Summary(**value)
-    except TypeError as error:
-        raise ValueError(str(error).replace("Summary.__init__() ", "")) from None
-
-
-Figures = Annotated[Summary, BeforeValidator(_summary)]
-
-
-def _numbered(table: dict[str, Any]) -> dict[str, Any]:
-    wrong = [key for key in table if not (key.isascii() and key.isdecimal() and len(key) < 10)]
-    if wrong:
-        raise ValueError(f"expected numbers of sensors as keys; got {wrong[0]!r}")
-    return table
-
-
-def _rates(table: dict[str, Any]) -> dict[str, Any]:
-    for key in table:
-        try:
-            rate = float(key)
-        except ValueError:
-            rate = -1.0
-        if not 0 <= rate < 1:
-            raise ValueError(f"expected pruning rates as keys; got {key!r}")
-    return table
-
-
-Curves = Annotated[dict[str, list[Curve]], AfterValidator(_numbered)]
 
 
 class File(Strict):
@@ -169,7 +119,7 @@ class SizeResult(Strict):
 
     sensors: Annotated[int, Field(ge=1, le=MOST_SENSORS)]
     schemes: dict[str, SchemeResult]
-    rates: Annotated[dict[str, SchemeResult], AfterValidator(_rates), Field(min_length=1)]
+    rates: Annotated[dict[str, SchemeResult], AfterValidator(check_rates), Field(min_length=1)]
 
     @model_validator(mode="after")
     def _drawn(self) -> "SizeResult":

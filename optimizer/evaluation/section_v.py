@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from optimizer.errors import OptimizerError
+from optimizer.evaluation.fields import Curve
 from optimizer.evaluation.results import (
     CapacityRow,
-    Curve,
     LevelResult,
     Mean,
     Results,

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from data.common.guard import printable
 from data.common.limits import too_much
 from data.common.parse import read_json, read_toml
 from data.common.schema import Many, NonNegative, Positive, Strict, first_problem
@@ -266,12 +267,16 @@ def split_sensors(sensors: int, weights: Sequence[int]) -> tuple[int, ...]:
 
 def _on_base(content: dict[str, Any], name: str) -> dict[str, Any]:
     """`base = "paper"` starts from a shipped scenario; tables are merged key by key, lists replaced."""
+    if not isinstance(content, dict):
+        raise OptimizerError(
+            f"{name}: expected the fields of a scenario by name.", "docs/optimizer.md lists all fields."
+        )
     content = dict(content)
     base = content.pop("base", None)
     if base is None:
         return content
     if base not in SHIPPED:
-        raise OptimizerError(f"{name}: base: expected one of {', '.join(SHIPPED)}; got {base!r}.")
+        raise OptimizerError(f"{name}: base: expected one of {', '.join(SHIPPED)}; got {printable(repr(base))}.")
     below = _on_base(read_toml(FOLDER / f"{base}.toml", OptimizerError), base)
     if "groups" in content:
         below = {k: v for k, v in below.items() if k not in ("sensors", "gateways")}

@@ -1,8 +1,10 @@
+import contextlib
 import hashlib
 import http.server
 import io
 import json
 import threading
+import time
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +15,7 @@ import scipy.io
 from rich.console import Console
 
 from data import DataError, fetch
-from data.download import unpack
+from data.download import Transfer, download, unpack
 from data.fetch import FetchConfig
 from data.lock import LOCK, read_lock, verify
 from data.readers import cwru, mfpt
@@ -288,6 +290,76 @@ def test_an_archive_with_a_symbolic_link_is_refused(tmp_path):
         file.writestr(link, "/etc/passwd")
     with pytest.raises(DataError, match="is a link"):
         unpack(path, tmp_path / "root")
+
+
+class Odd(http.server.BaseHTTPRequestHandler):
+    """Answers as no honest server does; `kind` says how."""
+
+    kind = ""
+
+    def log_message(self, *args):
+        pass
+
+    def do_GET(self):
+        self.send_response(200)
+        headers = {"no number": ("Content-Length", "many"), "too many": ("Content-Length", "99999999999")}
+        headers["compressed"] = ("Content-Encoding", "gzip")
+        if self.kind in headers:
+            self.send_header(*headers[self.kind])
+        self.end_headers()
+        chunk, pause = (b"x", 0.05) if self.kind == "drips" else (bytes(1 << 16), 0.0)
+        with contextlib.suppress(OSError):
+            for _ in range(2000):
+                self.wfile.write(chunk)
+                time.sleep(pause)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("no number", "announces 'many' bytes"),
+        ("too many", r"announces 93\.1 GB; at most"),
+        ("compressed", "sends the file compressed"),
+        ("drips", r"not whole after 0\.5 s"),
+        ("endless", "sends more than it should"),
+    ],
+)
+def test_a_server_that_never_ends_or_lies_about_lengths_is_left(tmp_path, kind, message):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("Kind", (Odd,), {"kind": kind}))
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_address[1]}/a.zip"
+    transfer = Transfer(
+        url, tmp_path / "a.zip", 2, 5.0, 0.01, limit_s=0.5 if kind == "drips" else 60.0, most_bytes=1 << 20
+    )
+    begun = time.monotonic()
+    with pytest.raises(DataError, match=message):
+        download(transfer, lambda have, total: None, lambda path: None)
+    server.shutdown()
+    server.server_close()
+    assert time.monotonic() - begun < 20
+    assert not (tmp_path / "a.zip").exists()
+
+
+def test_a_part_that_is_a_link_is_not_written_through(tmp_path, config, server):
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    config.root.mkdir(exist_ok=True)
+    (config.root / "144.mat.part").symlink_to(victim)
+    fetch.run(config)
+    assert victim.read_text() == "precious"
+    assert not (config.root / "144.mat").is_symlink()
+
+
+def test_an_archive_that_unpacks_through_a_link_is_refused(tmp_path):
+    (tmp_path / "root").mkdir()
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "root" / "set").symlink_to(tmp_path / "outside")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr("set/a.mat", "x")
+    with pytest.raises(DataError, match="points outside"):
+        unpack(tmp_path / "a.zip", tmp_path / "root")
+    assert not list((tmp_path / "outside").iterdir())
 
 
 def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path, config):

@@ -1,6 +1,8 @@
 import contextlib
+import os
 import pickle
 import wave
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -14,6 +16,7 @@ from canary import Canary
 
 from data import DataError
 from data.common.extras import MissingExtraError
+from data.readers import child, sizes
 from data.readers.formats import read_table
 from data.readers.mat import read_mat
 
@@ -298,3 +301,66 @@ def test_an_object_array_inside_npy_is_never_run(tmp_path):
 def test_an_unknown_ending_lists_the_known_ones(tmp_path):
     with pytest.raises(DataError, match="Expected one of"):
         read_table(tmp_path / "a.xlsx")
+
+
+def write_bomb(path):
+    """A small file that declares or unpacks to far more than a recording of its size can hold."""
+    zeros = np.zeros(24_000_000)
+    if path.suffix == ".npy":
+        header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,), }".ljust(117) + b"\n"
+        path.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    elif path.suffix == ".npz":
+        np.savez_compressed(path, x=zeros)
+    elif path.name == "a.mat":
+        scipy.io.savemat(path, {"x": zeros}, do_compression=True)
+    elif path.name == "unwritten.mat":
+        with h5py.File(path, "w") as file:
+            file.create_dataset("x", shape=(400_000_000,), dtype="f8")
+    elif path.suffix == ".flac":
+        soundfile.write(path, np.zeros(40_000_000, np.int16), 8000)
+    elif path.suffix == ".parquet":
+        pyarrow.parquet.write_table(pa.table({f"c{i}": SIGNAL[:20] for i in range(2000)}), path)
+    else:
+        path.write_text(",".join(f"c{i}" for i in range(200_000)) + "\n")
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.npz", "a.mat", "unwritten.mat", "a.flac", "a.parquet", "a.csv"])
+def test_declared_sizes_are_compared_with_the_file_before_anything_is_allocated(tmp_path, name):
+    write_bomb(tmp_path / name)
+    with pytest.raises(DataError, match=r"declares|at most 1,024 are read"):
+        read_table(tmp_path / name)
+    reader = Path(f"/proc/{child._reader._process.pid}/status").read_text()
+    peak = next(int(line.split()[1]) for line in reader.splitlines() if line.startswith("VmHWM"))
+    assert peak < 1_000_000  # kB
+
+
+def test_hdf5_that_takes_its_numbers_from_another_file_is_refused(tmp_path):
+    with h5py.File(tmp_path / "a.mat", "w") as file:
+        file.create_dataset("x", shape=(100,), dtype="f8", external=[("/etc/passwd", 0, 800)])
+    layout = h5py.VirtualLayout(shape=(400,), dtype="f8")
+    layout[:] = h5py.VirtualSource(str(tmp_path / "other.h5"), "x", shape=(400,))
+    with h5py.File(tmp_path / "b.mat", "w") as file:
+        file.create_virtual_dataset("x", layout)
+    for name in ("a.mat", "b.mat"):
+        with pytest.raises(DataError, match="takes its numbers from another file"):
+            read_table(tmp_path / name)
+
+
+def test_pipes_and_devices_with_the_name_of_a_recording_are_refused(tmp_path):
+    os.mkfifo(tmp_path / "a.wav")
+    (tmp_path / "a.npy").symlink_to("/dev/zero")
+    for name in ("a.wav", "a.npy"):
+        with pytest.raises(DataError, match="expected a regular file"):
+            read_table(tmp_path / name)
+
+
+def test_a_file_that_takes_too_long_ends_its_reader_and_not_the_next_file(tmp_path, monkeypatch):
+    np.save(tmp_path / "a.npy", SIGNAL)
+    read_table(tmp_path / "a.npy")
+    (tmp_path / "slow.csv").write_text("1\n" * 2_000_000)
+    monkeypatch.setenv("JOPA_READ_SECONDS", "1e-9")
+    monkeypatch.setattr(sizes, "MB", 1e30)
+    with pytest.raises(DataError, match="not read within 0 s"):
+        read_table(tmp_path / "slow.csv")
+    monkeypatch.undo()
+    assert len(read_table(tmp_path / "a.npy").columns["signal"]) == 400
