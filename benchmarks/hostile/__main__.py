@@ -16,7 +16,7 @@ from benchmarks.hostile.corpus import finished_run
 from benchmarks.hostile.crew import MOST_BYTES, MOST_S, Ended, try_target
 from benchmarks.hostile.targets import TARGETS
 from benchmarks.machine import describe
-from data.common.console import make_console
+from data.common.console import make_console, say
 from data.common.files import write_json
 from data.common.progress import work_bar
 
@@ -54,12 +54,15 @@ def run(mutants: int, seed: int, corpus: Path, only: str | None = None) -> list[
         wanted = {n: c for n, c in shares(mutants).items() if only in (None, n)}
         task = bar.add_task("mutants", total=sum(wanted.values()))
         for target in TARGETS:
+            begun, before = time.monotonic(), len(ended)
             for own in try_target(target, range(wanted.get(target.name, 0)), folder.resolve(), seed):
                 ended.append(own)
                 bar.advance(task)
                 if not own.passed:
                     told = own.detail or f"{own.seconds:.1f} s, {own.peak / 2**20:.0f} MB"
                     console.print(f"{own.target} {own.number}: {own.status}: {told}", markup=False, highlight=False)
+            if len(ended) > before:
+                say(console, f"{target.name}: {len(ended) - before:,} mutants in {time.monotonic() - begun:.0f} s")
     console.print(table_of(ended))
     return ended
 
