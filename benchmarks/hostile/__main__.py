@@ -51,7 +51,7 @@ def run(mutants: int, seed: int, corpus: Path, only: str | None = None) -> list[
     """How all mutants ended."""
     console, ended = make_console(), []
     with finished_run(corpus) as folder, work_bar(console, "{task.completed}/{task.total} mutants") as bar:
-        wanted = {n: c for n, c in shares(mutants).items() if only in (None, n)}
+        wanted = {n: c for n, c in shares(mutants).items() if only is None or n in only.split(",")}
         task = bar.add_task("mutants", total=sum(wanted.values()))
         for target in TARGETS:
             begun, before = time.monotonic(), len(ended)
@@ -73,7 +73,7 @@ def main() -> None:
     parser.add_argument("--mutants", type=int, default=20_000, help="Number of mutants over all formats.")
     parser.add_argument("--seed", type=int, default=0, help="Random seed of the mutants.")
     parser.add_argument("--corpus", type=Path, default=Path("runs/hostile"), help="Folder of the small pipeline.")
-    parser.add_argument("--only", help="Only this kind of file, by its name in the table.")
+    parser.add_argument("--only", help="Only this kind of file, by its name in the table, or several with commas.")
     parser.add_argument("--json", type=Path, help="Also write the figures to this JSON file.")
     given = parser.parse_args()
     begun = time.monotonic()

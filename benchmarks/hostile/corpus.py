@@ -168,6 +168,7 @@ def job_folder(path: Path) -> None:
     from pruning.spec import dense_spec
     from pruning.vgg import build_vgg
 
+    torch.manual_seed(0)  # the same files in every folder
     own, spec = JobFolder(path), dense_spec(3, 32, width=0.0625)
     weights = build_vgg(spec).state_dict()
     log = {"epoch": 1, "lr": 0.01, "train_loss": 1.0, "validation_loss": None, "validation_accuracy": None}

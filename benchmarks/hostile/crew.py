@@ -104,9 +104,8 @@ def _work(pipe: Connection, name: str, run: Path, seed: int) -> None:
     with tempfile.TemporaryDirectory(prefix="hostile-") as scratch:
         place = Place(run, Path(scratch))
         seeds = target.seeds(place)
-        for i, content in enumerate(seeds):  # imports and compiles what is used; also the sound files must pass
-            try_one(target, content, place, i)
-        pipe.send("ready")
+        first = [try_one(target, content, place, i) for i, content in enumerate(seeds)]  # imports what is used
+        pipe.send("ready" if first[0].status == "used" else f"its sound file is refused: {first[0].detail}")
         while (number := pipe.recv()) is not None:
             pipe.send(try_one(target, mutant(target, seeds, seed, number), place, number))
 
@@ -122,8 +121,9 @@ def try_target(target: Target, numbers: Sequence[int], run: Path, seed: int) -> 
         process.start()
         there.close()
         try:
-            if not here.poll(START_S) or here.recv() != "ready":
-                raise RuntimeError(f"{target.name}: its process does not start")
+            told = here.recv() if here.poll(START_S) else "its process does not start"
+            if told != "ready":
+                raise RuntimeError(f"{target.name}: {told}")
             while left:
                 number, begun = left.pop(0), time.monotonic()
                 here.send(number)

@@ -329,6 +329,13 @@ class Evaluation(File):
     warnings: list[str]
     slower: dict[str, list[Slower]] = Field(default_factory=dict)
 
+    @model_validator(mode="after")
+    def _of_its_schemes(self) -> "Evaluation":
+        unknown = set(self.slower) - {"optimum", *self.policies}
+        if unknown:
+            raise ValueError(f"slower: {min(unknown)!r} is neither the optimum nor one of the policies")
+        return self
+
     @field_serializer("scenario")
     def _scenario(self, scenario: Scenario) -> dict[str, Any]:
         return scenario.dump()
