@@ -52,6 +52,20 @@ def _check_text(arguments: Sequence[str] | None) -> None:
             raise UserError(f"the argument {printable(argument)!r} is not text.", "Rename the file, or correct it.")
 
 
+def _open_closed_streams() -> None:
+    """Let the standard streams that the caller closed (`>&-`) lead nowhere.
+
+    Otherwise the next file that is opened would take their place, and be written to by whatever prints.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, mode))
+
+
 def run_command(
     config_type: type[Config],
     action: Callable[[Config], None],
@@ -73,6 +87,7 @@ def run_command(
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
+    _open_closed_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # whatever a file's name holds can be printed
     program, given = _called_as.get() or (f"python -m {module}", None)
