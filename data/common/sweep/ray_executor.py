@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,33 +27,48 @@ from data.common.sweep.job import Begun, Ended, Event, Job, JobError, Lost, Said
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 POLL_S = 0.05  # seconds between two looks at Ray while waiting for news
 FLUSH_S = 0.5  # seconds that messages are collected for before they travel
-FLUSH_LIMIT_S = 10.0
+LATEST = 20  # batches that come once more with a task's result: the last ten seconds
 LOOK_S = 10.0  # seconds between two looks at whether waiting jobs can still be placed
 _loaded: dict[str, Any] = {}  # in a worker: the function and what jobs share, by the sweep's name
 
 
+@dataclass(frozen=True)
+class Batch:
+    """Messages of one attempt at a job that travel together; `number` counts them."""
+
+    attempt: int
+    number: int
+    events: list[Event]
+
+
 class Mailbox:
-    """Where running jobs leave messages: (number of the attempt, event)."""
+    """Where running jobs leave messages."""
 
     def __init__(self) -> None:
-        self._held: list[tuple[int, Event]] = []
+        self._held: list[Batch] = []
 
-    def put(self, attempt: int, events: list[Event]) -> None:
-        """Leave messages of one attempt at a job."""
-        self._held += [(attempt, event) for event in events]
+    def put(self, batch: Batch) -> None:
+        """Leave messages."""
+        self._held.append(batch)
 
-    def take(self) -> list[tuple[int, Event]]:
+    def take(self) -> list[Batch]:
         """All messages since the last call."""
         held, self._held = self._held, []
         return held
 
 
 class _Post:
-    """Collects a job's messages and leaves them in the mailbox now and then."""
+    """Collects a job's messages and sends them to the mailbox now and then.
+
+    It never waits for them to arrive: while a task waits, Ray gives its cores to another one. The latest batches come
+    once more with the task's result, so that none is missed that is still under way.
+    """
 
     def __init__(self, mailbox: Any, attempt: int, name: str) -> None:
         self._mailbox, self._attempt, self._name = mailbox, attempt, name
         self._held: list[Event] = [Begun(name)]
+        self._number = 0
+        self.latest: deque[Batch] = deque(maxlen=LATEST)
         self.flush()
 
     def tell(self, message: Any) -> None:
@@ -61,18 +77,16 @@ class _Post:
             self.flush()
 
     def flush(self) -> None:
-        import ray
-        from ray.exceptions import RayError
-
-        self._sent = time.monotonic()
-        with contextlib.suppress(RayError):  # the mailbox cannot be reached for the moment: with the next messages then
-            ray.get(self._mailbox.put.remote(self._attempt, self._held), timeout=FLUSH_LIMIT_S)
-            self._held = []
+        self._number += 1
+        batch = Batch(self._attempt, self._number, self._held)
+        self.latest.append(batch)
+        self._mailbox.put.remote(batch)
+        self._held, self._sent = [], time.monotonic()
 
 
 def carry_out(
     payload: bytes, sweep: str, place: tuple[str, list[str]], pickled: bytes, attempt: int, mailbox: Any
-) -> Exception | None:
+) -> tuple[Exception | None, list[Batch]]:
     """The task: do a job on a node of the cluster.
 
     Args:
@@ -84,7 +98,7 @@ def carry_out(
         mailbox: Where messages are left.
 
     Returns:
-        What the job raised; None if nothing.
+        What the job raised, None if nothing, and its latest messages.
     """
     with contextlib.suppress(OSError):  # paths that the user gave may be relative
         os.chdir(place[0])
@@ -97,7 +111,7 @@ def carry_out(
     post = _Post(mailbox, attempt, job.name)
     error = outcome(work, shared, job, post.tell)
     post.flush()
-    return error
+    return error, list(post.latest)
 
 
 @contextmanager
@@ -181,6 +195,7 @@ class RayExecutor:
         self._name = f"{os.getpid()}-{id(self)}-{time.time_ns()}"
         self._attempts: dict[str, _Attempt] = {}
         self._begun: set[str] = set()
+        self._seen: dict[int, int] = {}  # for each attempt, the last batch of messages that arrived
         self._number = 0
         self._looked = 0.0
 
@@ -238,7 +253,7 @@ class RayExecutor:
         found = self._messages()
         for ref in ended:
             name = refs[ref]
-            found.append(self._result(name, ref))
+            found += self._result(name, ref)
             del self._attempts[name]
         if self._attempts and time.monotonic() - self._looked > LOOK_S:
             self._looked = time.monotonic()
@@ -248,24 +263,32 @@ class RayExecutor:
 
     def _messages(self) -> list[Event]:
         """Messages of the attempts that are under way; not of those that were given up."""
-        known = {attempt.number for attempt in self._attempts.values()}
-        events = [event for number, event in self._ray.get(self._mailbox.take.remote()) if number in known]
-        self._begun |= {event.name for event in events}
-        return events
+        return [event for batch in self._ray.get(self._mailbox.take.remote()) for event in self._fresh(batch)]
 
-    def _result(self, name: str, ref: Any) -> Event:
+    def _fresh(self, batch: Batch) -> list[Event]:
+        """The messages of a batch that was not seen before, of an attempt that is under way."""
+        known = {attempt.number for attempt in self._attempts.values()}
+        if batch.attempt not in known or batch.number <= self._seen.get(batch.attempt, 0):
+            return []
+        self._seen[batch.attempt] = batch.number
+        self._begun |= {event.name for event in batch.events}
+        return batch.events
+
+    def _result(self, name: str, ref: Any) -> list[Event]:
+        """The last messages of an attempt and how it ended."""
         from ray.exceptions import NodeDiedError, OutOfMemoryError, RayError, RayTaskError
 
         try:
-            return Ended(name, self._ray.get(ref))
-        except RayTaskError as error:  # not the job, but what is around it, e.g. a node without this package
-            return Ended(name, JobError(f"{name} could not be begun on a node of the cluster:\n{error}"))
+            error, latest = self._ray.get(ref)
+        except RayTaskError as failed:  # not the job, but what is around it, e.g. a node without this package
+            return [Ended(name, JobError(f"{name} could not be begun on a node of the cluster:\n{failed}"))]
         except NodeDiedError:
-            return Lost(name, "its node died")
+            return [Lost(name, "its node died")]
         except OutOfMemoryError:
-            return Lost(name, "its node ran out of memory")
-        except RayError as error:
-            return Lost(name, f"its process died ({type(error).__name__})")
+            return [Lost(name, "its node ran out of memory")]
+        except RayError as failed:
+            return [Lost(name, f"its process died ({type(failed).__name__})")]
+        return [*(event for batch in latest for event in self._fresh(batch)), Ended(name, error)]
 
     def stop(self, name: str) -> None:
         """Kill the process that does a job."""
