@@ -26,6 +26,7 @@ from optimizer.pipeline.options import PipelineConfig
 from optimizer.pipeline.stages import Run, stages
 from optimizer.solve import SolveConfig
 from optimizer.trial.options import TrialConfig
+from optimizer.tuning.options import TuneConfig
 from profiling.compare import CompareConfig
 from profiling.config import RunConfig as ProfileConfig
 from profiling.figures import FiguresConfig
@@ -42,6 +43,7 @@ OPTIMIZER = (
     ExperimentConfig,
     PaperFiguresConfig,
     TrialConfig,
+    TuneConfig,
     PipelineConfig,
 )
 OTHERS = (

@@ -17,7 +17,7 @@ def scheme(label, lost, low, high):
         | optional
         | {
             "label": label, "learned": False, "lost": lost, "lost_predicted": 0.25, "models": [], "points": [],
-            "intervals": {"lost": Interval(low=low, high=high)},
+            "intervals": {"lost": Interval(low=low, high=high), "broken": Interval(low=0.0, high=0.01)},
         }
     )  # fmt: skip
 
