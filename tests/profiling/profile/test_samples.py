@@ -135,7 +135,7 @@ def test_the_runs_beside_a_profile_are_read(kept):
                 (p.parent / "p" / "samples.safetensors").write_bytes(b"no runs"),
                 m["measurement"].update(samples_sha256=None),
             ),
-            "cannot be read as runs",
+            "not a readable safetensors file",
             "Copy",
         ),
     ],
