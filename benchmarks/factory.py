@@ -41,8 +41,10 @@ LOADS = {200: (1.0, 52.0, 120.0), 10_000: (0.3, 2.5, 6.0)}
 BITS = {200: 65_536, 10_000: 8_192}
 
 
-def network(sensors: int, factor: float, penalty: float = 1.0) -> Scenario:
-    """The network, with the models' times multiplied by a factor."""
+def network(
+    sensors: int, factor: float, penalty: float = 1.0, gateways: int = 5, task_bits: float = 65_536
+) -> Scenario:
+    """The network, with the models' times multiplied by a factor; the edge grows with the gateways."""
     models = [
         {"rate": r, "accuracy": a, "latency_s": [[n, factor * (1e-3 + 1e-3 * ms * n)] for n in SIZES]}
         for r, ms, a in MODELS
@@ -52,13 +54,13 @@ def network(sensors: int, factor: float, penalty: float = 1.0) -> Scenario:
             "base": "paper",
             "name": "factory",
             "sensors": sensors,
-            "gateways": 5,
+            "gateways": gateways,
             "reward": "service",
             "penalty": penalty,
             "models": models,
-            "link": {"task_bits": BITS[sensors]},
+            "link": {"task_bits": task_bits},
             "gateway": {"execution": "by level"},
-            "edge": {"queue": "fifo", "task_s": 5e-4},
+            "edge": {"queue": "fifo", "task_s": 5e-4 * 5 / gateways},
         },
         "factory",
     )
@@ -66,7 +68,7 @@ def network(sensors: int, factor: float, penalty: float = 1.0) -> Scenario:
 
 def measure(sensors: int, factor: float, slots: int) -> dict[str, Any]:
     """Times of one core and what was lost."""
-    scenario = network(sensors, factor)
+    scenario = network(sensors, factor, task_bits=BITS[sensors])
     state = draw_states(scenario, slots, 0)
     optimum(scenario, state[:1], threads=1)
     times, gaps, lost, sent = [], [], [], []

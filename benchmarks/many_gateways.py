@@ -23,7 +23,7 @@ import matplotlib.pyplot as plt
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.factory import MODELS, SIZES
+from benchmarks.factory import network as factory
 from benchmarks.machine import write
 from optimizer import Scenario, draw_states, optimum
 from optimizer.network.outcome import evaluate
@@ -39,21 +39,16 @@ LARGEST = (("paper", 1000, 100), ("factory", 1000, 100))  # 100,000 sensors
 
 def network(name: str, gateways: int, per_gateway: int) -> Scenario:
     """One of `NETWORKS`."""
-    size: dict[str, Any] = {"base": "paper", "name": name, "sensors": per_gateway * gateways, "gateways": gateways}
+    sensors, times = per_gateway * gateways, gateways / 5
     if name == "factory":
-        factor = FACTOR * PER_GATEWAY / per_gateway
-        models = [
-            {"rate": r, "accuracy": a, "latency_s": [[n, factor * (1e-3 + 1e-3 * ms * n)] for n in SIZES]}
-            for r, ms, a in MODELS
-        ]
-        size |= {"reward": "service", "penalty": 1.0, "models": models, "link": {"task_bits": 65_536}}
-        size |= {"gateway": {"execution": "by level"}, "edge": {"queue": "fifo", "task_s": 5e-4 * 5 / gateways}}
-    scenario = Scenario.parse(size, name)
+        scenario = factory(sensors, FACTOR * PER_GATEWAY / per_gateway, gateways=gateways)
+    else:
+        scenario = Scenario.parse({"base": "paper", "sensors": sensors, "gateways": gateways}, name)
     if name == "paper":
         return scenario
-    times, link, edge = gateways / 5, scenario.link, scenario.edge
+    link, edge = scenario.link, scenario.edge
     scenario = scenario.change(link=link.model_copy(update={"bandwidth_hz": times * link.bandwidth_hz}))
-    if edge.capacity_flop_per_s is None:
+    if edge.capacity_flop_per_s is None:  # the factory's edge has grown already
         return scenario
     return scenario.change(edge=edge.model_copy(update={"capacity_flop_per_s": times * edge.capacity_flop_per_s}))
 

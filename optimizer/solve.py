@@ -25,6 +25,7 @@ from optimizer.schemes.planner import Planner
 from optimizer.schemes.registry import SCHEMES, find_scheme, make_scheme, schemes_of
 from optimizer.schemes.rollout import carry_out
 from optimizer.schemes.summary import Summary, summarise
+from optimizer.solver.exact import check_gap
 
 MOST_STEPS = 100_000  # of a grid of shares
 COMPILING = "still at work; the first use compiles the solver: half a minute"
@@ -47,8 +48,8 @@ class SolveConfig:
     """all, or pruning rates separated by commas, e.g. 0.7 for JOPAV1."""
     shares: str = "exact"
     """exact: continuous shares of the edge; or the number of steps of a grid (the paper's 20)."""
-    gap: str = "auto"
-    """Share of the reward that the optimum may leave: 0 proves it. auto: 0 up to 20 gateways, 0.001 with more."""
+    gap: float | None = None
+    """Share of the reward that the optimum may leave; 0 proves it. By default 0 up to 20 gateways, 0.001 with more."""
     schemes: Annotated[
         tuple[str, ...],
         comma_separated(str, "schemes", "NAME"),
@@ -73,7 +74,8 @@ class SolveConfig:
             raise OptimizerError("--states holds the slots of one network: give one number of --sensors.")
         for name in self.schemes if self.schemes != ("all",) else ():
             find_scheme(name)
-        _ = self.steps, self.rates, self.largest_gap
+        _ = self.steps, self.rates
+        check_gap(self.gap)
 
     def names(self, scenario: Scenario) -> tuple[str, ...]:
         """The schemes; `all` leaves out those that a network does not allow."""
@@ -87,21 +89,6 @@ class SolveConfig:
         if not self.shares.isdecimal() or not 1 <= int(self.shares) <= MOST_STEPS:
             raise OptimizerError(f"--shares: expected exact or a number from 1 to {MOST_STEPS}; got {self.shares!r}.")
         return int(self.shares)
-
-    @property
-    def largest_gap(self) -> float | None:
-        """`gap`, checked; None for auto."""
-        if self.gap == "auto":
-            return None
-        try:
-            value = float(self.gap)
-        except ValueError:
-            value = -1.0
-        if not 0 <= value < 1:
-            raise OptimizerError(
-                f"--gap: expected auto or a share of the reward from 0 to 1; got {self.gap!r}.", "0.001 is 0.1 %."
-            )
-        return value
 
     @property
     def rates(self) -> tuple[float, ...] | None:
@@ -224,7 +211,7 @@ def run(config: SolveConfig) -> None:
         for name in config.names(scenario):
             doing = f"{scenario.sensors} sensors, {len(state)} slots: {name}"
             with console.status(doing), told_if_slow(console, f"{doing} ({COMPILING})"):
-                solved.append(solve(scenario, state, name, config.steps, config.seed, config.largest_gap))
+                solved.append(solve(scenario, state, name, config.steps, config.seed, config.gap))
     losses = [(str(s.scenario.sensors), s.scheme, s.summary.drop_ratio, s.slower) for s in solved]
     if is_fragile(losses):  # then it is the first thing to know
         print_slower(losses, console)

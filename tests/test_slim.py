@@ -28,7 +28,7 @@ NEED_TORCH = re.compile(  # training and drawing; everything else must do withou
     r"|data\.drawing"
     r"|profiling\.(drawing|runtimes\.torch_session)"
     r"|optimizer\.(evaluate|train|tune|tuning.*|capacity|experiment|figures|pipeline.*|trial.figure|environment.picture)"
-    r"|optimizer\.evaluation\.(drawing|canvas|capacity_figure|price)"
+    r"|optimizer\.evaluation\.(drawing|canvas|capacity_figure|pages|price)"
     r"|optimizer\.learning\.(?!(deployed|manifest|gateway_types|units|factory(\.(?!training$).*)?)$).*"  # what decides
 )
 

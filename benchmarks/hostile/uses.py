@@ -146,6 +146,15 @@ def _fresh(place: Place) -> tuple[Path, dict[str, Any]]:
     return bundle, json.loads((bundle / "models.json").read_text())
 
 
+def _with_part(key: str, content: bytes, place: Place) -> tuple[Path, str]:
+    """A bundle whose last model has this content for its "weights" or "onnx", and the name of that file."""
+    bundle, told = _fresh(place)
+    name = told["models"][-1][key]
+    (bundle / name).write_bytes(content)
+    _rehash(bundle, name)
+    return bundle, name
+
+
 def _images(manifest: Any) -> np.ndarray:
     size = manifest.preprocessing.size
     return np.random.default_rng(0).standard_normal((2, 1, size, size)).astype(np.float32)
@@ -171,10 +180,7 @@ def use_weights(content: bytes, place: Place) -> None:
     from pruning.load import load_model
     from pruning.train import predict
 
-    bundle, told = _fresh(place)
-    name = told["models"][-1]["weights"]
-    (bundle / name).write_bytes(content)
-    _rehash(bundle, name)
+    bundle, _ = _with_part("weights", content, place)
     manifest = read_manifest(bundle)
     predict(load_model(bundle, manifest.models[-1].rate), _images(manifest))
 
@@ -184,10 +190,7 @@ def use_onnx(content: bytes, place: Place) -> None:
     from pruning.bundle import read_manifest, verified
     from pruning.classifier import Classifier
 
-    bundle, told = _fresh(place)
-    name = told["models"][-1]["onnx"]
-    (bundle / name).write_bytes(content)
-    _rehash(bundle, name)
+    bundle, name = _with_part("onnx", content, place)
     manifest = read_manifest(bundle)
     graph = read_graph(verified(bundle, manifest, name))
     count(graph, name)

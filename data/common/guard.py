@@ -114,9 +114,25 @@ def read_limited(path: Path, error: type[UserError], *, limit: int, option: str,
         raise
     except OSError as problem:
         raise error(f"{printable(path)}: cannot be read: {problem.strerror or problem}.", remedy) from None
-    if size > limit or len(content) > limit:
+    check_size(path, max(size, len(content)), error, limit=limit, option=option)
+    return content
+
+
+def check_size(path: Path, size: int, error: type[UserError], *, limit: int, option: str) -> None:
+    """Refuse a file that is too large.
+
+    Args:
+        path: The file, for the message.
+        size: Its size in bytes.
+        error: Exception of the calling package.
+        limit: Most bytes.
+        option: Name of the environment variable that raises the limit.
+
+    Raises:
+        UserError: As `error`.
+    """
+    if size > limit:
         raise error(
-            f"{printable(path)}: {megabytes(max(size, len(content)))}; at most {megabytes(limit)} are read.",
+            f"{printable(path)}: {megabytes(size)}; at most {megabytes(limit)} are read.",
             f"If you trust it, raise the limit with the environment variable {option}.",
         )
-    return content

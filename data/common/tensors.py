@@ -10,8 +10,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file
 
 from data.common.errors import UserError
-from data.common.guard import open_regular, printable
-from data.common.limits import limit_bytes, megabytes
+from data.common.guard import check_size, open_regular, printable
+from data.common.limits import limit_bytes
 from data.common.parse import parse_json
 
 Tensor = TypeVar("Tensor")
@@ -86,12 +86,7 @@ def _check_size(path: Path, error: type[UserError], remedy: str) -> None:
         raise error(f"{printable(path)}: no such file.", remedy) from None
     except OSError as problem:
         raise error(f"{printable(path)}: cannot be read: {problem.strerror or problem}.", remedy) from None
-    most = limit_bytes("JOPA_WEIGHTS_MB")
-    if size > most:
-        raise error(
-            f"{printable(path)}: {megabytes(size)}; at most {megabytes(most)} are read.",
-            "If you trust it, raise the limit with the environment variable JOPA_WEIGHTS_MB.",
-        )
+    check_size(path, size, error, limit=limit_bytes("JOPA_WEIGHTS_MB"), option="JOPA_WEIGHTS_MB")
 
 
 def _first(problem: BaseException) -> str:

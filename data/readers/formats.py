@@ -3,9 +3,9 @@
 The file is read in a child process with a limit on memory and time (`data.readers.child`).
 """
 
-import importlib.util
 from pathlib import Path
 
+from data.common.device import is_installed
 from data.common.extras import missing_extra
 from data.errors import DataError
 from data.readers.child import ask
@@ -16,12 +16,8 @@ __all__ = ["READERS", "Table", "read_table"]
 
 def _check_parquet() -> None:
     """Say which extra reads .parquet files, where it is not installed. Raises MissingExtraError."""
-    try:
-        found = importlib.util.find_spec("pyarrow") is not None
-    except ValueError:
-        found = False
-    told = None if found else missing_extra(ImportError("pyarrow", name="pyarrow"))
-    if told is not None:
+    told = missing_extra(ImportError("pyarrow", name="pyarrow"))
+    if told is not None and not is_installed("pyarrow"):
         raise told
 
 

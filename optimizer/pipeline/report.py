@@ -12,13 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-
 from data.common.files import sha256, write_whole
 from data.common.guard import is_file, read_limited
 from optimizer.errors import OptimizerError
 from optimizer.evaluation.capacity import CapacityFile
 from optimizer.evaluation.capacity_figure import best_first, first_line
+from optimizer.evaluation.pages import render
 from optimizer.evaluation.price import price_line
 from optimizer.evaluation.reading import read_capacity, read_captions, read_claims, read_evaluation, read_results
 from optimizer.evaluation.results import CapacityRow, Captions, Claims, Evaluation, Results
@@ -261,14 +260,9 @@ def write_report(run: str | Path, out: str | Path) -> None:
     models = models_table(found.bundle, found.gateway, scenario.width)
     schemes = found.trial.schemes
     best = best_scheme(schemes, found.trial.slowed)
-    page = Environment(
-        loader=PackageLoader("optimizer.pipeline", "templates"),
-        autoescape=select_autoescape(["html"], default=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    ).get_template("report.html")
-    text = page.render(
+    page = render(
+        "optimizer.pipeline",
+        "report.html",
         made=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         bundle=found.bundle,
         notices=[*([disturbance(found.trial.speed)] if found.trial.disturbed else []), *notices(found.bundle)],
@@ -301,4 +295,4 @@ def write_report(run: str | Path, out: str | Path) -> None:
         hashes=[(name, sha256(run / name)) for name in HASHED],
         configuration=json.dumps(scenario.dump(), indent=1),
     )
-    write_whole(Path(out), text.encode())
+    write_whole(Path(out), page)

@@ -71,6 +71,19 @@ def check_solvable(scenario: Scenario) -> None:
         )
 
 
+def check_gap(gap: float | None) -> None:
+    """Refuse a gap that is not a share of the reward. Raises OptimizerError."""
+    if gap is not None and not 0 <= gap < 1:
+        raise OptimizerError(f"--gap: expected a share of the reward from 0 to 1; got {gap:g}.", "0.001 is 0.1 %.")
+
+
+def _most_boxes(gateways: int, gap: float | None) -> int:
+    """How long shares are searched for: a box takes time in proportion to the gateways."""
+    if gap == 0:
+        return 10 * MOST_BOXES
+    return MOST_BOXES if gateways <= FEW else max(1, 5 * MOST_BOXES // gateways)
+
+
 def optimum(
     scenario: Scenario,
     state: State,
@@ -104,16 +117,13 @@ def optimum(
     if shares != "exact" and (not isinstance(shares, int) or isinstance(shares, bool) or shares < 1):
         raise OptimizerError(f"--shares: expected 'exact' or a number of steps of at least 1; got {shares!r}.")
     check_state(state, scenario)
-    if gap is not None and not 0 <= gap < 1:
-        raise OptimizerError(f"--gap: expected a share of the reward from 0 to 1; got {gap:g}.", "0.001 is 0.1 %.")
+    check_gap(gap)
     problem = make_problem(scenario)
-    few = scenario.gateways <= FEW
-    limit = 10 * MOST_BOXES if gap == 0 else MOST_BOXES if few else max(1, 5 * MOST_BOXES // scenario.gateways)
     allowed = Allowed(
         fixed=np.empty(0) if fixed is None else np.ascontiguousarray(fixed, dtype=np.float64),
         steps=0 if isinstance(shares, str) else int(shares),
-        most_boxes=most_boxes or limit,
-        gap=(0.0 if few else GAP) if gap is None else gap,
+        most_boxes=most_boxes or _most_boxes(scenario.gateways, gap),
+        gap=(0.0 if scenario.gateways <= FEW else GAP) if gap is None else gap,
     )
     workers = min(threads or len(os.sched_getaffinity(0)), len(state))
     if scenario.can_refuse:

@@ -1,18 +1,15 @@
 """What came of a study: a table of its trials, pictures of its history and of what mattered, and a page."""
 
-import csv
-import io
 import warnings
-from pathlib import Path
 from typing import Any
 
 import optuna
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from optuna.trial import FrozenTrial, TrialState
 
 from data.common.files import write_json, write_whole
 from optimizer.errors import OptimizerError
-from optimizer.evaluation.canvas import Drawn, new_figure
+from optimizer.evaluation.canvas import Drawn, new_figure, write_csv
+from optimizer.evaluation.pages import render
 from optimizer.learning.plan import plan
 from optimizer.tuning.options import TuneConfig
 from optimizer.tuning.space import as_options, settings_of
@@ -124,25 +121,10 @@ def write_report(config: TuneConfig, study: optuna.Study) -> dict[str, Any]:
         pictures.append(draw_importances(found["importances"]))
     for picture in pictures:
         picture.write(config.out)
-    _write_csv(config.out / "trials.csv", rows)
+    write_csv(config.out / "trials.csv", rows)
     write_json(config.out / "tuning.json", found)
-    page = Environment(
-        loader=PackageLoader("optimizer.tuning", "templates"),
-        autoescape=select_autoescape(["html"], default=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    ).get_template("tuning.html")
     names = list(dict.fromkeys(name for row in rows for name in row))
     ordered = sorted(rows, key=lambda row: -(row["reward"] or 0.0))
-    text = page.render(found=found, rows=ordered, names=names, pictures=pictures)
-    write_whole(config.out / "tuning.html", text.encode())
+    page = render("optimizer.tuning", "tuning.html", found=found, rows=ordered, names=names, pictures=pictures)
+    write_whole(config.out / "tuning.html", page)
     return found
-
-
-def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)))
-    writer.writeheader()
-    writer.writerows(rows)
-    write_whole(path, text.getvalue().encode())

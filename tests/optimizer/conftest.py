@@ -21,8 +21,16 @@ from profiling.config import RunConfig as ProfileConfig
 from profiling.profiler import run_profile
 
 SILENT = Console(quiet=True)
+PIPELINE_S = 900  # three minutes beside another test process, and more on a machine that does other work
 QUICK = LearnerConfig(updates=60, slots=16, block=10)
 SAC = SacConfig(slots=60, hidden=(16, 16), batch=16, buffer=40, block=20, precision="float32")
+
+
+def pytest_collection_modifyitems(items):
+    """The first test that wants a finished pipeline waits for all its stages, on cores that other tests use too."""
+    for item in items:
+        if "finished" in item.fixturenames:
+            item.add_marker(pytest.mark.timeout(PIPELINE_S))
 
 
 @pytest.fixture(scope="session", autouse=True)
