@@ -18,17 +18,17 @@ from data.common.parse import read_json
 from data.common.schema import Strict, parse_model
 from data.common.sweep.job import Job, Tell
 from optimizer.errors import OptimizerError
-from optimizer.evaluation.results import CapacityRow, Results, SizeResult, SmallResult
+from optimizer.evaluation.results import CapacityRow, Results, SizeResult, SmallResult, Training
 from optimizer.evaluation.section_v import (
     at_size,
     both_policies,
     capacity_at,
     capacity_sizes,
     on_small_network,
-    put_together,
 )
 from optimizer.learning.manifest import MANIFEST, find_policies
 from optimizer.network.scenario import Scenario
+from optimizer.schemes.registry import mid_pruned
 
 KINDS: dict[str, type[Strict]] = {"size": SizeResult, "capacity": CapacityRow, "small": SmallResult}
 
@@ -59,7 +59,7 @@ class Setting:
     Attributes:
         scenario: The network.
         sizes: Numbers of sensors.
-        most: Largest number of sensors per gateway at which the capacity is looked for.
+        most: Largest number of sensors per gateway at which the capacity is looked for; 0 for nowhere.
         slots: Number of held-out slots at each size.
         capacity_slots: Number of slots at each size of the capacity.
         seed: Random seed for drawing slots.
@@ -127,7 +127,7 @@ def part_jobs(setting: Setting) -> list[Job]:
 
 
 def results_of(setting: Setting) -> Results:
-    """The results of all parts, which are finished."""
+    """The results of all parts, which are finished, with the training curves of the policies."""
 
     def read(parts: Sequence[Part]) -> list[Strict]:
         found = [setting.read(part) for part in parts]
@@ -138,5 +138,16 @@ def results_of(setting: Setting) -> Results:
     sizes = [r for r in read([Part("size", n) for n in setting.sizes]) if isinstance(r, SizeResult)]
     (small,) = (r for r in read([Part("small")]) if isinstance(r, SmallResult))
     rows = [r for r in read([Part("capacity", n) for n in capacity_sizes(setting.most)]) if isinstance(r, CapacityRow)]
-    results = put_together(setting.scenario, setting.slots, setting.seed, learned, one, sizes, small)
-    return results.model_copy(update={"capacity": rows})
+    return Results(
+        scenario=setting.scenario,
+        slots=setting.slots,
+        seed=setting.seed,
+        mid_rate=mid_pruned(setting.scenario),
+        sizes=sizes,
+        training=Training(
+            all={str(n): h for n, h in learned.histories.items()},
+            single={str(n): h for n, h in one.histories.items()},
+        ),
+        small=small,
+        capacity=rows,
+    )

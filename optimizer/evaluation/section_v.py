@@ -15,11 +15,9 @@ from optimizer.evaluation.results import (
     CapacityRow,
     LevelResult,
     Mean,
-    Results,
     SchemeResult,
     SizeResult,
     SmallResult,
-    Training,
 )
 from optimizer.learning.deployed import LearnedPolicy
 from optimizer.learning.manifest import PolicyManifest, find_policies, read_manifest
@@ -143,18 +141,6 @@ def level_results(outcome: Outcome) -> list[LevelResult]:
     return rows
 
 
-def capacity(scenario: Scenario, most: int, slots: int, seed: int) -> list[CapacityRow]:
-    """What the network can carry: the share of tasks that even the optimum drops, by sensors per gateway.
-
-    Args:
-        scenario: The network; its groups are replaced by equal ones.
-        most: Largest number of sensors per gateway to try.
-        slots: Number of slots at each size.
-        seed: Random seed for drawing slots.
-    """
-    return [capacity_at(scenario, size, slots, seed) for size in capacity_sizes(most)]
-
-
 def capacity_sizes(most: int) -> list[int]:
     """The numbers of sensors per gateway that are tried, in steps of about a sixth."""
     sizes, size = [], 1
@@ -177,59 +163,10 @@ def small_network(scenario: Scenario) -> Scenario:
     return scenario.change(groups=(SMALL_SENSORS // SMALL_GATEWAYS,) * SMALL_GATEWAYS)
 
 
-def evaluation(
-    scenario: Scenario,
-    sizes: Sequence[int],
-    slots: int,
-    seed: int,
-    policies: Path | None = None,
-    single: Path | None = None,
-    small: Path | None = None,
-    say: Say = print,
-) -> Results:
-    """Everything that the figures of section V need, without the network's capacity.
-
-    Args:
-        scenario: The network.
-        sizes: Numbers of sensors.
-        slots: Number of held-out slots at each size.
-        seed: Random seed for drawing slots.
-        policies: Folder of policies trained on the network with all models.
-        single: Folder of policies trained with the one mid-pruned model.
-        small: Folder of policies trained on 3 gateways and 6 sensors.
-        say: Told what is being done.
-
-    Raises:
-        OptimizerError: A folder without a policy for this network, or a size that it does not allow.
-    """
-    learned, one = both_policies(scenario, policies, single)
-    found = [at_size(scenario.with_sensors(n), slots, seed, learned, one, say) for n in sizes]
-    return put_together(scenario, slots, seed, learned, one, found, on_small_network(scenario, small, seed))
-
-
 def both_policies(scenario: Scenario, policies: Path | None, single: Path | None) -> tuple[Learned, Learned]:
     """The policies with all models, and those with the one mid-pruned model. Raises OptimizerError."""
     middle = scenario.with_models((mid_pruned(scenario),))
     return learned_policies(policies, scenario), learned_policies(single, middle)
-
-
-def put_together(
-    scenario: Scenario, slots: int, seed: int, learned: Learned, one: Learned, sizes: list[SizeResult],
-    small: SmallResult,
-) -> Results:  # fmt: skip
-    """The results of all sizes and of the small network, with the policies' training curves."""
-    return Results(
-        scenario=scenario,
-        slots=slots,
-        seed=seed,
-        mid_rate=mid_pruned(scenario),
-        sizes=sizes,
-        training=Training(
-            all={str(n): h for n, h in learned.histories.items()},
-            single={str(n): h for n, h in one.histories.items()},
-        ),
-        small=small,
-    )
 
 
 def at_size(network: Scenario, slots: int, seed: int, learned: Learned, one: Learned, say: Say) -> SizeResult:

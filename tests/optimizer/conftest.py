@@ -7,7 +7,7 @@ from rich.console import Console
 from together import made_once
 
 from optimizer import Scenario
-from optimizer.evaluation.section_v import evaluation
+from optimizer.evaluation.parts import Setting, do_part, results_of
 from optimizer.learning.factory.settings import FactoryConfig
 from optimizer.learning.options import TrainConfig
 from optimizer.learning.paper_sac import SacConfig
@@ -66,9 +66,13 @@ def finished(bundle, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def results():
-    """The experiment on the paper's network at two loads, without trained policies."""
-    return evaluation(Scenario.load("paper"), (100, 200), 30, 0, say=lambda text: None)
+def results(tmp_path_factory):
+    """The experiment on the paper's network at two loads, without trained policies and without its capacity."""
+    folder = tmp_path_factory.mktemp("parts")
+    setting = Setting(Scenario.load("paper"), (100, 200), 0, 30, 0, 0, (None, None, None), folder)
+    for part in setting.parts:
+        do_part(setting, part, lambda text: None)
+    return results_of(setting)
 
 
 @pytest.fixture(scope="session")
