@@ -31,12 +31,12 @@ class BandLine(nn.Module):
         self.register_buffer("bias", torch.zeros(classes))
 
     def forward(self, images: Float[Tensor, "batch 1 size size"]) -> Float[Tensor, "batch classes"]:
-        """The line's logits."""
+        """The line's logits, in float32 also where the network computes in bfloat16."""
         rows = images[:, 0].float()
         mean = rows.mean(2)
         away = rows - mean[:, :, None]
         numbers = torch.cat([mean, (away * away).mean(2).sqrt()], 1)
-        return (numbers - self.offset) @ self.slope + self.bias
+        return (numbers - self.offset.float()) @ self.slope.float() + self.bias.float()
 
     def give(
         self,
