@@ -1,19 +1,20 @@
 """Which recipe generalises, chosen without a look at any test part.
 
-`python -m benchmarks.recipes [--root DIR] [--seeds 0] [--width 0.25] [--problems cwru,simulated] [--outer 0]`.
+`python -m benchmarks.recipes [--root DIR] [--seeds 0] [--width 0.25] [--problems cwru,sizes,simulated] [--outer 0]
+[--device cpu]`.
 
-Each problem has four motor loads. A recipe trains on two loads, and the other two are named one after the other: for a
-test load k, the choice of a recipe rests on the trainings on two of the three other loads, named on the third. So no
-recipe is chosen with windows of the load that it is then judged on. Chosen is the recipe with the highest mean over
-these three trainings (and seeds). `--outer 1` then trains the chosen recipe, the plain VGG-16 and the straight line on
-all three loads and names the fourth; this is the only look at a test part.
+Each problem has a few motor loads or fault sizes. A recipe trains on two of them, and the others are named one after
+the other: for a test load k, the choice of a recipe rests on the trainings on two of the other loads, named on a
+third. So no recipe is chosen with windows of the load that it is then judged on. Chosen is the recipe with the highest
+mean over these trainings (and seeds). `--outer 1` then trains the chosen recipe, the plain VGG-16 and the straight line
+on all loads but one and names that one; this is the only look at a test part.
 
 The networks are narrow by default (a quarter of VGG-16's width: 3 s instead of 25 s a training on two cores), because a
 choice takes hundreds of trainings.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
@@ -26,11 +27,13 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.cwru import LOADS, default_root
+from benchmarks.cwru import default_root
 from benchmarks.machine import write
 from data import DataConfig, Dataset
 from data.build import make_dataset
+from data.errors import DataError
 from data.gather import Gathered, gather
+from data.recording import INCH_MM, Recording
 from pruning.augment import Augmentation
 from pruning.baseline import band_numbers, line_coefficients, straight_line
 from pruning.spec import dense_spec
@@ -50,43 +53,89 @@ class Recipe:
     train: TrainConfig = field(default_factory=TrainConfig)
 
 
+FREE, MILD, FIRM = TrainConfig(restraint=0.0), TrainConfig(restraint=0.1), TrainConfig(restraint=0.3)
+
 RECIPES = {
     PLAIN: Recipe(),
     "no variation of images": Recipe(augmentation=Augmentation(roll=False, jitter=0.0, warp=0.0)),
-    "gain 0.3": Recipe(augmentation=Augmentation(gain=0.3)),
-    "balance 1": Recipe(train=TrainConfig(balance=1.0)),
     "weight decay 0.01": Recipe(train=TrainConfig(weight_decay=0.01)),
-    "line 0.25": Recipe(line=0.25),
-    "line 0.5": Recipe(line=0.5),
-    "line 0.7": Recipe(line=0.7),
-    "line 1": Recipe(line=1.0),
-    "line 0.5, weight decay 0.01": Recipe(line=0.5, train=TrainConfig(weight_decay=0.01)),
+    "line 0.5": Recipe(line=0.5, train=FREE),
+    "line 0.5, 14 epochs": Recipe(line=0.5, train=replace(FREE, epochs=14)),
+    "line 1": Recipe(line=1.0, train=FREE),
+    "line 1, 14 epochs": Recipe(line=1.0, train=replace(FREE, epochs=14)),
+    "line 0.5, restraint 0.1": Recipe(line=0.5, train=MILD),
+    "line 0.5, restraint 0.1, 14 epochs": Recipe(line=0.5, train=replace(MILD, epochs=14)),
+    "line 0.5, restraint 0.3": Recipe(line=0.5, train=FIRM),
+    "line 0.5, restraint 0.3, 14 epochs": Recipe(line=0.5, train=replace(FIRM, epochs=14)),
+    "line 0.7, restraint 0.1, 14 epochs": Recipe(line=0.7, train=replace(MILD, epochs=14)),
 }
 
 
-def configs(root: Path) -> dict[str, DataConfig]:
-    """The problems: a data set whose recordings say their loads."""
-    found = {"simulated": DataConfig(split="load")}
+def load_of(recording: Recording) -> float | None:
+    """Motor load in hp."""
+    return recording.load
+
+
+def size_of(recording: Recording) -> float | None:
+    """Fault size in thousandths of an inch; None if healthy."""
+    size = recording.fault.diameter_mm
+    return None if size is None else round(1000 * size / INCH_MM, 3)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A data set, and what of its recordings is left out.
+
+    Attributes:
+        config: The data set; its split leaves out what `of` says.
+        of: What a recording was made at; None if it belongs to every part.
+        values: All that occur, ascending.
+        held_out: `DataConfig.held_out` for one of the values.
+    """
+
+    config: DataConfig
+    of: Callable[[Recording], float | None]
+    values: tuple[float, ...]
+    held_out: Callable[[float], float]
+
+
+def problems(root: Path) -> dict[str, Problem]:
+    """Motor loads of the simulated bearings and, where CWRU's recordings are at hand, their loads and fault sizes."""
+    loads = (0.0, 1.0, 2.0, 3.0)
+    found = {"simulated": Problem(DataConfig(split="load"), load_of, loads, float)}
     if root.is_dir():
-        found["cwru"] = DataConfig(data="cwru", root=root, split="load")
+        cwru = DataConfig(data="cwru", root=root)
+        found["cwru"] = Problem(replace(cwru, split="load"), load_of, loads, float)
+        found["sizes"] = Problem(
+            replace(cwru, split="severity"), size_of, (7.0, 14.0, 21.0, 28.0), lambda size: size * INCH_MM / 1000
+        )
     return found
 
 
-def part_of(gathered: Gathered, train: Sequence[float], test: float) -> Dataset:
-    """Training on some loads, testing on one; classes with a single load are always there, split in time."""
-    loads_of = {name: {r.load for r, own in zip(gathered.recordings, gathered.labels, strict=True) if own == name}
-                for name in set(gathered.labels)}  # fmt: skip
+def part_of(gathered: Gathered, problem: Problem, train: Sequence[float], test: float) -> Dataset | None:
+    """Training on some values, testing on one; None if the test part lacks a class.
+
+    Classes that occur at a single value are always there, split in time.
+    """
+    values_of: dict[str, set[float | None]] = {}
+    for recording, name in zip(gathered.recordings, gathered.labels, strict=True):
+        values_of.setdefault(name, set()).add(problem.of(recording))
     kept = [
         i
         for i, (recording, name) in enumerate(zip(gathered.recordings, gathered.labels, strict=True))
-        if recording.load in (*train, test) or len(loads_of[name]) == 1
+        if problem.of(recording) in (*train, test) or len(values_of[name]) == 1
     ]
-    config = replace(gathered.config, held_out=test)
+    config = replace(gathered.config, held_out=problem.held_out(test))
     some = Gathered(config, [gathered.recordings[i] for i in kept], [gathered.labels[i] for i in kept], [])
-    return make_dataset(some, "")
+    try:
+        return make_dataset(some, "")
+    except DataError:  # faults of 0.028 in. were not seeded into every part of the bearing
+        return None
 
 
-def accuracies(datasets: Sequence[Dataset], recipe: Recipe, seed: int, width: float) -> list[float]:
+def accuracies(
+    datasets: Sequence[Dataset], recipe: Recipe, seed: int, width: float, device: torch.device
+) -> list[float]:
     """Train one model, and the share of test windows that it names rightly, for sets that differ in these alone."""
     dataset = datasets[0]
     assert all(np.array_equal(other.train.images, dataset.train.images) for other in datasets)
@@ -96,16 +145,16 @@ def accuracies(datasets: Sequence[Dataset], recipe: Recipe, seed: int, width: fl
     model = build_vgg(spec, train.dropout)
     if isinstance(model, CorrectingVGG):
         model.line.give(*line_coefficients(dataset.train, recipe.line))
-    trainer = Trainer(model, dataset, train, seed=seed, device=torch.device("cpu"), augmentation=recipe.augmentation)
+    trainer = Trainer(model, dataset, train, seed=seed, device=device, augmentation=recipe.augmentation)
     trainer.run(lambda *_: None, lambda: None)
     return [float((predict(model, own.test.images).argmax(1) == own.test.labels).mean()) for own in datasets]
 
 
 def mean_accuracies(
-    datasets: Sequence[Dataset], recipe: Recipe, seeds: Sequence[int], width: float
+    datasets: Sequence[Dataset], recipe: Recipe, seeds: Sequence[int], width: float, device: torch.device
 ) -> Float[np.ndarray, " datasets"]:
     """Their means over seeds."""
-    return np.mean([accuracies(datasets, recipe, seed, width) for seed in seeds], axis=0)
+    return np.mean([accuracies(datasets, recipe, seed, width, device) for seed in seeds], axis=0)
 
 
 def line_accuracy(dataset: Dataset) -> float:
@@ -114,56 +163,70 @@ def line_accuracy(dataset: Dataset) -> float:
     return float(line.score(band_numbers(dataset.test.images), dataset.test.labels))
 
 
-def inner(gathered: Gathered, seeds: Sequence[int], width: float, console: Console) -> dict[str, dict[str, float]]:
-    """Mean accuracy over the seeds of each recipe, by "loads trained on > load named"."""
-    found: dict[str, dict[str, float]] = {name: {} for name in (LINE, *RECIPES)}
-    for pair in track(list(combinations(LOADS, 2)), "inner folds", console=console):
-        tests = [load for load in LOADS if load not in pair]
-        datasets = [part_of(gathered, pair, test) for test in tests]
-        keys = [f"{pair[0]:g}+{pair[1]:g} > {test:g}" for test in tests]
-        found[LINE] |= dict(zip(keys, map(line_accuracy, datasets), strict=True))
-        for name, recipe in RECIPES.items():
-            reached = mean_accuracies(datasets, recipe, seeds, width).tolist()
-            found[name] |= dict(zip(keys, reached, strict=True))
-    return found
+@dataclass(frozen=True)
+class Study:
+    """One problem, its recordings, and how networks are trained for it."""
+
+    problem: Problem
+    gathered: Gathered
+    seeds: Sequence[int]
+    width: float
+    device: torch.device
+    console: Console
+
+    def inner(self) -> dict[str, dict[str, float]]:
+        """Mean accuracy over the seeds of each recipe, by "values trained on > value named"."""
+        found: dict[str, dict[str, float]] = {name: {} for name in (LINE, *RECIPES)}
+        for pair in track(list(combinations(self.problem.values, 2)), "inner folds", console=self.console):
+            parts = {test: part_of(self.gathered, self.problem, pair, test) for test in self.problem.values}
+            datasets = {test: part for test, part in parts.items() if part is not None and test not in pair}
+            keys = [f"{pair[0]:g}+{pair[1]:g} > {test:g}" for test in datasets]
+            found[LINE] |= dict(zip(keys, map(line_accuracy, datasets.values()), strict=True))
+            for name, recipe in RECIPES.items():
+                reached = mean_accuracies(list(datasets.values()), recipe, self.seeds, self.width, self.device)
+                found[name] |= dict(zip(keys, reached.tolist(), strict=True))
+        return found
+
+    def outer(self, chosen: dict[str, str]) -> dict[str, dict[str, float]]:
+        """What the chosen recipes, the plain network and the line reach on each value, trained on all others."""
+        found = {}
+        for value in track(self.problem.values, "outer folds", console=self.console):
+            others = [other for other in self.problem.values if other != value]
+            dataset = part_of(self.gathered, self.problem, others, value)
+            if dataset is not None:
+                names = {PLAIN: PLAIN, "chosen": chosen[f"{value:g}"]}
+                found[f"{value:g}"] = {LINE: line_accuracy(dataset)} | {
+                    title: float(mean_accuracies([dataset], RECIPES[name], self.seeds, self.width, self.device)[0])
+                    for title, name in names.items()
+                }
+        return found
+
+    def results(self, outer: bool) -> dict[str, Any]:
+        """The inner folds, the recipe chosen for each value, and, if asked for, what it then reaches."""
+        inner = self.inner()
+        picked = {f"{value:g}": chosen(inner, value) for value in self.problem.values}
+        return {"inner": inner, "chosen": picked} | ({"outer": self.outer(picked)} if outer else {})
 
 
 def chosen(results: dict[str, dict[str, float]], test: float) -> str:
     """The recipe that is best where `test` was neither trained on nor named."""
-    own = [key for key in results[PLAIN] if f"{test:g}" not in key]
+    own = [key for key in results[PLAIN] if f"{test:g}" not in key.replace(" > ", "+").split("+")]
     return max(RECIPES, key=lambda name: float(np.mean([results[name][key] for key in own])))
-
-
-def study(gathered: Gathered, seeds: Sequence[int], width: float, outer: bool, console: Console) -> dict[str, Any]:
-    """The inner folds of one problem, the recipe chosen for each load, and, if asked for, what it then reaches."""
-    results = inner(gathered, seeds, width, console)
-    found: dict[str, Any] = {"inner": results, "chosen": {f"{load:g}": chosen(results, load) for load in LOADS}}
-    if outer:
-        found["outer"] = {}
-        for load in track(LOADS, "outer folds", console=console):
-            dataset = part_of(gathered, [other for other in LOADS if other != load], load)
-            names = {PLAIN: PLAIN, "chosen": found["chosen"][f"{load:g}"]}
-            reached = {
-                title: float(mean_accuracies([dataset], RECIPES[name], seeds, width)[0])
-                for title, name in names.items()
-            }
-            found["outer"][f"{load:g}"] = {LINE: line_accuracy(dataset), **reached}
-    return found
 
 
 def show(name: str, found: dict[str, Any], console: Console) -> None:
     """Tables of one problem."""
     folds = len(next(iter(found["inner"].values())))
     table = Table(
-        "recipe", "mean, %", "lowest, %", title=f"{name}: trained on two loads, another one named, {folds} folds"
+        "recipe", "mean, %", "lowest, %", title=f"{name}: trained on two of four, another named, {folds} folds"
     )
     for recipe, own in found["inner"].items():
         table.add_row(recipe, f"{100 * np.mean(list(own.values())):.1f}", f"{100 * min(own.values()):.1f}")
     console.print(table)
-    for load, recipe in found["chosen"].items():
-        reached = found.get("outer", {}).get(load, {})
+    for value, recipe in found["chosen"].items():
+        reached = found.get("outer", {}).get(value, {})
         told = ", ".join(f"{title} {100 * value:.1f} %" for title, value in reached.items())
-        console.print(f"load {load} held out: chosen {recipe!r}{'; ' + told if told else ''}")
+        console.print(f"{value} held out: chosen {recipe!r}{'; ' + told if told else ''}")
 
 
 def main() -> None:
@@ -171,17 +234,19 @@ def main() -> None:
     parser.add_argument("--root", type=Path, default=default_root())
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--width", type=float, default=0.25)
-    parser.add_argument("--problems", default="cwru,simulated")
+    parser.add_argument("--problems", default="cwru,sizes,simulated")
     parser.add_argument("--outer", type=int, default=0)
+    parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
     console = Console(width=100)
     seeds = [int(seed) for seed in arguments.seeds.split(",")]
-    results = {"recipes": {name: asdict(recipe) for name, recipe in RECIPES.items()}}
-    for name, config in configs(arguments.root).items():
+    results: dict[str, Any] = {"recipes": {name: asdict(recipe) for name, recipe in RECIPES.items()}}
+    for name, problem in problems(arguments.root).items():
         if name in arguments.problems.split(","):
-            found = study(gather(config), seeds, arguments.width, bool(arguments.outer), console)
-            show(name, found, console)
-            results[name] = found
+            device = torch.device(arguments.device)
+            study = Study(problem, gather(problem.config), seeds, arguments.width, device, console)
+            results[name] = study.results(bool(arguments.outer))
+            show(name, results[name], console)
             command = f"python -m benchmarks.recipes --seeds {arguments.seeds} --width {arguments.width:g}"
             write("recipes", f"{command} --problems {arguments.problems} --outer {arguments.outer}", results)
 

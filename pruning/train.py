@@ -52,6 +52,9 @@ class TrainConfig:
     balance: float = 0.0
     """Balance of the classes in the loss, 0 to 1. 0: every window counts the same; 1: every class counts the same; in
     general a class weighs its number of windows to the power of 1 minus this."""
+    restraint: float = 0.3
+    """Weight in the loss of the mean square of the network's own logits, where they correct a straight line: it
+    departs from the line only where the training windows pay for it. Without a line inside it does nothing."""
     patience: int = 0
     """Number of epochs without a lower validation loss after which training stops; 0: never."""
     distill: float = 0.0
@@ -74,8 +77,8 @@ class TrainConfig:
         for name in ("dropout", "distill", "balance"):
             if not 0 <= getattr(self, name) <= 1:
                 raise PruningError(f"--{name} must lie in [0, 1]; got {getattr(self, name)}.")
-        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0) or self.patience < 0:
-            raise PruningError("--weight-decay and --patience must be 0 or more.")
+        if not all(math.isfinite(own) and own >= 0 for own in (self.weight_decay, self.restraint, self.patience)):
+            raise PruningError("--weight-decay, --restraint and --patience must be 0 or more.")
 
     def updates_an_epoch(self, windows: int) -> int:
         """Updates of one pass over so many training windows; a last batch that is not full is left out."""
@@ -269,6 +272,8 @@ class Trainer:
         loss = F.cross_entropy(outputs, self.labels[at], weight=self.weights)
         if self.teacher is not None:
             loss = (1 - self.config.distill) * loss + self.config.distill * self._distance(outputs, images, at)
+        if isinstance(self.model, CorrectingVGG):
+            loss = loss + self.config.restraint * (outputs - self.line[at]).square().mean()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
         self.optimizer.step()

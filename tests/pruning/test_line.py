@@ -58,6 +58,21 @@ def test_the_line_stays_through_training_and_is_not_shown_varied_images(dataset)
         assert torch.equal(tensor, before[name]), name
 
 
+@pytest.mark.usefixtures("one_thread")
+def test_a_restraint_keeps_the_network_near_the_line(dataset):
+    """The mean square of what the network adds to the line's logits falls with the price on it."""
+    few = replace(dataset, train=only(dataset.train, np.arange(0, len(dataset.train), 8)))
+    away = []
+    for restraint in (0.0, 0.1, 1.0):
+        model = corrected(few)
+        settings = TrainConfig(epochs=6, updates=0, restraint=restraint, precision="float32")
+        trainer = Trainer(model, few, settings, seed=0, device=torch.device("cpu"))
+        trainer.run(lambda *_: None, lambda: None)
+        with torch.no_grad():
+            away.append(float(model.correction(torch.from_numpy(few.train.images)).square().mean()))
+    assert away[0] > 1.2 * away[1] > 1.2 * 1.2 * away[2] > 0, away
+
+
 def test_pruning_and_export_keep_the_line(dataset):
     model = corrected(dataset)
     torch.nn.init.normal_(model.classifier[-1].weight, std=0.1)

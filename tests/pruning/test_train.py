@@ -150,7 +150,15 @@ def test_stretching_moves_a_line_by_its_factor():
 
 @pytest.mark.parametrize(
     "settings",
-    [{"epochs": 0}, {"lr": -1.0}, {"lr": float("nan")}, {"dropout": 1.5}, {"weight_decay": -1.0}, {"batch": 0}],
+    [
+        {"epochs": 0},
+        {"lr": -1.0},
+        {"lr": float("nan")},
+        {"dropout": 1.5},
+        {"weight_decay": -1.0},
+        {"batch": 0},
+        {"restraint": -1.0},
+    ],
 )
 def test_training_settings_that_cannot_be_are_refused(settings):
     with pytest.raises(PruningError, match=next(iter(settings)).replace("_", "-")):
