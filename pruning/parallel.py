@@ -178,20 +178,19 @@ def join(device: str, threads: int, execution: Execution) -> Iterator[Team]:
     if launched.alone:
         yield ALONE
         return
-    if execution.executor == "ray":
-        raise PruningError(
-            "--executor ray cannot be combined with torchrun, which has started the processes already.",
-            "Leave out --executor ray, or start the command without torchrun.",
-        )
-    team = replace(launched, device=_own_device(device, launched))
-    end_with_parent(os.getppid())  # `kill -9` of torchrun leaves no process behind
-    torch.set_num_threads(max(1, (threads or usable_cores()) // team.local_size))
-    on_gpu = team.device is not None and team.device.type == "cuda"
-    with _last_words(team):
-        with _answered():
-            dist.init_process_group(
-                "cpu:gloo,cuda:nccl" if on_gpu else "gloo", timeout=timedelta(seconds=min(execution.hang_s, LONGEST_S))
+    with _last_words(launched):
+        if execution.executor == "ray":
+            raise PruningError(
+                "--executor ray cannot be combined with torchrun, which has started the processes already.",
+                "Leave out --executor ray, or start the command without torchrun.",
             )
+        own = _own_device(device, launched)
+        team = replace(launched, device=own)
+        end_with_parent(os.getppid())  # `kill -9` of torchrun leaves no process behind
+        torch.set_num_threads(max(1, (threads or usable_cores()) // team.local_size))
+        backend = "cpu:gloo,cuda:nccl" if own.type == "cuda" else "gloo"
+        with _answered():
+            dist.init_process_group(backend, timeout=timedelta(seconds=min(execution.hang_s, LONGEST_S)))
         yield team
         if team.leads:
             team.from_leader(None)

@@ -220,13 +220,12 @@ def _work(shop: Workshop, baselines: list[Baseline], console: Console) -> Manife
     def finished(job: SweepJob) -> bool:
         return all(shop.finished(own) for own in job.arguments)
 
-    # A team does one job at a time, here. Its first error ends it: nobody else knows where its followers stand.
-    cores = config.threads if shop.team.alone else 1
-    sweep = Sweep(do_chain, shop, config.execution, cores=cores, hear=reporter.hear)
+    sweep = Sweep(do_chain, shop, config.execution, cores=config.threads, hear=reporter.hear)
     with reporter.progress as progress:
         with sweep:
             for phase in phases:
                 todo = _sweep_jobs(shop, phase, costs)
+                # A team does one at a time, here, and ends at its first error, of which its followers do not know.
                 for part in [todo] if shop.team.alone else [[job] for job in todo]:
                     sweep.run(part, finished)
                 for job in (job for chain in phase for job in chain):
