@@ -41,16 +41,24 @@ def stretch(images: Float[Tensor, "batch 1 rows columns"], factors: Float[Tensor
 
 
 def augment(
-    images: Float[Tensor, "batch 1 size size"], settings: Augmentation, generator: torch.Generator
-) -> Float[Tensor, "batch 1 size size"]:
-    """A varied copy of a batch. Random numbers come from `generator`, on the CPU, so that all devices agree."""
+    images: Float[Tensor, "batch 1 size size"],
+    settings: Augmentation,
+    generator: torch.Generator,
+    rows: slice = slice(None),
+) -> Float[Tensor, "share 1 size size"]:
+    """A varied copy of a batch, or of some of its rows.
+
+    Random numbers are drawn for the whole batch from `generator`, on the CPU, so that all devices agree, and all
+    processes that share the batch.
+    """
+    shape, images = images.shape, images[rows]
     if settings.roll:
-        shift = int(torch.randint(0, images.shape[3], (1,), generator=generator))
+        shift = int(torch.randint(0, shape[3], (1,), generator=generator))
         images = images.roll(shift, dims=3)
     if settings.warp:
-        images = stretch(images, 1 + settings.warp * (2 * torch.rand(len(images), generator=generator) - 1))
+        images = stretch(images, 1 + settings.warp * (2 * torch.rand(shape[0], generator=generator)[rows] - 1))
     if settings.gain:
-        images = images + settings.gain * torch.randn(len(images), 1, 1, 1, generator=generator).to(images.device)
+        images = images + settings.gain * torch.randn(shape[0], 1, 1, 1, generator=generator)[rows].to(images.device)
     if settings.jitter:
-        images = images + settings.jitter * torch.randn(images.shape, generator=generator).to(images.device)
+        images = images + settings.jitter * torch.randn(shape, generator=generator)[rows].to(images.device)
     return images

@@ -9,6 +9,7 @@ from data import Dataset
 from pruning import spec as specs
 from pruning.config import SweepConfig
 from pruning.jobs import Job, pruned_spec
+from pruning.parallel import ALONE, Team
 from pruning.spec import VGGSpec
 from pruning.train import TrainConfig, Trainer
 from pruning.vgg import build_vgg
@@ -60,10 +61,25 @@ def cost(job: Job, config: SweepConfig, dense: VGGSpec, images: int) -> Cost:
     return Cost(epochs * train.updates_an_epoch(images), unit)
 
 
-def seconds_an_update(spec: VGGSpec, config: SweepConfig, dataset: Dataset, device: torch.device) -> float:
-    """Seconds of one update of an untrained model of this structure, from a few timed ones."""
+def _timed(spec: VGGSpec, config: SweepConfig, dataset: Dataset, device: torch.device, team: Team) -> float:
     model = build_vgg(spec, config.train.dropout)
-    return Trainer(model, dataset, config.train, seed=0, device=device, augmentation=config.augmentation).timed()
+    return Trainer(
+        model, dataset, config.train, seed=0, device=device, augmentation=config.augmentation, team=team
+    ).timed()
+
+
+def _follow(team: Team, spec: VGGSpec, config: SweepConfig, dataset: Dataset) -> None:
+    """What a follower does of a timing."""
+    assert team.device is not None
+    _timed(spec, config, dataset, team.device, team)
+
+
+def seconds_an_update(
+    spec: VGGSpec, config: SweepConfig, dataset: Dataset, device: torch.device, team: Team = ALONE
+) -> float:
+    """Seconds of one update of an untrained model of this structure, from a few timed ones."""
+    team.call(_follow, spec, config, dataset)
+    return _timed(spec, config, dataset, device, team)
 
 
 def estimate(
@@ -73,6 +89,7 @@ def estimate(
     dataset: Dataset,
     device: torch.device,
     known: Mapping[str, Cost] | None = None,
+    team: Team = ALONE,
 ) -> float:
     """Seconds that jobs take here: a straight line over FLOP through timed updates of the dense and the smallest model.
 
@@ -83,16 +100,17 @@ def estimate(
         dataset: What is trained on.
         device: Where.
         known: Costs by name of jobs; by default those of training on `dataset`.
+        team: Who trains each model.
     """
     costs = {job: known[job.name] if known else cost(job, config, dense, len(dataset.train)) for job in jobs}
     if not costs:
         return 0.0
-    slow = seconds_an_update(dense, config, dataset, device)
+    slow = seconds_an_update(dense, config, dataset, device, team)
     most = UPDATE * specs.flops(dense) * min(config.train.batch, len(dataset.train))
     slope, overhead = slow / most, 0.0
     smallest = min(costs, key=lambda job: costs[job].unit)
     if smallest.kind == "pruned" and config.ranking == "layer":
-        quick = seconds_an_update(_trained_spec(smallest, config, dense), config, dataset, device)
+        quick = seconds_an_update(_trained_spec(smallest, config, dense), config, dataset, device, team)
         if quick < slow:
             slope = (slow - quick) / (most - costs[smallest].unit)
             overhead = max(0.0, quick - slope * costs[smallest].unit)

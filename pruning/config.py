@@ -22,7 +22,8 @@ class SweepConfig:
     """Prune VGG-16 at several rates, retrain, test, and write a model bundle.
 
     You may stop it at any moment (Ctrl-C); the same command continues where it stopped and writes the same bundle.
-    Without options it uses the built-in simulated recordings and takes a few minutes.
+    Without options it uses the built-in simulated recordings and takes a few minutes. To train each
+    model on several GPUs, start the command with torchrun: `torchrun --nproc-per-node 4 -m pruning.run`.
     """
 
     rates: Annotated[tuple[float, ...], comma_separated(float, "rates", "P")] = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9)

@@ -1,6 +1,5 @@
 """One job: train, prune or retrain one model with one seed, and classify every test window."""
 
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
@@ -29,12 +28,12 @@ from pruning.filters import (
 )
 from pruning.jobfolder import JobFolder
 from pruning.load import load_weights
+from pruning.parallel import ALONE, Team
 from pruning.spec import VGGSpec
-from pruning.state import EpochLog, TrainState
-from pruning.train import Trainer, predict
+from pruning.state import EpochLog
+from pruning.train import TrainConfig, predict
+from pruning.training import Training, carry_out
 from pruning.vgg import CorrectingVGG, build_vgg, spec_of
-
-CHECKPOINT_EVERY_S = 20.0  # a checkpoint of the full model is 180 MB; at 32 pixels an epoch takes seconds
 
 
 @dataclass(frozen=True)
@@ -177,6 +176,7 @@ class JobContext:
     folder: Callable[[str], JobFolder]
     tick: Callable[[], None]
     say: Callable[[Job, EpochLog], None]
+    team: Team = ALONE
 
 
 def _loss_seed(job: Job) -> int:
@@ -217,10 +217,6 @@ def run_job(job: Job, context: JobContext) -> None:
     except PruningError as error:
         own.fail(error.problem, job.seed)
         raise
-    except torch.OutOfMemoryError:
-        raise PruningError(
-            f"{job.name}: the GPU's memory ran out.", "Give a smaller --batch, or --device cpu. Finished jobs are kept."
-        ) from None
     model = pruned.finish().cpu().eval()
     got = spec_of(model, dense.size)
     facts: dict[str, Any] = {
@@ -269,43 +265,18 @@ def _before(job: Job, context: JobContext) -> dict[str, np.ndarray]:
 
 
 def _train(
-    job: Job, context: JobContext, own: JobFolder, pruned: _Pruned, train: Any, teacher: nn.Module | None
+    job: Job, context: JobContext, own: JobFolder, pruned: _Pruned, train: TrainConfig, teacher: nn.Module | None
 ) -> list[EpochLog]:
-    trainer = Trainer(
+    training = Training(
+        job.name,
         pruned.trainee,
         context.dataset,
         train,
-        seed=_loss_seed(job),
-        device=context.device,
-        retrain=job.kind != "dense",
-        masks=pruned.masks,
-        teacher=teacher,
-        augmentation=context.config.augmentation,
+        _loss_seed(job),
+        job.kind != "dense",
+        pruned.masks,
+        teacher,
+        context.config.augmentation,
+        own.load_checkpoint(),
     )
-    checkpoint = own.load_checkpoint()
-    if checkpoint is not None:
-        tensors, state = checkpoint
-        logs = [EpochLog(**log) for log in state["logs"]]
-        trainer.resume(tensors, TrainState(state["epoch"], logs, state["best_loss"], state["best_epoch"], {}, {}))
-        for _ in range(state["epoch"] * trainer.steps_an_epoch):
-            context.tick()
-    saved = time.monotonic()
-
-    def on_epoch(now: Trainer, log: EpochLog) -> None:
-        nonlocal saved
-        context.say(job, log)
-        if now.state.epoch < now.epochs and time.monotonic() - saved >= CHECKPOINT_EVERY_S:
-            state = now.state
-            best_loss = state.best_loss if np.isfinite(state.best_loss) else 1e30
-            own.save_checkpoint(
-                now.snapshot(),
-                {
-                    "epoch": state.epoch,
-                    "best_loss": best_loss,
-                    "best_epoch": state.best_epoch,
-                    "logs": [entry._asdict() for entry in state.logs],
-                },
-            )
-            saved = time.monotonic()
-
-    return trainer.run(on_epoch, context.tick)
+    return carry_out(training, own, context.device, context.team, context.tick, lambda log: context.say(job, log))

@@ -28,6 +28,7 @@ from pruning.errors import PruningError
 from pruning.jobfolder import WEIGHTS
 from pruning.jobs import Job, plan_jobs, pruned_spec
 from pruning.metrics import independent
+from pruning.parallel import ALONE, Team
 from pruning.spec import VGGSpec
 from pruning.train import choose_precision
 from pruning.weak import check_strength
@@ -46,10 +47,10 @@ def check_reachable(config: SweepConfig, dense: VGGSpec) -> None:
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[int]:
+def _threads(count: int, team: Team = ALONE) -> Iterator[int]:
     previous = torch.get_num_threads()
     chosen = count or usable_cores()
-    torch.set_num_threads(chosen)
+    torch.set_num_threads(max(1, chosen // team.local_size))
     try:
         yield chosen
     finally:
@@ -90,7 +91,7 @@ def _say_baselines(baselines: list[Baseline], dataset: Dataset, console: Console
         say(console, f"{head}   on {own.numbers} numbers, fitted in {own.fit_s:.1f} s")
 
 
-def run_sweep(config: SweepConfig, console: Console | None = None) -> Manifest:
+def run_sweep(config: SweepConfig, console: Console | None = None, team: Team = ALONE) -> Manifest:
     """Train, prune, retrain and test every model of a configuration, and write the bundle into `config.out`.
 
     If it is stopped, an equal call continues: finished models are kept, the current one continues from its last
@@ -99,6 +100,8 @@ def run_sweep(config: SweepConfig, console: Console | None = None) -> Manifest:
     Args:
         config: Settings of the sweep.
         console: Where progress is shown; by default standard output.
+        team: Processes that train every model together (`parallel.join`), of which this is the leader; the others must
+            be in `Team.follow`.
 
     Returns:
         The bundle's manifest.
@@ -109,8 +112,8 @@ def run_sweep(config: SweepConfig, console: Console | None = None) -> Manifest:
             model is not better than a constant answer.
     """
     console = console or Console()
-    device = choose_device(config.device, PruningError)
-    with _threads(config.threads) as threads, only_process(config.out):
+    device = team.device or choose_device(config.device, PruningError)
+    with _threads(config.threads, team) as threads, only_process(config.out):
         cache = Cache.default()
         dataset = build_dataset(config.data, cache)
         dense = config.dense(len(dataset.classes))
@@ -122,7 +125,7 @@ def run_sweep(config: SweepConfig, console: Console | None = None) -> Manifest:
         more = raised(given, train, len(dataset.train))
         config = replace(config, threads=threads, train=train)
         cross, refused = make_cross(config, replace(given, precision=train.precision), dataset, dense, cache)
-        own = {} if cross is None else cross.identity(config)
+        own = {**({} if cross is None else cross.identity(config)), **team.identity()}
         claim(config.out, {**config.identity(), **own, "data_set": dataset.fingerprint, "device_type": device.type})
         finished = _finished_bundle(config, console)
         if finished is not None:
@@ -130,7 +133,8 @@ def run_sweep(config: SweepConfig, console: Console | None = None) -> Manifest:
             _drop_job_weights(config)
             return finished
         where = "GPU" if device.type == "cuda" else f"CPU, {threads} threads"
-        say(console, f"training on {where}, {config.train.precision}")
+        beside = "" if team.alone else f", shared by {team.size} processes"
+        say(console, f"training on {where}{beside}, {config.train.precision}")
         _say_dataset(dataset, cache, console)
         for note in (more, refused, *(() if cross is None else cross.folds.notes)):
             if note:
@@ -140,7 +144,7 @@ def run_sweep(config: SweepConfig, console: Console | None = None) -> Manifest:
         baselines = fit_baselines(dataset)
         _say_baselines(baselines, dataset, console)
         whole = replace(config, out=config.out.absolute())  # a node of a cluster may stand in another folder
-        manifest = _work(Workshop(whole, dataset, dense, device, cross), baselines, console)
+        manifest = _work(Workshop(whole, dataset, dense, device, cross, team), baselines, console)
         _drop_job_weights(config)
         return manifest
 
@@ -186,11 +190,16 @@ def _check(job: Job, shop: Workshop, baselines: list[Baseline]) -> None:
         check_strength(called, cross.pooled, everywhere, cross_baselines(cross), updates, cross.trials)
 
 
+def _beside(shop: Workshop, chains: int) -> int:
+    """How many processes share this machine's threads."""
+    return at_once(shop.config.threads, chains) if shop.team.alone else shop.team.local_size
+
+
 def _sweep_jobs(shop: Workshop, chains: list[list[Job]], costs: Mapping[str, Cost]) -> list[SweepJob]:
     """Chains as jobs of a sweep, the costliest first; each has the threads that it has in any such sweep."""
     config = shop.config
     gpu = config.execution.gpu_share if shop.device.type == "cuda" else 0.0
-    threads = max(1, config.threads // at_once(config.threads, len(chains)))
+    threads = max(1, config.threads // _beside(shop, len(chains)))
     ordered = sorted(chains, key=lambda chain: -sum(costs[job.name].total for job in chain))
     return [SweepJob(chain[-1].name, tuple(chain), threads, gpu) for chain in ordered]
 
@@ -215,7 +224,10 @@ def _work(shop: Workshop, baselines: list[Baseline], console: Console) -> Manife
     with reporter.progress as progress:
         with sweep:
             for phase in phases:
-                sweep.run(_sweep_jobs(shop, phase, costs), finished)
+                todo = _sweep_jobs(shop, phase, costs)
+                # A team does one at a time, here, and ends at its first error, of which its followers do not know.
+                for part in [todo] if shop.team.alone else [[job] for job in todo]:
+                    sweep.run(part, finished)
                 for job in (job for chain in phase for job in chain):
                     _check(job, shop, baselines)
         manifest = assemble(
@@ -237,7 +249,7 @@ def _work(shop: Workshop, baselines: list[Baseline], console: Console) -> Manife
 def _say_budget(todo: list[Job], shop: Workshop, costs: Mapping[str, Cost], chains: int, console: Console) -> None:
     """Print what is left to be done, and how long it will take on this machine's threads."""
     config = shop.config
-    beside = 1 if shop.device.type == "cuda" else at_once(config.threads, chains)
-    with _threads(max(1, config.threads // beside)):
-        spent = estimate(todo, config, shop.dense, shop.dataset, shop.device, costs) / beside
+    beside = 1 if shop.device.type == "cuda" or not shop.team.alone else at_once(config.threads, chains)
+    with _threads(max(1, config.threads // beside), shop.team):
+        spent = estimate(todo, config, shop.dense, shop.dataset, shop.device, costs, shop.team) / beside
     say(console, budget_words([costs[job.name] for job in todo], spent))

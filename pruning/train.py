@@ -15,10 +15,13 @@ from torch import Tensor, nn
 from data import Dataset, Examples
 from data.common.device import has_fast_bfloat16
 from pruning.augment import Augmentation, augment
+from pruning.descent import class_weights, distance, learning_rate
 from pruning.errors import PruningError
 from pruning.filters import Masks, apply_masks
+from pruning.parallel import ALONE, Team
 from pruning.state import EpochLog, TrainState
 from pruning.vgg import CorrectingVGG
+from pruning.wholebatch import whole_batch
 
 EVALUATION_BATCH = 256
 TIMED_UPDATES = 3  # after a first one, which allocates memory
@@ -116,21 +119,6 @@ def choose_precision(precision: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if has_fast_bfloat16(device) else torch.float32
 
 
-def learning_rate(step: int, steps: int, highest: float) -> float:
-    """Linear warm-up over the first tenth, then a cosine to zero."""
-    warm = max(1, steps // 10)
-    if step < warm:
-        return highest * (step + 1) / warm
-    return highest * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
-
-
-def class_weights(labels: Int64[np.ndarray, " n"], classes: int, balance: float) -> Float32[Tensor, " classes"]:
-    """Weights of the classes in the loss: number of windows to the power of -balance, scaled to mean 1 over windows."""
-    counts = np.maximum(np.bincount(labels, minlength=classes), 1).astype(float)
-    weights = counts**-balance
-    return torch.tensor(weights * counts.sum() / (weights * counts).sum(), dtype=torch.float32)
-
-
 @torch.no_grad()
 def predict(
     model: nn.Module, images: Float32[np.ndarray, "n 1 size size"], device: torch.device | None = None
@@ -156,6 +144,10 @@ class Trainer:
         masks: Which weights may differ from zero.
         teacher: The dense model, for distillation.
         augmentation: How training images are varied.
+        team: Who trains it; every process makes a trainer of the same model and has its share of each batch.
+
+    Raises:
+        PruningError: The team has more processes than a batch has windows.
     """
 
     def __init__(
@@ -170,7 +162,15 @@ class Trainer:
         masks: Masks | None = None,
         teacher: nn.Module | None = None,
         augmentation: Augmentation | None = None,
+        team: Team = ALONE,
     ) -> None:
+        self.batch = min(config.batch, len(dataset.train))
+        if self.batch < team.size:
+            raise PruningError(
+                f"a batch of {self.batch} windows cannot be shared by {team.size} processes.",
+                "Start fewer of them, or give a larger --batch if there are more windows.",
+            )
+        self.team = team
         self.model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.dataset = dataset
         self.config = config
@@ -211,7 +211,8 @@ class Trainer:
             PruningError: The loss is not finite.
         """
         while self.state.epoch < self.epochs and not self._patience_spent():
-            log = self._epoch(self.state.epoch, on_batch)
+            with whole_batch(self.model, self.team, self.batch):
+                log = self._epoch(self.state.epoch, on_batch)
             self.state.logs.append(log)
             self.state.epoch += 1
             if log.validation_loss is not None and log.validation_loss < self.state.best_loss:
@@ -228,12 +229,13 @@ class Trainer:
         """Seconds of one update, the median of a few. It spoils the model: time a trainer that is not used further."""
         self.model.train()
         generator = torch.Generator().manual_seed(self.seed)
-        chosen = torch.arange(min(self.config.batch, len(self.labels)))
+        chosen = torch.arange(self.batch)
         spent = []
-        for _ in range(1 + TIMED_UPDATES):
-            begun = time.perf_counter()
-            float(self._update(chosen, self.highest_lr, generator))  # a GPU has finished when it is read
-            spent.append(time.perf_counter() - begun)
+        with whole_batch(self.model, self.team, self.batch):
+            for _ in range(1 + TIMED_UPDATES):
+                begun = time.perf_counter()
+                float(self._update(chosen, self.highest_lr, generator))  # a GPU has finished when it is read
+                spent.append(time.perf_counter() - begun)
         return float(np.median(spent[1:]))
 
     def _patience_spent(self) -> bool:
@@ -246,36 +248,44 @@ class Trainer:
             torch.manual_seed((self.seed * 1_000_003 + epoch) % (1 << 62))
         generator = torch.Generator().manual_seed((self.seed * 999_983 + epoch) % (1 << 62))
         order = torch.randperm(len(self.labels), generator=generator)
-        batch = min(self.config.batch, len(order))
         total, lr = torch.zeros((), device=self.device), 0.0
         for step in range(self.steps_an_epoch):
-            chosen = order[step * batch : (step + 1) * batch]
+            chosen = order[step * self.batch : (step + 1) * self.batch]
             lr = learning_rate(epoch * self.steps_an_epoch + step, self.epochs * self.steps_an_epoch, self.highest_lr)
             total += self._update(chosen, lr, generator)
             on_batch()
-        train_loss = float(total) / self.steps_an_epoch  # read once an epoch: a GPU need not wait for each batch
+        # Read once an epoch: a GPU need not wait for each batch.
+        train_loss = float(self.team.sum(total)) / self.steps_an_epoch
         if not math.isfinite(train_loss):
             raise PruningError(
                 f"the loss became {train_loss} in epoch {epoch + 1} (seed {self.seed}).",
                 "Give a lower --lr or --retrain-lr, or --precision float32. Finished models are kept.",
             )
-        validation_loss, accuracy = self._validate(self.dataset.validation)
+        found = self._validate(self.dataset.validation) if self.team.leads else (None, None)
+        validation_loss, accuracy = self.team.from_leader(found)
         return EpochLog(epoch + 1, lr, train_loss, validation_loss, accuracy)
 
     def _update(self, chosen: Int64[Tensor, " batch"], lr: float, generator: torch.Generator) -> Float[Tensor, ""]:
+        """Make an update; this process's part of the batch's loss."""
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        at = chosen.to(self.device)
-        images = augment(self.images[at], self.augmentation, generator)
+        at, rows = chosen.to(self.device), self.team.rows(len(chosen))
+        images = augment(self.images[at], self.augmentation, generator, rows)
         images = images.contiguous(memory_format=torch.channels_last)
-        outputs = self._logits(self.model, images, at)
-        loss = F.cross_entropy(outputs, self.labels[at], weight=self.weights)
+        weights, own = self.weights[self.labels[at]], at[rows]
+        share, part = weights[rows].sum() / weights.sum(), len(own) / len(at)  # both exactly 1 for one process
+        outputs = self._logits(self.model, images, own)
+        loss = share * F.cross_entropy(outputs, self.labels[own], weight=self.weights)
         if self.teacher is not None:
-            loss = (1 - self.config.distill) * loss + self.config.distill * self._distance(outputs, images, at)
+            with torch.no_grad():
+                wanted = self._logits(self.teacher, images, own)
+            apart = part * distance(outputs, wanted, self.config.temperature)
+            loss = (1 - self.config.distill) * loss + self.config.distill * apart
         if isinstance(self.model, CorrectingVGG):
-            loss = loss + self.config.restraint * (outputs - self.line[at]).square().mean()
+            loss = loss + part * self.config.restraint * (outputs - self.line[own]).square().mean()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
+        self.team.sum_gradients(self.model.parameters())
         self.optimizer.step()
         apply_masks(self.model, self.masks)
         return loss.detach()
@@ -288,18 +298,6 @@ class Trainer:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16):
             own: Tensor = model.correction(images) if isinstance(model, CorrectingVGG) else model(images)
         return own.float() + (self.line[at] if isinstance(model, CorrectingVGG) else 0.0)
-
-    def _distance(
-        self, outputs: Float[Tensor, "batch classes"], images: Tensor, at: Int64[Tensor, " batch"]
-    ) -> Float[Tensor, ""]:
-        assert self.teacher is not None
-        heat = self.config.temperature
-        with torch.no_grad():
-            wanted = self._logits(self.teacher, images, at)
-        soft = F.kl_div(
-            F.log_softmax(outputs / heat, 1), F.log_softmax(wanted / heat, 1), reduction="batchmean", log_target=True
-        )
-        return heat**2 * soft
 
     def _validate(self, part: Examples) -> tuple[float | None, float | None]:
         if len(part) == 0:

@@ -19,6 +19,7 @@ from pruning.curve import fewer
 from pruning.errors import PruningError
 from pruning.jobfolder import JobFolder
 from pruning.jobs import Job, JobContext, run_job
+from pruning.parallel import ALONE, Team
 from pruning.spec import VGGSpec
 from pruning.state import EpochLog
 
@@ -70,6 +71,7 @@ class Workshop:
         dense: Structure of the dense model.
         device: Where models are trained.
         cross: The cross-validation, if there is one.
+        team: Who trains each model.
     """
 
     config: SweepConfig
@@ -77,6 +79,7 @@ class Workshop:
     dense: VGGSpec
     device: torch.device
     cross: Cross | None
+    team: Team = ALONE
 
     def folder(self, name: str) -> JobFolder:
         """The folder of a model's job."""
@@ -89,7 +92,7 @@ class Workshop:
             fold = job.fold - 1
             dataset = fewer(self.cross, fold, job.groups) if job.groups else self.cross.datasets[fold]
             config = self.cross.settings(job, config, len(dataset.train))
-        return JobContext(config, dataset, self.dense, self.device, self.folder, _silent, _silent)
+        return JobContext(config, dataset, self.dense, self.device, self.folder, _silent, _silent, self.team)
 
     def finished(self, job: Job) -> bool:
         """Whether a job has all files that it must have."""

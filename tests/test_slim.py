@@ -23,8 +23,8 @@ BLOCK = (
     "sys.meta_path.insert(0, Absent())\n"
 )
 NEED_TORCH = re.compile(  # training and drawing; everything else must do without
-    r"pruning\.(assemble|augment|baseline|budget|config|criteria|cross|crosstable|curve|export|figures"
-    r"|filters|jobfolder|jobs|line|load|run|state|sweep|train|vgg|weak|worker)"
+    r"pruning\.(assemble|augment|baseline|budget|config|criteria|cross|crosstable|curve|descent|export|figures"
+    r"|filters|jobfolder|jobs|line|load|parallel|run|state|sweep|train|training|vgg|weak|wholebatch|worker)"
     r"|data\.drawing"
     r"|profiling\.(drawing|runtimes\.torch_session)"
     r"|optimizer\.(evaluate|train|tune|tuning.*|capacity|experiment|figures|pipeline.*|trial.figure|environment.picture)"

@@ -7,9 +7,10 @@ from conftest import tiny_dataset
 
 from pruning import PruningError
 from pruning.augment import Augmentation, augment, stretch
+from pruning.descent import class_weights, learning_rate
 from pruning.filters import linear_masks
 from pruning.spec import dense_spec
-from pruning.train import TrainConfig, Trainer, class_weights, learning_rate, predict
+from pruning.train import TrainConfig, Trainer, predict
 from pruning.vgg import build_vgg
 
 CPU = torch.device("cpu")

@@ -14,6 +14,18 @@ from data.common.sweep.payload import unpack
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
+def end_with_parent(parent: int) -> None:
+    """Let Linux kill this process when the one that started it ends, however that ends; elsewhere nothing happens.
+
+    Args:
+        parent: The id of the process that started this one.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+
 def end_with(parent: int, lifeline: int) -> None:
     """End this process when the one that started it ends, however that ends, also in the middle of a job.
 
@@ -21,10 +33,7 @@ def end_with(parent: int, lifeline: int) -> None:
         parent: Its process id.
         lifeline: Descriptor of a pipe that it holds open; used where the system has no signal for this.
     """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
+    end_with_parent(parent)
 
     def watch() -> None:
         os.read(lifeline, 1)
