@@ -53,7 +53,7 @@ class Recipe:
     train: TrainConfig = field(default_factory=TrainConfig)
 
 
-FREE, MILD, FIRM = TrainConfig(restraint=0.0), TrainConfig(restraint=0.1), TrainConfig(restraint=0.3)
+FREE, LIGHT, MILD, FIRM = (TrainConfig(restraint=restraint) for restraint in (0.0, 0.05, 0.1, 0.3))
 
 RECIPES = {
     PLAIN: Recipe(),
@@ -63,11 +63,11 @@ RECIPES = {
     "line 0.5, 14 epochs": Recipe(line=0.5, train=replace(FREE, epochs=14)),
     "line 1": Recipe(line=1.0, train=FREE),
     "line 1, 14 epochs": Recipe(line=1.0, train=replace(FREE, epochs=14)),
+    "line 0.5, restraint 0.05": Recipe(line=0.5, train=LIGHT),
+    "line 0.5, restraint 0.05, 14 epochs": Recipe(line=0.5, train=replace(LIGHT, epochs=14)),
     "line 0.5, restraint 0.1": Recipe(line=0.5, train=MILD),
     "line 0.5, restraint 0.1, 14 epochs": Recipe(line=0.5, train=replace(MILD, epochs=14)),
     "line 0.5, restraint 0.3": Recipe(line=0.5, train=FIRM),
-    "line 0.5, restraint 0.3, 14 epochs": Recipe(line=0.5, train=replace(FIRM, epochs=14)),
-    "line 0.7, restraint 0.1, 14 epochs": Recipe(line=0.7, train=replace(MILD, epochs=14)),
 }
 
 

@@ -59,6 +59,13 @@ class Cross:
         cut = any(group.kind == BLOCKS for group in self.folds.groups)
         return count, f"{count} recordings{' or parts of one' if cut else ''}"
 
+    @property
+    def probed(self) -> Int64[np.ndarray, " probed"]:
+        """The pooled windows on which the noisy tests and those before retraining are made: each fold's first ones."""
+        counts = [len(own.test) for own in self.datasets]
+        firsts = np.cumsum([0, *counts[:-1]])
+        return np.concatenate([first + np.arange(own.probed) for first, own in zip(firsts, self.datasets, strict=True)])
+
     def identity(self, config: SweepConfig) -> dict[str, Any]:
         """What it adds to the settings that tell a run from others."""
         own: dict[str, Any] = {"folds": len(self.datasets)} if self.complete else {}

@@ -18,7 +18,10 @@ Called = dict[str, Int64[np.ndarray, " n"]]
 
 
 def pooled_calls(jobs: Sequence[Job], folder: Callable[[str], JobFolder]) -> Called:
-    """What the jobs of all folds, in their order, named for every pooled window, by "after.clean" and so on."""
+    """What the jobs of all folds, in their order, named, by "after.clean" and so on.
+
+    "after.clean" is of every pooled window, the others of those in `Cross.probed`.
+    """
     results = [folder(job.name).result(need_weights=False) for job in jobs]
     found = [result.predictions for result in results if result is not None]
     assert len(found) == len(jobs), "every fold should be finished"
@@ -29,23 +32,28 @@ def _after(called: Called) -> Called:
     return {name.removeprefix("after."): own for name, own in called.items() if name.startswith("after.")}
 
 
+def _accuracy(called: Int64[np.ndarray, " n"], labels: Int64[np.ndarray, " n"]) -> float:
+    return float((called == labels).mean())
+
+
 def cross_entry(
     config: SweepConfig, cross: Cross, baselines: Sequence[Baseline], folder: Callable[[str], JobFolder]
 ) -> dict[str, Any]:
     """Scores of every model and baseline on the pooled windows, and what was right in each group."""
     test = cross.pooled.test
     apart = independent(test.recordings, test.starts_s, cross.pooled.window_s)
+    everywhere, probed, classes = np.arange(len(test)), cross.probed, len(cross.pooled.classes)
     dense_calls = _after(pooled_calls(cross.dense_jobs(config), folder))
     dense_right = dense_calls["clean"] == test.labels
 
     def entry(kind: str, rate: float | None, called: Called, before: float | None = None) -> dict[str, Any]:
         gain, low, high = difference([(called["clean"] == test.labels)[None], dense_right[None]], cross.groups)
-        scores = {
-            name: asdict(
-                score(own[None], test.labels, apart, len(cross.pooled.classes), cross.pooled.normal, cross.groups)
+        scores = {}
+        for name, own in called.items():
+            of = everywhere if name == "clean" else probed
+            scores[name] = asdict(
+                score(own[None], test.labels[of], apart[of], classes, cross.pooled.normal, cross.groups[of])
             )
-            for name, own in called.items()
-        }
         gained = {"value": gain, "low": low, "high": high}
         return {"kind": kind, "rate": rate, "before": before, "difference": gained, "scores": scores}
 
@@ -53,7 +61,7 @@ def cross_entry(
     last = [job for job in cross.pruned_jobs(config) if job.rate == job.final_rate]
     for rate in config.pruned_rates:
         called = pooled_calls([job for job in last if job.final_rate == rate], folder)
-        entries.append(entry("pruned", rate, _after(called), float((called["before.clean"] == test.labels).mean())))
+        entries.append(entry("pruned", rate, _after(called), _accuracy(called["before.clean"], test.labels[probed])))
     entries += [entry(own.kind, None, own.called) for own in baselines]
     right = {"dense": dense_right} | {own.kind: own.called["clean"] == test.labels for own in baselines}
     return {

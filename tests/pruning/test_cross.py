@@ -173,6 +173,20 @@ class TestChoice:
         assert LIMIT_FLOP == 8e13
 
 
+def test_noise_is_added_to_some_windows_of_a_large_test_part(tmp_path):
+    """The simulated set has many recordings for testing only; noisy windows are the first of each fold."""
+    out = tmp_path / "out"
+    changes = {"epochs": 1, "retrain_epochs": 1, "updates": 0, "retrain_updates": 0, "batch": 256}
+    data = DataConfig(accept=("weak",), hop_s=0.5)
+    train = replace(QUICK.train, **changes)
+    run_sweep(replace(QUICK, **RATES, width=0.0625, folds=2, data=data, out=out, train=train), SILENT)
+    crossed = read_manifest(out).cross_validation
+    entry = next(own for own in crossed.entries if own.kind == "pruned")
+    count = {name: round(np.sum(own.confusion)) for name, own in entry.scores.items()}
+    assert count["clean"] == crossed.windows > count["0dB"] > 0
+    assert 0 <= entry.before <= 1
+
+
 def test_a_dense_model_that_the_folds_call_weak_is_not_pruned(tmp_path):
     data = replace(write(tmp_path / "set", told_apart=False), accept=())
     with pytest.raises(PruningError) as caught:
