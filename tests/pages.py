@@ -171,7 +171,7 @@ def check(block: Block) -> None:
 def check_command(command: Sequence[str]) -> None:
     """Check that a command exists and takes the options that it is given."""
     if command[0] == "torchrun":  # PyTorch's; what it starts is ours
-        command = ("python", *command[command.index("-m") :])
+        command = ["python", *command[command.index("-m") :]]
     if "python" in command or command[0] == "jopa":
         command = command[command.index("python") :] if "python" in command else command  # `ssh gateway python -m ...`
         own = module_of(command)
