@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -88,12 +89,8 @@ def jobs(folder: Path) -> dict[str, Any]:
 def cells(folder: Path) -> Any:
     """Models, batch sizes and numbers of visits of a profile."""
     profile = json.loads((folder / "p.json").read_text())
-    visits = sorted(load_file(folder / "p" / "samples.safetensors"))
-    return [
-        profile["failed"],
-        [(m["rate"], sorted(x["batch"] for x in m["latency"])) for m in profile["models"]],
-        visits,
-    ]
+    models = [(model["rate"], sorted(own["batch"] for own in model["latency"])) for model in profile["models"]]
+    return [profile["failed"], models, sorted(load_file(folder / "p" / "samples.safetensors"))]
 
 
 def visits(folder: Path) -> dict[str, Any]:
@@ -107,10 +104,10 @@ def visits(folder: Path) -> dict[str, Any]:
                 continue
             if event["event"] == "visit":
                 own = [key for key in found if key.startswith(f"{event['key']}/")]
-                found[f"{event['key']}/{len(own)}"] = [round(x, 7) for x in event["samples"][:3]]
-    samples = folder / "p" / "samples.safetensors"
-    if samples.exists():
-        found |= {key: [round(float(x), 7) for x in run[:3]] for key, run in load_file(samples).items()}
+                found[f"{event['key']}/{len(own)}"] = np.float32(event["samples"]).tolist()
+    packed = folder / "p" / "samples.safetensors"
+    if packed.exists():
+        found |= {key: samples.tolist() for key, samples in load_file(packed).items()}
     return found
 
 

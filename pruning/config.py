@@ -127,7 +127,9 @@ class SweepConfig:
         for name in ("updates", "retrain_updates"):
             del settings["train"][name]  # the epochs of `TrainConfig.for_windows` say it; older folders go on
         if not self.line:
-            del settings["line"], settings["train"]["restraint"]  # as above
+            del settings["line"]  # as above
+        if not (self.line and self.train.restraint):
+            del settings["train"]["restraint"]  # as above
         if self.criterion == "l1":
             del settings["criterion"]  # folders begun before there was a choice go on
         settings["target"] = self.resolved_target

@@ -32,10 +32,6 @@ def _after(called: Called) -> Called:
     return {name.removeprefix("after."): own for name, own in called.items() if name.startswith("after.")}
 
 
-def _accuracy(called: Int64[np.ndarray, " n"], labels: Int64[np.ndarray, " n"]) -> float:
-    return float((called == labels).mean())
-
-
 def cross_entry(
     config: SweepConfig, cross: Cross, baselines: Sequence[Baseline], folder: Callable[[str], JobFolder]
 ) -> dict[str, Any]:
@@ -61,7 +57,8 @@ def cross_entry(
     last = [job for job in cross.pruned_jobs(config) if job.rate == job.final_rate]
     for rate in config.pruned_rates:
         called = pooled_calls([job for job in last if job.final_rate == rate], folder)
-        entries.append(entry("pruned", rate, _after(called), _accuracy(called["before.clean"], test.labels[probed])))
+        before = float((called["before.clean"] == test.labels[probed]).mean())
+        entries.append(entry("pruned", rate, _after(called), before))
     entries += [entry(own.kind, None, own.called) for own in baselines]
     right = {"dense": dense_right} | {own.kind: own.called["clean"] == test.labels for own in baselines}
     return {

@@ -133,7 +133,7 @@ class _Sum(torch.autograd.Function):
         return total
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # noqa: ARG004
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # noqa: ARG004 - as above
         total = gradient.clone(memory_format=torch.contiguous_format)
         _reduce(total)
         return total

@@ -71,8 +71,8 @@ class TrainConfig:
         for name in ("epochs", "retrain_epochs", "batch"):
             if getattr(self, name) < 1:
                 raise PruningError(f"--{name.replace('_', '-')} must be at least 1; got {getattr(self, name)}.")
-        for name in ("updates", "retrain_updates"):
-            if getattr(self, name) < 0:
+        for name in ("updates", "retrain_updates", "weight_decay", "restraint", "patience"):
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
                 raise PruningError(f"--{name.replace('_', '-')} must be at least 0; got {getattr(self, name)}.")
         for name in ("lr", "retrain_lr", "temperature"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
@@ -80,8 +80,6 @@ class TrainConfig:
         for name in ("dropout", "distill", "balance"):
             if not 0 <= getattr(self, name) <= 1:
                 raise PruningError(f"--{name} must lie in [0, 1]; got {getattr(self, name)}.")
-        if not all(math.isfinite(own) and own >= 0 for own in (self.weight_decay, self.restraint, self.patience)):
-            raise PruningError("--weight-decay, --restraint and --patience must be 0 or more.")
 
     def updates_an_epoch(self, windows: int) -> int:
         """Updates of one pass over so many training windows; a last batch that is not full is left out."""

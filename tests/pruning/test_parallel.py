@@ -66,6 +66,17 @@ def swept(out: Path, *options: str, by: tuple[str, ...] = TORCHRUN, **settings: 
     return done(*by, str(TESTS / "tiny_sweep.py"), *QUICK, *options, "--out", str(out), **settings)
 
 
+def begun(out: Path) -> "tuple[subprocess.Popen[str], list[str]]":
+    """A long sweep by two processes that has claimed its folder, and the ids of the two."""
+    process = started(*TORCHRUN, str(TESTS / "tiny_sweep.py"), *QUICK, "--epochs", "2000", "--out", str(out))
+    deadline = time.monotonic() + 120
+    while not (out / "run.json").exists():
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.1)
+    return process, Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+
+
 @pytest.fixture(scope="module")
 def one(tmp_path_factory) -> Path:
     """The sweep by one process, on one thread as each of the two has."""
@@ -167,15 +178,8 @@ class TestInterruption:
         assert "another configuration: processes was 2, now None" in errors
 
     def test_after_ctrl_c_no_process_is_left(self, tmp_path):
-        options = (*QUICK, "--epochs", "2000", "--out", str(tmp_path / "out"))
-        process = started(*TORCHRUN, str(TESTS / "tiny_sweep.py"), *options)
-        begun = time.monotonic()
-        while not (tmp_path / "out" / "run.json").exists():
-            assert time.monotonic() - begun < 120
-            assert process.poll() is None, process.stderr.read()
-            time.sleep(0.1)
+        process, children = begun(tmp_path / "out")
         time.sleep(2)
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         assert len(children) == 2
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
@@ -183,13 +187,7 @@ class TestInterruption:
         assert [child for child in children if runs(child)] == []
 
     def test_torchrun_killed_by_force_leaves_no_process(self, tmp_path):
-        options = (*QUICK, "--epochs", "2000", "--out", str(tmp_path / "out"))
-        process = started(*TORCHRUN, str(TESTS / "tiny_sweep.py"), *options)
-        begun = time.monotonic()
-        while not (tmp_path / "out" / "run.json").exists():
-            assert time.monotonic() - begun < 120
-            time.sleep(0.1)
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        process, children = begun(tmp_path / "out")
         process.kill()
         process.communicate(timeout=10)
         deadline = time.monotonic() + 10
