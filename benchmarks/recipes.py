@@ -1,13 +1,14 @@
 """Which recipe generalises, chosen without a look at any test part.
 
-`python -m benchmarks.recipes [--root DIR] [--seeds 0] [--width 0.25] [--problems cwru,sizes,simulated] [--outer 0]
-[--device cpu]`.
+`python -m benchmarks.recipes [--root DIR] [--seeds 0] [--width 0.25] [--problems cwru,sizes,mfpt,simulated]
+[--outer 0] [--device cpu]`.
 
-Each problem has a few motor loads or fault sizes. A recipe trains on two of them, and the others are named one after
-the other: for a test load k, the choice of a recipe rests on the trainings on two of the other loads, named on a
-third. So no recipe is chosen with windows of the load that it is then judged on. Chosen is the recipe with the highest
-mean over these trainings (and seeds). `--outer 1` then trains the chosen recipe, the plain VGG-16 and the straight line
-on all loads but one and names that one; this is the only look at a test part.
+Each problem has groups: motor loads, fault sizes, or (the set of 14 recordings) pairs of one recording of each class.
+Every pair of groups is left out once: a recipe trains on all others, and each of the two is named. For a test group k,
+the choice of a recipe rests on the trainings without k, named on the other one that was left out. So no recipe is
+chosen with windows of the group that it is then judged on. Chosen is the recipe with the highest mean over these
+trainings (and seeds). `--outer 1` then trains the chosen recipe, the default one, the plain VGG-16 and the straight
+line on all groups but one and names that one; this is the only look at a test part.
 
 The networks are narrow by default (a quarter of VGG-16's width: 3 s instead of 25 s a training on two cores), because a
 choice takes hundreds of trainings.
@@ -40,6 +41,7 @@ from pruning.train import TrainConfig, Trainer, predict
 from pruning.vgg import CorrectingVGG, build_vgg
 
 PLAIN = "VGG-16 alone"
+DEFAULT = "line 0.5, restraint 0.1"  # what `pruning.run` does unless told otherwise
 LINE = "straight line alone"
 
 
@@ -64,7 +66,7 @@ RECIPES = {
     "line 1, 14 epochs": Recipe(line=1.0, train=replace(FREE, epochs=14)),
     "line 0.5, restraint 0.05": Recipe(line=0.5, train=LIGHT),
     "line 0.5, restraint 0.05, 14 epochs": Recipe(line=0.5, train=replace(LIGHT, epochs=14)),
-    "line 0.5, restraint 0.1": Recipe(line=0.5, train=MILD),
+    DEFAULT: Recipe(line=0.5, train=MILD),
     "line 0.5, restraint 0.1, 14 epochs": Recipe(line=0.5, train=replace(MILD, epochs=14)),
     "line 0.5, restraint 0.3": Recipe(line=0.5, train=FIRM),
 }
@@ -87,7 +89,7 @@ class Problem:
 
     Attributes:
         config: The data set; its split leaves out what `of` says.
-        of: What a recording was made at; None if it belongs to every part.
+        of: The group of a recording; None if it belongs to every part.
         values: All that occur, ascending.
         held_out: `DataConfig.held_out` for one of the values.
     """
@@ -98,8 +100,20 @@ class Problem:
     held_out: Callable[[float], float]
 
 
+def numbered(gathered: Gathered) -> Gathered:
+    """Recordings that say no load get the number at the end of their names for one."""
+    if any(recording.load is not None for recording in gathered.recordings):
+        return gathered
+    recordings = [replace(own, load=float(own.name.rsplit("_", 1)[1])) for own in gathered.recordings]
+    return replace(gathered, recordings=recordings)
+
+
 def problems(root: Path) -> dict[str, Problem]:
-    """Motor loads of the simulated bearings and, where CWRU's recordings are at hand, their loads and fault sizes."""
+    """The simulated bearings and, where the recordings are at hand, CWRU's loads and fault sizes, and MFPT's faults.
+
+    Args:
+        root: Folder of the CWRU recordings, beside that of MFPT's.
+    """
     loads = (0.0, 1.0, 2.0, 3.0)
     found = {"simulated": Problem(DataConfig(split="load"), load_of, loads, float)}
     if root.is_dir():
@@ -108,6 +122,10 @@ def problems(root: Path) -> dict[str, Problem]:
         found["sizes"] = Problem(
             replace(cwru, split="severity"), size_of, (7.0, 14.0, 21.0, 28.0), lambda size: size * INCH_MM / 1000
         )
+    mfpt = root.parent / "mfpt"
+    if mfpt.is_dir():
+        config = DataConfig(data="mfpt", root=mfpt, split="load")
+        found["mfpt"] = Problem(config, load_of, tuple(float(n) for n in range(1, 8)), float)
     return found
 
 
@@ -176,9 +194,10 @@ class Study:
         """Mean accuracy over the seeds of each recipe, by "values trained on > value named"."""
         found: dict[str, dict[str, float]] = {name: {} for name in (LINE, *RECIPES)}
         for pair in track(list(combinations(self.problem.values, 2)), "inner folds", console=self.console):
-            parts = {test: part_of(self.gathered, self.problem, pair, test) for test in self.problem.values}
-            datasets = {test: part for test, part in parts.items() if part is not None and test not in pair}
-            keys = [f"{pair[0]:g}+{pair[1]:g} > {test:g}" for test in datasets]
+            train = [value for value in self.problem.values if value not in pair]
+            parts = {test: part_of(self.gathered, self.problem, train, test) for test in pair}
+            datasets = {test: part for test, part in parts.items() if part is not None}
+            keys = [f"{'+'.join(f'{value:g}' for value in train)} > {test:g}" for test in datasets]
             found[LINE] |= dict(zip(keys, map(line_accuracy, datasets.values()), strict=True))
             for name, recipe in RECIPES.items():
                 reached = mean_accuracies(list(datasets.values()), recipe, self.seeds, self.width, self.device)
@@ -186,13 +205,13 @@ class Study:
         return found
 
     def outer(self, chosen: dict[str, str]) -> dict[str, dict[str, float]]:
-        """What the chosen recipes, the plain network and the line reach on each value, trained on all others."""
+        """What each recipe below reaches on each value, trained on all others."""
         found = {}
         for value in track(self.problem.values, "outer folds", console=self.console):
             others = [other for other in self.problem.values if other != value]
             dataset = part_of(self.gathered, self.problem, others, value)
             if dataset is not None:
-                names = {PLAIN: PLAIN, "chosen": chosen[f"{value:g}"]}
+                names = {PLAIN: PLAIN, "default": DEFAULT, "chosen": chosen[f"{value:g}"]}
                 found[f"{value:g}"] = {LINE: line_accuracy(dataset)} | {
                     title: float(mean_accuracies([dataset], RECIPES[name], self.seeds, self.width, self.device)[0])
                     for title, name in names.items()
@@ -215,16 +234,21 @@ def chosen(results: dict[str, dict[str, float]], test: float) -> str:
 def show(name: str, found: dict[str, Any], console: Console) -> None:
     """Tables of one problem."""
     folds = len(next(iter(found["inner"].values())))
-    table = Table(
-        "recipe", "mean, %", "lowest, %", title=f"{name}: trained on two of four, another named, {folds} folds"
-    )
+    table = Table("recipe", "mean, %", "lowest, %", title=f"{name}: two groups left out, one named, {folds} folds")
     for recipe, own in found["inner"].items():
         table.add_row(recipe, f"{100 * np.mean(list(own.values())):.1f}", f"{100 * min(own.values()):.1f}")
     console.print(table)
+    reached = found.get("outer", {})
+    titles = list(next(iter(reached.values()), {}))
+    table = Table("left out", "chosen without it", *(f"{title}, %" for title in titles))
     for value, recipe in found["chosen"].items():
-        reached = found.get("outer", {}).get(value, {})
-        told = ", ".join(f"{title} {100 * value:.1f} %" for title, value in reached.items())
-        console.print(f"{value} held out: chosen {recipe!r}{'; ' + told if told else ''}")
+        own = reached.get(value, {})
+        table.add_row(value, recipe, *(f"{100 * own[title]:.1f}" for title in own))
+    if reached:
+        table.add_row(
+            "mean", "", *(f"{100 * np.mean([own[title] for own in reached.values()]):.1f}" for title in titles)
+        )
+    console.print(table)
 
 
 def main() -> None:
@@ -232,7 +256,7 @@ def main() -> None:
     parser.add_argument("--root", type=Path, default=default_root())
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--width", type=float, default=0.25)
-    parser.add_argument("--problems", default="cwru,sizes,simulated")
+    parser.add_argument("--problems", default="cwru,sizes,mfpt,simulated")
     parser.add_argument("--outer", type=int, default=0)
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
@@ -242,7 +266,7 @@ def main() -> None:
     for name, problem in problems(arguments.root).items():
         if name in arguments.problems.split(","):
             device = torch.device(arguments.device)
-            study = Study(problem, gather(problem.config), seeds, arguments.width, device, console)
+            study = Study(problem, numbered(gather(problem.config)), seeds, arguments.width, device, console)
             results[name] = study.results(bool(arguments.outer))
             show(name, results[name], console)
             command = f"python -m benchmarks.recipes --seeds {arguments.seeds} --width {arguments.width:g}"
