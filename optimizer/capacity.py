@@ -35,7 +35,8 @@ with needs_extra(__name__):
     from optimizer.evaluation.capacity_figure import capacity_figure, capacity_table, first_line
     from optimizer.evaluation.price import price_figure, price_line, price_table
 
-Search = Callable[[str, Make, Scenario], SchemeCapacity]  # a scheme's label and maker, and the network
+Makers = dict[str, tuple[str, Make]]  # label and maker of each scheme by its name
+LAST = "optimum"  # slow where a network is full, so its search begins where the best of the others ends
 
 
 @dataclass(frozen=True)
@@ -96,10 +97,10 @@ class CapacityConfig:
         return replace(self.network, risk=risk)
 
 
-def makers(config: CapacityConfig, scenario: Scenario) -> dict[str, tuple[str, Make]]:
-    """Label and maker of every scheme and policy that is asked for, by name."""
+def makers(config: CapacityConfig, scenario: Scenario) -> Makers:
+    """Every scheme and policy that is asked for."""
     names = schemes_of(scenario) if config.schemes == ("all",) else config.schemes
-    found: dict[str, tuple[str, Make]] = {}
+    found: Makers = {}
     for name in names:
         found[name] = find_scheme(name).label, partial(make_scheme, name, seed=config.seed)
     for folder in config.policy:
@@ -108,48 +109,69 @@ def makers(config: CapacityConfig, scenario: Scenario) -> dict[str, tuple[str, M
     return found
 
 
+@dataclass(frozen=True)
+class Search:
+    """The search for what every scheme carries in a network.
+
+    Attributes:
+        config: What is asked.
+        everyone: The schemes.
+        console: Where progress is shown.
+        show: Shows a line in place of the one before.
+    """
+
+    config: CapacityConfig
+    everyone: Makers
+    console: Console
+    show: Callable[[str], None]
+
+    def carried(self, scenario: Scenario, gateway: int | None = None, tell: bool = False) -> dict[str, SchemeCapacity]:
+        """Sensors of each scheme, if all gateways grow or one of them alone."""
+        config, found = self.config, dict[str, SchemeCapacity]()
+        for name in sorted(self.everyone, key=lambda name: name == LAST):
+            label, make = self.everyone[name]
+
+            def show(point: Point, label: str = label) -> None:
+                self.show(f"{label}: {point.sensors:,} sensors lose {100 * point.drop_ratio:.3f} %")
+
+            best = max((own.sensors for own in found.values()), default=0)
+            found[name] = scheme_capacity(
+                scenario, label, make, limit=config.limit, slots=config.slots, seed=config.seed, most=config.most,
+                seconds=config.seconds, gateway=gateway, start=best or None if name == LAST else None, say=show,
+            )  # fmt: skip
+            if tell and not self.console.is_terminal:
+                say(self.console, f"{label}: {found[name].sensors:,} sensors")
+        return {name: found[name] for name in self.everyone}
+
+    def price(self, median: Scenario, risk: float) -> RiskPoint:
+        """What every scheme carries if times are planned for a risk."""
+        plan = build_scenario(self.config.at(risk))
+        usual = build_scenario(self.config.network, keep=plan)
+        return RiskPoint(
+            risk=risk,
+            longer=times_longer(plan, usual),
+            schemes=self.carried(plan),
+            notes=[note for note in plan.notes if note not in median.notes],
+        )
+
+
 def find_capacity(config: CapacityConfig, console: Console) -> CapacityFile:
     """Search for every scheme, and for every gateway if asked."""
     scenario = build_scenario(config.network)
     begun = time.monotonic()
-    schemes, alone, warnings = {}, {}, list(scenario.notes)
     with console.status("") as status:
-
-        def tell(label: str, point: Point) -> None:
-            status.update(f"{label}: {point.sensors:,} sensors lose {100 * point.drop_ratio:.3f} %")
-
-        def search(label: str, make: Make, at: Scenario = scenario, gateway: int | None = None) -> SchemeCapacity:
-            return scheme_capacity(
-                at, label, make, limit=config.limit, slots=config.slots, seed=config.seed, most=config.most,
-                seconds=config.seconds, gateway=gateway, say=partial(tell, label),
-            )  # fmt: skip
-
-        everyone = makers(config, scenario)
-        for name, (label, make) in everyone.items():
-            schemes[name] = search(label, make)
-            if not console.is_terminal:
-                say(console, f"{label}: {schemes[name].sensors:,} sensors")
-        risks = [price(config, scenario, risk, everyone, search) for risk in sorted(config.risks, reverse=True)]
-        for g in range(scenario.gateways) if config.alone else ():
-            alone[f"gateway {g + 1}"] = {n: search(label, make, gateway=g) for n, (label, make) in everyone.items()}
-    return CapacityFile(
-        scenario=scenario, limit=config.limit, slots=config.slots, seed=config.seed, most=config.most,
-        schemes=schemes, gateways=alone, risks=risks, warnings=warnings, seconds=time.monotonic() - begun,
-    )  # fmt: skip
-
-
-def price(
-    config: CapacityConfig, median: Scenario, risk: float, everyone: dict[str, tuple[str, Make]], search: Search
-) -> RiskPoint:
-    """What every scheme carries if times are planned for a risk."""
-    plan = build_scenario(config.at(risk))
-    usual = build_scenario(config.network, keep=plan)
-    return RiskPoint(
-        risk=risk,
-        longer=times_longer(plan, usual),
-        schemes={name: search(label, make, plan) for name, (label, make) in everyone.items()},
-        notes=[note for note in plan.notes if note not in median.notes],
-    )
+        search = Search(config, makers(config, scenario), console, status.update)
+        return CapacityFile(
+            scenario=scenario, limit=config.limit, slots=config.slots, seed=config.seed, most=config.most,
+            schemes=search.carried(scenario, tell=True),
+            risks=[search.price(scenario, risk) for risk in sorted(config.risks, reverse=True)],
+            gateways={
+                f"gateway {g + 1}": search.carried(scenario, g)
+                for g in (range(scenario.gateways) if config.alone else ())
+            },
+            warnings=list(scenario.notes),
+            seconds=time.monotonic() - begun,
+        )  # fmt: skip
 
 
 def run(config: CapacityConfig) -> None:

@@ -5,7 +5,7 @@ see the same slots at the same number of sensors.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -27,7 +27,7 @@ RULE_OF_THREE = 3.0  # upper 95 % bound of a number of lost tasks of which none 
 FINE = 0.01  # the number of sensors is found to within 1 %
 CLEAR = 3.0  # picked by hand: whose interval begins above so many times the limit need not be looked at further
 EARLY = (5, 20)  # numbers of slots after which that is looked at
-NEAR = 1.3  # the ends of the interval are first looked for within this factor
+STEP = 1.04  # a guess is left by this factor, and further by the square of the one before
 
 Make = Callable[[Scenario], Policy]
 
@@ -183,8 +183,8 @@ class Search:
                 break
         return _loss(found, sensors)
 
-    def run(self, say: Callable[[Point], None] | None = None) -> tuple[int, int, int]:
-        """The most sensors whose lost share, its upper and its lower end are within the limit."""
+    def run(self, start: int | None, say: Callable[[Point], None] | None = None) -> tuple[int, int, int]:
+        """The most sensors whose lost share, its upper and its lower end are within the limit, and a guess of them."""
         told = set()
 
         def passes(sensors: int, end: str) -> bool:
@@ -200,10 +200,14 @@ class Search:
                 say(point)
             return float(getattr(point, end)) <= self.limit
 
-        found = largest(lambda n: passes(n, "drop_ratio"), self.least, self.most)
+        if start is not None:  # the fewest compile what the others need; half of the guess passes in all likelihood
+            _ = passes(self.least, "drop_ratio") and passes(max(self.least, start // 2), "drop_ratio")
+        found = largest(lambda n: passes(n, "drop_ratio"), self.least, self.most, start)
+        if self.timed_out:
+            found = max((n for n, p in self.tried.items() if p.drop_ratio <= self.limit), default=0)
         if not found:
             return 0, 0, largest(lambda n: passes(n, "low"), self.least, self.most)
-        low = largest(lambda n: passes(n, "high"), self.least, found, start=int(found / NEAR))
+        low = largest(lambda n: passes(n, "high"), self.least, found, start=found)
         high = largest(lambda n: passes(n, "low"), found, self.most, start=found)
         if self.timed_out:  # what was tried before may say more
             low = max((n for n, p in self.tried.items() if n <= found and p.high <= self.limit), default=0)
@@ -225,22 +229,13 @@ def largest(passes: Callable[[int], bool], least: int, most: int, start: int | N
         passes: Whether a number passes.
         least: Smallest number; 0 is returned if even it fails.
         most: Largest number.
-        start: A guess.
+        start: A guess. What passes is looked for near it, and then further and further away.
     """
     if most < least:
         return 0
-    good, bad = 0, most + 1
-    for n in _doubling(max(least, min(start or least, most)), most):
-        if passes(n):
-            good = n
-        else:
-            bad = n
-            break
-    if good == 0:  # the guess was too high
-        if bad <= least or not passes(least):
-            return 0
-        good = least
-    while bad - good > max(1, int(FINE * good)):
+    guess = max(least, min(start or least, most))
+    good, bad = _beside(guess, passes, least, most, None if start is None else STEP)
+    while good and bad - good > max(1, int(FINE * good)):
         middle = int(np.sqrt(good * bad)) if good > 1 else (good + bad) // 2
         middle = min(max(middle, good + 1), bad - 1)
         if passes(middle):
@@ -250,12 +245,25 @@ def largest(passes: Callable[[int], bool], least: int, most: int, start: int | N
     return good
 
 
-def _doubling(start: int, most: int) -> Iterator[int]:
-    n = start
-    while n < most:
-        yield n
-        n *= 2
-    yield most
+def _beside(guess: int, passes: Callable[[int], bool], least: int, most: int, step: float | None) -> tuple[int, int]:
+    """A number that passes and a larger one that fails; 0 where none passes, most + 1 where none fails.
+
+    Args:
+        guess: Where to begin.
+        passes: Whether a number passes.
+        least: Smallest number.
+        most: Largest number.
+        step: The first factor away from the guess, squared each time; None: always 2.
+    """
+    up = passes(guess)
+    inside, factor = guess, step or 2.0
+    while inside != (most if up else least):
+        to = int(inside * factor) if up else int(inside / factor)
+        to = min(max(to, inside + 1), most) if up else max(min(to, inside - 1), least)
+        if passes(to) != up:
+            return (inside, to) if up else (to, inside)
+        inside, factor = to, factor**2 if step else 2.0
+    return (most, most + 1) if up else (0, least)
 
 
 def grown(scenario: Scenario, sensors: int, gateway: int | None = None) -> Scenario:
@@ -304,6 +312,7 @@ def scheme_capacity(
     most: int = MOST_SENSORS,
     seconds: float = float("inf"),
     gateway: int | None = None,
+    start: int | None = None,
     say: Callable[[Point], None] | None = None,
 ) -> SchemeCapacity:
     """The most sensors that lose at most `limit` of their tasks with one scheme.
@@ -318,6 +327,7 @@ def scheme_capacity(
         most: The largest number of sensors to try.
         seconds: After so long the search ends with the most sensors that were found to pass.
         gateway: Index of the gateway that grows alone; None if all grow.
+        start: A guess of the capacity, tried first.
         say: Told of every number of sensors that was tried.
 
     Raises:
@@ -329,7 +339,7 @@ def scheme_capacity(
     if most < least:
         raise OptimizerError(f"--most: {most} sensors cannot serve {least} gateways.", "Give each at least one.")
     search = Search(lambda n: grown(scenario, n, gateway), make, limit, least, most, slots, seed, seconds)
-    sensors, low, high = search.run(say)
+    sensors, low, high = search.run(start, say)
     batch = largest_batch(scenario)
     widest = 0 if not sensors else sensors if gateway is not None else grown(scenario, sensors).width
     return SchemeCapacity(

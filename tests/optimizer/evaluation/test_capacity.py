@@ -35,8 +35,18 @@ def test_the_largest_number_that_passes_is_found_within_one_percent(limit, start
     assert limit - found <= max(1, 0.01 * limit)
 
 
+def test_near_a_good_guess_few_numbers_are_tried():
+    tried = []
+    found = largest(lambda n: tried.append(n) or n <= 9600, 5, 20_000, 9594)
+    assert 9504 <= found <= 9600
+    assert len(tried) <= 5
+    assert max(tried) <= 9594 * 1.05
+
+
 def test_nothing_passes_or_everything_does():
     assert largest(lambda n: False, 2, 100) == 0
+    assert largest(lambda n: False, 2, 100, 50) == 0
+    assert largest(lambda n: True, 2, 100, 50) == 100
     assert largest(lambda n: True, 2, 100) == 100
     assert largest(lambda n: True, 5, 4) == 0
 
@@ -92,6 +102,9 @@ def test_a_scheme_that_takes_too_long_is_told_as_at_least():
     found = scheme_capacity(FACTORY, "slow", Slow, limit=0.1, slots=5, seed=0, most=500, seconds=3)
     assert found.at_least
     assert 0 < found.sensors <= 10
+    guessed = scheme_capacity(FACTORY, "slow", Slow, limit=0.1, slots=5, seed=0, most=500, seconds=3, start=20)
+    assert guessed.at_least
+    assert guessed.sensors == 10  # half of the guess, which took too long itself
 
 
 def test_a_computation_is_stopped_and_its_errors_come_through():
