@@ -56,12 +56,14 @@ class Kind:
         command: Its module and arguments, for a folder.
         outcome: What must be the same at the end.
         finished: What is finished in a folder so far, by name; later, these must still be there and the same.
+        over: Whether a kill came after the end; given again, the command would begin anew.
         reach: Latest moment of a kill, as a share of the undisturbed time; a long command is killed often in one run.
     """
 
     command: Callable[[Path], tuple[str, ...]]
     outcome: Callable[[Path], Any]
     finished: Callable[[Path], dict[str, Any]]
+    over: Callable[[Path], bool] = lambda _: False
     reach: float = 1.0
 
 
@@ -170,6 +172,7 @@ def kinds(shared: Path) -> dict[str, Kind]:
             lambda f: (*PROFILE, "--models", f"{shared / 'b'}", "--batches", "1,4", "--out", f"{f / 'p.json'}"),
             cells,
             visits,
+            lambda f: (f / "p.json").exists() and not list((f / "p").glob(".journal-*")),
         ),
         "training": Kind(
             lambda f: ("optimizer.train", "--sensors", "10,20", *LEARNER, "--out", f"{f / 'q'}"), weights, policies
@@ -260,8 +263,10 @@ def campaign(kind: Kind, wanted: int, rng: random.Random, tick: Callable[[], Non
             kills += 1
             moments.append(round(ran.seconds, 2))
             tick()
+            if kind.over(folder):
+                break
         runs += 1
-        if ran.code != 0:
+        if ran.code != 0 and not kind.over(folder):
             wrong.append(f"killed at {moments}: exit code {ran.code}: {ran.said}")
         elif kind.outcome(folder) != truth:
             wrong.append(f"killed at {moments}: the end is another")

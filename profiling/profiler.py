@@ -1,6 +1,7 @@
 """Bundle + device -> profile: measure the models in processes of their own and put the profile together."""
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import numpy as np
@@ -23,12 +24,15 @@ from profiling.profile.profile import Profile
 from profiling.runtimes.registry import runtime_of
 
 
-def run_profile(config: RunConfig, console: Console | None = None) -> Profile:
+def run_profile(
+    config: RunConfig, console: Console | None = None, then: Callable[[Profile], None] | None = None
+) -> Profile:
     """Measure a bundle on this device and write the profile and its samples.
 
     Args:
         config: What to measure and how long.
         console: Where progress is shown; by default nowhere.
+        then: Called with the profile once it is written. If it is stopped there, the same call measures nothing anew.
 
     Raises:
         ProfilingError: A bundle, runtime or device that cannot be used; nothing could be measured.
@@ -41,9 +45,14 @@ def run_profile(config: RunConfig, console: Console | None = None) -> Profile:
     with only_process(config.folder):
         campaign = Campaign(config, bundle, console or Console(quiet=True))
         try:
-            return _measure(campaign)
+            profile = _measure(campaign)
+            if then is not None:
+                then(profile)
         finally:
             campaign.journal.close()
+        campaign.journal.path.unlink(missing_ok=True)
+        (config.folder / PEAK_FILE).unlink(missing_ok=True)
+    return profile
 
 
 def _measure(campaign: Campaign) -> Profile:
@@ -72,8 +81,6 @@ def _measure(campaign: Campaign) -> Profile:
     )
     profile = assemble(config, bundle, findings)
     profile.save(config.out)
-    journal.path.unlink(missing_ok=True)
-    (config.folder / PEAK_FILE).unlink(missing_ok=True)
     return profile
 
 

@@ -4,6 +4,7 @@ from data.common.command import run_command
 from data.common.console import make_console, say
 from data.common.device import is_installed
 from profiling.config import RunConfig
+from profiling.profile.profile import Profile
 from profiling.profiler import run_profile
 from profiling.table import print_profile
 
@@ -11,16 +12,19 @@ from profiling.table import print_profile
 def run(config: RunConfig) -> None:
     """Measure, write, draw, print."""
     console = make_console()
-    profile = run_profile(config, console)
-    print_profile(profile, console)
-    drawn = ""
-    if config.figures and not is_installed("matplotlib"):
-        drawn = "  (no figures: matplotlib is not installed; python -m profiling.figures draws them on another machine)"
-    elif config.figures:
-        from profiling.drawing import draw_all  # needs matplotlib, which a gateway may not have
+    drawable = config.figures and is_installed("matplotlib")
 
-        draw_all(profile, config.folder)
-        drawn = f"  figures: {config.folder}"
+    def show(profile: Profile) -> None:
+        print_profile(profile, console)
+        if drawable:
+            from profiling.drawing import draw_all  # needs matplotlib, which a gateway may not have
+
+            draw_all(profile, config.folder)
+
+    run_profile(config, console, show)
+    drawn = f"  figures: {config.folder}" if drawable else ""
+    if config.figures and not drawable:
+        drawn = "  (no figures: matplotlib is not installed; python -m profiling.figures draws them on another machine)"
     say(console, f"profile: {config.out}{drawn}")
 
 

@@ -195,6 +195,22 @@ class TestContinuing:
         assert profile.measurement.cells == 6
         assert not journal.exists()
 
+    def test_stopped_while_figures_are_drawn_nothing_is_measured_anew(self, bundle, tmp_path):
+        config = settings(bundle, tmp_path / "p.json")
+
+        def stop(profile):
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            run_profile(config, SILENT, stop)
+        before = load_file(config.folder / "samples.safetensors")
+        shown = []
+        profile = run_profile(config, SILENT, shown.append)
+        after = load_file(config.folder / "samples.safetensors")
+        assert shown == [profile]
+        assert {name: own.tolist() for name, own in after.items()} == {n: own.tolist() for n, own in before.items()}
+        assert not list(config.folder.glob(".journal-*"))
+
     def test_other_settings_begin_anew(self, bundle, tmp_path):
         a, b = settings(bundle, tmp_path / "p.json"), settings(bundle, tmp_path / "p.json", batches=(1, 2))
         assert a.identity() != b.identity()
