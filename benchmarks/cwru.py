@@ -115,6 +115,7 @@ def main() -> None:
     parser.add_argument("--executor", choices=("local", "ray"), default="local")
     parser.add_argument("--address")
     parser.add_argument("--out", type=Path, default=Path("runs/bench"))
+    parser.add_argument("--suffix", default="", help="of the files of results")
     arguments = parser.parse_args()
     console = Console(width=100)
     if not arguments.root.is_dir():
@@ -140,7 +141,6 @@ def main() -> None:
             split = "severity" if part == "severity" else "blocked"
             config = replace(
                 base,
-                seeds=seeds[:1],
                 out=out,
                 data=replace(base.data, split=split),
                 method="mask" if part == "mask" else "structural",
@@ -148,7 +148,7 @@ def main() -> None:
             results[part] = row(run_sweep(config, console))
         settings = {"train": asdict(base.train), "augmentation": asdict(base.augmentation), "seeds": seeds}
         write(
-            f"cwru_{kind}{part}",
+            f"cwru_{kind}{part}{arguments.suffix}",
             f"python -m benchmarks.cwru --parts {part} --seeds {arguments.seeds} --line {arguments.line:g} "
             f"--rates {arguments.rates}",
             {"accuracy": results[part], "settings": settings},
