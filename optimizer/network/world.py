@@ -17,7 +17,7 @@ from optimizer.network.outcome import Outcome, evaluate
 from optimizer.network.scenario import Scenario
 from optimizer.network.slots import Action, State
 
-TRIAL_SCHEMA = 4  # of the trial's file; since schema 2 it holds factors, since 4 the risk and how far it was kept
+TRIAL_SCHEMA = 5  # of the trial's file; it holds factors since 2, the risk since 4, losses near the predicted since 5
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from data.common.stats import wilson
+from optimizer.network.outcome import evaluate
 from optimizer.network.slots import PADDING
 from optimizer.trial.carry_out import Ratios, Tally
 from optimizer.trial.machines import Machines
@@ -19,11 +20,13 @@ from optimizer.trial.results import (
     TrialFile,
 )
 from optimizer.trial.setting import Setting
-from optimizer.trial.slots import INACCURATE, LATE, REFUSED, SERVED
+from optimizer.trial.slots import INACCURATE, LATE, REFUSED, SERVED, predict
 from profiling.profile.entries import Interval
 
 SAME = 1e-4  # picked by hand: predicted shares of lost tasks that differ by less are called equal
 RESAMPLES = 500  # of the slots, for intervals
+NEAR = 0.02  # predictions are also made for inference that takes so much less and more
+BRINK = 0.02  # a plan whose predicted loss is then so much wider apart is told to be on the brink
 POINTS = 300  # most tasks of a scheme and place that are kept for the figure
 
 
@@ -154,6 +157,17 @@ def _predicted(tally: Tally, there: np.ndarray, complete: float) -> dict[str, ob
     }
 
 
+def _lost_near(tally: Tally, setting: Setting, there: np.ndarray) -> Interval:
+    """Predicted share of lost tasks if all inference takes a little less and a little more than profiled."""
+    state, action = setting.state, tally.contender.action
+    lost = [float((there & (tally.predicted.fate != SERVED)).sum())]
+    for factor in (1 - NEAR, 1 + NEAR):
+        times = np.full(state.channel.shape, factor)
+        outcome = evaluate(setting.scenario, state, action, local_factor=times, edge_factor=times)
+        lost.append(float((there & (predict(state, action, outcome).fate != SERVED)).sum()))
+    return Interval(low=min(lost) / float(there.sum()), high=max(lost) / float(there.sum()))
+
+
 def scheme_result(tally: Tally, setting: Setting, seed: int) -> SchemeResult:
     """Everything about one contender."""
     there = setting.state.level != PADDING
@@ -166,6 +180,7 @@ def scheme_result(tally: Tally, setting: Setting, seed: int) -> SchemeResult:
             "learned": tally.contender.learned,
             **_measured(tally, there, seed),
             **_predicted(tally, there, float(setting.gateway.model(*setting.complete).accuracy)),
+            "lost_near": _lost_near(tally, setting, there),
             "same_fate": float((tally.fate == tally.predicted.fate)[there].mean()),
             "delay_error": pooled_errors([tally]),
             "models": [
@@ -244,6 +259,16 @@ def risk_lines(trial: TrialFile) -> list[str]:
             f"  {scheme.label}: {100 * scheme.broken:.3f} % ({100 * own.low:.3f} to {100 * own.high:.3f}), {verdict}"
         )
     return lines
+
+
+def brink_lines(schemes: dict[str, SchemeResult]) -> list[str]:
+    """Schemes whose tasks end so close to their deadlines that no prediction of the loss can be exact."""
+    return [
+        f"{s.label} ends many tasks close to their deadlines: {_percent(s.lost_predicted)} predicted lost; "
+        f"{100 * s.lost_near.low:.1f} to {100 * s.lost_near.high:.1f} if inference takes {100 * NEAR:g} % less or more."
+        for s in schemes.values()
+        if s.lost_near is not None and s.lost_near.high - s.lost_near.low > BRINK
+    ]
 
 
 def disturbance(speed: tuple[float, float]) -> str:

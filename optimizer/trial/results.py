@@ -68,6 +68,7 @@ class SchemeResult(Strict):
         label: Name in tables.
         learned: Whether it is a learned policy.
         lost: Share of tasks lost.
+        lost_near: What is predicted of it if all inference takes 2 % less or 2 % more. None in files before schema 5.
         late: Share answered after the deadline.
         broken: Share of the tasks that the plan serves which were answered after the deadline: what a risk is about.
             None in files of schema 3, and if the plan serves none.
@@ -90,6 +91,7 @@ class SchemeResult(Strict):
     learned: bool
     lost: Fraction
     lost_predicted: Fraction
+    lost_near: Interval | None = None
     late: Fraction
     late_predicted: Fraction
     inaccurate: Fraction

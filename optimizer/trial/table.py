@@ -5,7 +5,7 @@ from rich.console import Console
 from rich.table import Table
 
 from data.common.console import say
-from optimizer.trial.findings import disturbance, risk_lines, verdict
+from optimizer.trial.findings import brink_lines, disturbance, risk_lines, verdict
 from optimizer.trial.results import SchemeResult, TrialFile
 
 LOST = (
@@ -69,6 +69,8 @@ def print_trial(trial: TrialFile, console: Console) -> None:
     for line in risk_lines(trial):
         say(console, line)
     console.print(fates_table(trial.schemes))
+    for line in brink_lines(trial.schemes):
+        say(console, line)
     say(console, LOST, style="dim")
     console.print(delays_table(trial.schemes))
     say(console, DELAYS, style="dim")

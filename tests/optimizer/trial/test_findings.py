@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from optimizer.trial.findings import delay_errors, delay_intervals, least_lost, share_interval
+from optimizer.trial.findings import brink_lines, delay_errors, delay_intervals, least_lost, share_interval
 from optimizer.trial.results import SchemeResult
 from profiling.profile.entries import Interval
 
@@ -11,7 +11,7 @@ from profiling.profile.entries import Interval
 def scheme(label, lost, low, high):
     names = SchemeResult.model_fields
     numbers = dict.fromkeys((n for n in names if n not in ("label", "learned", "intervals", "models", "points")), 0.0)
-    optional = dict.fromkeys(n for n in names if "delay" in n or "accuracy" in n)
+    optional = dict.fromkeys(n for n in names if "delay" in n or "accuracy" in n or n == "lost_near")
     return SchemeResult.model_validate(
         numbers
         | optional
@@ -38,6 +38,15 @@ def test_the_first_line_says_who_lost_least_and_who_is_equal():
         "beta lost least: 1.00 % (0.50 to 1.50) of the tasks (25.00 % were predicted); equal within the interval: "
         "alpha; then gamma with 20.00 % (10.00 to 30.00)."
     )
+
+
+def test_who_ends_tasks_close_to_their_deadlines_is_named():
+    near = scheme("alpha", 0.2, 0.1, 0.3).model_copy(update={"lost_near": Interval(low=0.19, high=0.38)})
+    sure = scheme("beta", 0.2, 0.1, 0.3).model_copy(update={"lost_near": Interval(low=0.25, high=0.26)})
+    assert brink_lines({"a": near, "b": sure, "c": scheme("older file", 0.2, 0.1, 0.3)}) == [
+        "alpha ends many tasks close to their deadlines: 25.00 % predicted lost; 19.0 to 38.0 if inference takes 2 % "
+        "less or more."
+    ]
 
 
 def test_an_interval_covers_the_truth_in_most_trials():
