@@ -23,7 +23,7 @@ from profiling.profile.entries import Order
 from pruning.config import SweepConfig
 
 RATES = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9)  # Table II(a)
-BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
+BATCHES = (1, 2, 4, 16, 32, 128, 512)  # up to a level's tasks of the demo's loaded gateways
 ROUND_TO = 16  # widths that vector instructions fill
 
 
@@ -126,7 +126,7 @@ class PipelineConfig:
     """Number of held-out slots to evaluate the factory's network on."""
     paper_slots: int = 1000
     """Number of held-out slots of the paper's experiment."""
-    trial_slots: int = 4
+    trial_slots: int = 3
     """Number of slots of the trial. At nine tenths of the capacity every slot keeps each gateway busy for most of a
     second with each scheme; more slots give narrower intervals."""
     seed: int = 0
