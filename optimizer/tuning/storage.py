@@ -103,4 +103,5 @@ def told_if_full(url: str) -> Iterator[None]:
         if not _is_full(error):
             raise
         place = make_url(url)
-        raise disk_full(Path(place.database or "") if place.drivername == "sqlite" else place, None) from None
+        file = place.database if place.drivername == "sqlite" else None
+        raise disk_full(file or place.render_as_string(hide_password=True), None) from None
