@@ -1,13 +1,13 @@
-"""Whole commands on a disk that runs full at each of their writes: what do they say, and do they go on afterwards?
+"""Whole commands on a disk that runs full at one write after another: what do they say, and do they go on afterwards?
 
 `python -m benchmarks.full_disk [--kinds sweep,profile,training,study,trial,pipeline] [--step-kb 0]`.
 
 Each kind of `benchmarks.disturbed` is run once undisturbed, and then with its folder on a small disk (a tmpfs);
 temporary files stay elsewhere. The disk has one page at first. Whenever the command ends because the disk is full, the
-disk grows by what that one write lacked, and the same command is given again: so each write that needs room fails once,
-from the first to the last. What must hold every time: exit code 2, a message that says that the disk is full, no
-traceback, no half-written file, and nothing lost that was finished before. At the end the outcome equals the
-undisturbed one.
+disk grows by what that one write lacked, and the same command is given again: so one write after another fails, but for
+those that fit where a larger file was replaced before. What must hold every time: exit code 2, a message that says
+that the disk is full, no traceback, no half-written file, and nothing lost that was finished before. At the end the
+outcome equals the undisturbed one.
 
 It mounts a disk, so it needs Linux, and root or user namespaces (`unshare`).
 """

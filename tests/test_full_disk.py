@@ -1,4 +1,4 @@
-"""Commands on a small disk, which grows whenever it is full: each write fails once, and nothing is lost by it.
+"""Commands on a small disk, which grows whenever it is full: one write after another fails, and nothing is lost.
 
 `python -m benchmarks.full_disk` does the same with every long command.
 """
