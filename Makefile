@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 DEMO := runs/demo
 
-.PHONY: setup demo test test-slow lint docs bench clean
+.PHONY: setup demo test test-slow test-oldest lint docs bench clean
 
 setup: $(READY)
 
@@ -22,6 +22,9 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow --timeout 3600
+
+test-oldest: $(READY)
+	$(BIN)/python -m benchmarks.oldest  # the oldest versions that pyproject.toml admits, in a temporary environment
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -14,7 +14,8 @@ from data.common.sweep.sweep import Sweep
 with needs_extra(__name__):
     from optimizer.tuning.options import TuneConfig
     from optimizer.tuning.report import write_report
-    from optimizer.tuning.study import address, ended, open_study, shown
+    from optimizer.tuning.storage import told_if_full
+    from optimizer.tuning.study import address, ended, open_study, repeat_failed, shown
     from optimizer.tuning.worker import do_trials, enough
 
 
@@ -23,8 +24,9 @@ def run(config: TuneConfig) -> None:
     console = make_console()
     cores = config.workers or usable_cores()
     config = replace(config, storage=address(config), workers=cores, out=config.out.absolute(), study=config.name)
-    with only_process(config.out):
+    with only_process(config.out), told_if_full(address(config)):
         study = open_study(config)
+        repeat_failed(study)
         say(console, f"study {config.name} in {shown(address(config))}: {ended(study)} of {config.trials} trials")
         bar = work_bar(console)
         task = bar.add_task("trials", total=config.trials, completed=ended(study))

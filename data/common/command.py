@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import tyro
 
 from data.common.errors import UserError
+from data.common.files import as_told
 from data.common.guard import printable
 
 Config = TypeVar("Config")
@@ -103,9 +104,8 @@ def run_command(
     except BrokenPipeError:  # the reader of our output went away, e.g. `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    except OSError as error:  # a name that no system takes, a folder that went away, a full device
-        told = f"{printable(error.filename)}: " if error.filename else ""
-        print(f"error: {told}{error.strerror or error}.", file=sys.stderr)
+    except OSError as error:
+        print(f"error: {as_told(error)}", file=sys.stderr)
         sys.exit(2)
     except MemoryError:
         print("error: not enough memory. Ask for less, or use a machine with more.", file=sys.stderr)

@@ -8,7 +8,7 @@ import os
 import stat
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from data.common.errors import UserError
 from data.common.guard import kind_of, open_regular, printable
@@ -47,7 +47,7 @@ def write_whole(path: Path, content: bytes) -> None:
         finally:
             os.close(folder)
     except OSError as error:
-        raise _unwritable(path, len(content), error) from error
+        raise unwritable(path, error, needed=len(content)) from error
     except ValueError as error:  # a NUL in the name
         raise UserError(f"cannot write {printable(path)}: {error}.", "Give another name.") from error
 
@@ -75,16 +75,69 @@ def _write_to_stream(path: Path, content: bytes) -> None:
         file.write(content)
 
 
-def _unwritable(path: Path, needed: int, error: OSError) -> UserError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return UserError(
-            f"the disk is full: {printable(path)} needs {needed:,} bytes.",
-            "Earlier results are untouched. Free some space and run the same command again.",
-        )
+def append_whole(file: BinaryIO, path: Path, end: int, content: bytes) -> int:
+    """Write `content` at the end of an open file and sync it; if that fails, the file ends where it ended before.
+
+    Args:
+        file: The file, which nobody writes to through a buffer.
+        path: Its path, for the message.
+        end: Where it ends.
+        content: What to add.
+
+    Returns:
+        Where it ends now.
+
+    Raises:
+        UserError: The disk is full, or the file cannot be written.
+    """
+    handle, done = file.fileno(), 0
+    try:
+        while done < len(content):
+            done += os.pwrite(handle, content[done:], end + done)
+        os.fsync(handle)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            os.ftruncate(handle, end)
+        raise unwritable(path, error, needed=len(content)) from None
+    return end + len(content)
+
+
+def is_full(error: OSError) -> bool:
+    """Whether an error says that the disk, or a user's share of it, is full."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def disk_full(path: object, needed: int | None) -> UserError:
+    """What a user is told about a full disk.
+
+    Args:
+        path: File or folder that could not be written, or what else its place is called.
+        needed: Bytes that it needs; None where they are not known, as for a database.
+    """
+    return UserError(
+        f"the disk is full: {printable(path)} {'cannot grow' if needed is None else f'needs {needed:,} bytes'}.",
+        "Earlier results are untouched. Free some space and run the same command again.",
+    )
+
+
+def unwritable(path: Path, error: OSError, *, needed: int | None = None) -> UserError:
+    """What a user is told about a file or folder that could not be written; `needed` as for `disk_full`."""
+    if is_full(error):
+        return disk_full(path, needed)
     return UserError(
         f"cannot write {printable(path)}: {error.strerror or error}.",
         "Choose a folder that you can write to (--out, or JOPA_CACHE for the cache).",
     )
+
+
+def as_told(error: OSError) -> UserError:
+    """An error of the system that nobody has put into words: a name that no system takes, a folder that went away."""
+    path = error.filename
+    if is_full(error) and isinstance(path, str | os.PathLike):
+        return disk_full(Path(path), None)
+    if is_full(error):
+        return UserError("the disk is full.", "Free some space and run the same command again.")
+    return UserError(f"{printable(path)}: {error.strerror or error}." if path else f"{error.strerror or error}.")
 
 
 def write_json(path: Path, value: Any) -> None:

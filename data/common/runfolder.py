@@ -1,18 +1,17 @@
 """Run folders: one process at a time, and one configuration per folder."""
 
 import fcntl
-import io
 import json
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from data.common.errors import UserError
-from data.common.files import remove_leftovers, write_json
+from data.common.files import disk_full, is_full, remove_leftovers, write_json
 from data.common.guard import open_own, printable
 from data.common.parse import read_json
 
@@ -30,20 +29,21 @@ def only_process(folder: Path) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = io.TextIOWrapper(open_own(folder / ".lock"), encoding="utf-8", errors="replace")
+        file = open_own(folder / ".lock")
     except OSError as error:
+        if is_full(error):
+            raise disk_full(folder / ".lock", 0) from None
         raise UserError(f"{folder}: {error.strerror or error}.", "Choose a folder that you can write to.") from None
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            file.seek(0)
-            holder = printable(file.read(200).strip()) or "another process"
+            holder = printable(file.read(200).decode(errors="replace").strip()) or "another process"
             raise UserError(f"{folder} is in use by {holder}.", "Wait for it to end, or give another --out.") from None
-        file.seek(0)
-        file.truncate()
-        file.write(f"process {os.getpid()} on {platform.node()} since {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
-        file.flush()
+        file.truncate(0)
+        holder = f"process {os.getpid()} on {platform.node()} since {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+        with suppress(OSError):  # on a full disk the lock holds all the same, only without its holder's name
+            os.pwrite(file.fileno(), holder.encode(errors="replace"), 0)
         remove_leftovers(folder)
         yield
         file.truncate(0)

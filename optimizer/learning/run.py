@@ -6,8 +6,7 @@ last checkpoint therefore ends with the weights of one that never stopped (on th
 
 import json
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,12 @@ from typing import Any
 from safetensors.torch import save
 
 from data.common.device import is_installed
-from data.common.errors import UserError
 from data.common.files import sha256, write_json, write_whole
 from data.common.parse import read_json
 from data.common.runfolder import SETTINGS, claim, only_process
 from optimizer.errors import BadSlotError, OptimizerError
 from optimizer.learning.checkpoint import CHECKPOINT, load_checkpoint, pack_weights, save_checkpoint
+from optimizer.learning.eventlog import EventLog
 from optimizer.learning.job import Job, Progress, Row, Training
 from optimizer.learning.manifest import MANIFEST, ONNX, SCHEMA, WEIGHTS, PolicyManifest, Source, read_manifest
 from optimizer.learning.options import TrainConfig
@@ -53,7 +52,7 @@ def train(job: Job, config: TrainConfig, progress: Progress) -> PolicyManifest:
         history = load_checkpoint(folder, training)
         try:
             _run_blocks(folder, job, training, history, progress)
-        except UserError as error:
+        except OptimizerError as error:  # not a full disk: that is no failure of the training
             failed: dict[str, Any] = {"reason": str(error), "seed": job.seed, "done": training.done}
             if isinstance(error, BadSlotError):
                 failed["slots"] = [error.slot]
@@ -102,37 +101,18 @@ def _claim(folder: Path, job: Job, config: TrainConfig) -> None:
 
 def _run_blocks(folder: Path, job: Job, training: Training, history: list[Row], progress: Progress) -> None:
     """Train block by block, with a checkpoint after each."""
-    log = _tensorboard(folder, training.done)
-    while training.done < training.total:
-        begun = time.monotonic()
-        row = training.run_block()
-        seconds = time.monotonic() - begun
-        shown = {f"validation_{k}": v for k, v in training.validate().items()}
-        history.append({"done": training.done, **row, "seconds": seconds, **shown})
-        save_checkpoint(folder, training, history)
-        for key, value in history[-1].items():
-            if value is not None:
-                log(key, value, training.done)
-        progress(job, training.done, training.total, history[-1])
-
-
-def _tensorboard(folder: Path, done: int) -> Callable[[str, float, int], None]:
-    """A function that logs a number for TensorBoard; it does nothing where TensorBoard is not installed.
-
-    Nothing is lost then: `policy.json` holds the same numbers. What an earlier process logged after its last checkpoint
-    is purged.
-    """
-    if not is_installed("tensorboard"):
-        return lambda *_: None
-    from torch.utils.tensorboard import SummaryWriter
-
-    writer = SummaryWriter(str(folder / "tensorboard"), purge_step=done)
-
-    def log(name: str, value: float, step: int) -> None:
-        writer.add_scalar(name, value, step)
-        writer.flush()
-
-    return log
+    own = closing(EventLog(folder / "tensorboard", training.done)) if is_installed("tensorboard") else nullcontext()
+    with own as log:
+        while training.done < training.total:
+            begun = time.monotonic()
+            row = training.run_block()
+            seconds = time.monotonic() - begun
+            shown = {f"validation_{k}": v for k, v in training.validate().items()}
+            history.append({"done": training.done, **row, "seconds": seconds, **shown})
+            save_checkpoint(folder, training, history)
+            if log is not None:
+                log.add({key: value for key, value in history[-1].items() if value is not None}, training.done)
+            progress(job, training.done, training.total, history[-1])
 
 
 def _finish(

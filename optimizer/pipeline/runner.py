@@ -1,6 +1,7 @@
 """Runs a pipeline's stages, each in processes of its own; what is done and unchanged is not done again."""
 
 import time
+from itertools import chain, count
 from pathlib import Path
 
 from rich.console import Console
@@ -43,7 +44,8 @@ def _advance(stage: Stage, state: PipelineState, out: Path, head: str, console: 
         return state
     if changed:
         say(console, f"{head}: its input has changed, it is done again")
-        _set_aside(stage)
+        for path in stage.resumes:
+            set_aside(path)
     else:
         say(console, head)
     # Begun: if it is stopped from here on, the next start goes on with what it left.
@@ -66,8 +68,10 @@ def _recorded(state: PipelineState, stage: Stage, record: StageRecord, out: Path
     return state
 
 
-def _set_aside(stage: Stage) -> None:
+def set_aside(path: Path) -> None:
     """Rename what a stage left from other inputs: its command would go on with it, or refuse to."""
-    for path in stage.resumes:
-        if path.exists():
-            path.rename(path.with_stem(f"{path.stem}-{time.strftime('%Y%m%d-%H%M%S')}"))
+    if not path.exists():
+        return
+    now = time.strftime("%Y%m%d-%H%M%S")
+    names = (path.with_stem(f"{path.stem}-{now}{after}") for after in chain([""], (f"-{n}" for n in count(2))))
+    path.rename(next(name for name in names if not name.exists()))

@@ -1,5 +1,6 @@
 """The study in its storage: made, found again, or refused if it is another one."""
 
+import copy
 import json
 import logging
 import warnings
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
+from optuna.storages import RetryHeartbeatStaleTrialCallback
 from optuna.trial import TrialState
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -17,6 +18,7 @@ from optimizer.errors import OptimizerError
 from optimizer.learning.plan import plan
 from optimizer.tuning.options import TuneConfig
 from optimizer.tuning.space import begun_with, settings_of, space_of
+from optimizer.tuning.storage import Storage, make_file, told_if_full
 
 MADE_FROM = "made_from"
 MOST_REPEATS = 3  # of a trial whose process died
@@ -54,7 +56,7 @@ def shown(storage: str) -> str:
         return storage.rpartition("@")[2]
 
 
-def open_storage(config: TuneConfig) -> RDBStorage:
+def open_storage(config: TuneConfig) -> Storage:
     """The storage, with signs of life, and with dead trials put back into the queue.
 
     Raises:
@@ -63,9 +65,11 @@ def open_storage(config: TuneConfig) -> RDBStorage:
     url = address(config)
     options = {"connect_args": {"timeout": WAIT_S}} if url.startswith("sqlite") else {"pool_pre_ping": True}
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), told_if_full(url):
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # heartbeats, since 2.9
-            return RDBStorage(
+            if url.startswith("sqlite"):
+                make_file(Path(make_url(url).database or ""))
+            return Storage(
                 url,
                 engine_kwargs=options,
                 heartbeat_interval=config.heartbeat_s,
@@ -106,12 +110,12 @@ def open_study(config: TuneConfig) -> optuna.Study:
     own = made_from(config)
     there = study.user_attrs.get(MADE_FROM)
     if there is None:
-        study.set_user_attr(MADE_FROM, own)
         study.set_user_attr("library", library_version("jopa"))
         training = config.training()
         scenario = plan(training)[0].scenarios[0]
         values = begun_with(settings_of(training, scenario), space_of(training, scenario))
         study.enqueue_trial(values, skip_if_exists=True)
+        study.set_user_attr(MADE_FROM, own)  # last: a process that dies before this begins anew
     elif there != own:
         names = ", ".join(name for name in own if there.get(name) != own[name])
         raise OptimizerError(
@@ -141,6 +145,18 @@ def pruner(config: TuneConfig) -> optuna.pruners.MedianPruner:
 def ended(study: optuna.Study) -> int:
     """Number of trials that count: those that were carried out, to the end or until they were found hopeless."""
     return len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)))
+
+
+def repeat_failed(study: optuna.Study) -> None:
+    """Put trials back into the queue that ended with an error, such as a full disk, and were not repeated yet."""
+    trials = study.get_trials(deepcopy=False)
+    repeated = {number for trial in trials for number in trial.system_attrs.get("retry_history", ())}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        repeat = RetryHeartbeatStaleTrialCallback()
+    for trial in trials:
+        if trial.state == TrialState.FAIL and trial.number not in repeated:
+            repeat(study, copy.deepcopy(trial))
 
 
 def running(study: optuna.Study) -> int:

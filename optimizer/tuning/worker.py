@@ -14,7 +14,8 @@ from optimizer.learning.plan import plan
 from optimizer.learning.presets import build_training
 from optimizer.tuning.options import TuneConfig
 from optimizer.tuning.space import Range, Space, changed, settings_of, space_of, with_settings
-from optimizer.tuning.study import BEATS, ended, open_study, pruner, running, sampler
+from optimizer.tuning.storage import told_if_full
+from optimizer.tuning.study import BEATS, address, ended, open_study, pruner, running, sampler
 
 LOOK_S = 1.0  # seconds between two looks at what the other workers do
 
@@ -69,7 +70,16 @@ def objective(config: TuneConfig, told: Callable[[int, float], None]) -> Callabl
 
 
 def do_trials(config: TuneConfig, worker: int, tell: Tell) -> None:
-    """Carry out trials until the study has enough, counting those of other workers; dead ones are repeated."""
+    """Carry out trials until the study has enough, counting those of other workers; dead ones are repeated.
+
+    Raises:
+        UserError: The disk with the study is full.
+    """
+    with told_if_full(address(config)):
+        _do_trials(config, worker, tell)
+
+
+def _do_trials(config: TuneConfig, worker: int, tell: Tell) -> None:
     study = open_study(config)
     work = objective(config, lambda percent, reward: tell((worker, percent, reward, None)))
     if config.workers == 1:  # a trial of a call that was killed comes first, as if nothing had happened

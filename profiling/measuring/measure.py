@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from data.common.errors import UserError
+from data.common.files import append_whole, unwritable
 from data.common.guard import open_own
 from data.common.parse import parse_json
 from profiling.errors import ProfilingError
@@ -43,18 +43,14 @@ class Journal:
                 self.events.append(event)
                 whole += len(line)
             self._file.truncate(whole)
-            self._file.seek(whole)
+            self._end = whole
         except OSError as error:
-            raise _unwritable(path, error) from None
+            raise unwritable(path, error, needed=0) from None
 
     def add(self, event: Event) -> None:
-        """Write an event; it is on the disk when this returns."""
-        try:
-            self._file.write(json.dumps(event).encode() + b"\n")
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        except OSError as error:
-            raise _unwritable(self.path, error) from None
+        """Write an event; it is on the disk when this returns. Of one that finds no room nothing is left."""
+        line = json.dumps(event).encode() + b"\n"
+        self._end = append_whole(self._file, self.path, self._end, line)
         self.events.append(event)
 
     def of(self, kind: str) -> list[Event]:
@@ -64,13 +60,6 @@ class Journal:
     def close(self) -> None:
         """Close the file without deleting it."""
         self._file.close()
-
-
-def _unwritable(path: Path, error: OSError) -> UserError:
-    return UserError(
-        f"cannot write {path}: {error.strerror or error}.",
-        "What was measured is kept. Free some space or give another --out, and run the command again.",
-    )
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import traceback
 from typing import Any
 
 from data.common.errors import UserError
+from data.common.files import as_told, is_full
 from data.common.sweep.job import Job, JobError, Tell, Work
 
 
@@ -28,7 +29,9 @@ def outcome(work: Work, shared: Any, job: Job, tell: Tell) -> Exception | None:
         do(work, shared, job, tell)
     except UserError as error:
         return _sendable(error) or UserError(error.problem, error.remedy)
-    except Exception:  # noqa: BLE001 - whatever it is, it is raised again where the sweep is watched
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is raised again where the sweep is watched
+        if isinstance(error, OSError) and is_full(error):
+            return as_told(error)
         return JobError(f"{job.name} failed:\n{traceback.format_exc()}")
     return None
 
