@@ -11,7 +11,7 @@ from data.common.device import library_version
 from data.common.runfolder import only_process
 from optimizer.errors import OptimizerError
 from optimizer.pipeline.options import PipelineConfig
-from optimizer.pipeline.process import run_command
+from optimizer.pipeline.process import run_commands
 from optimizer.pipeline.stages import STAGES, Stage, stages, write_small_scenario
 from optimizer.pipeline.state import PipelineState, StageRecord, read_state
 
@@ -51,8 +51,8 @@ def _advance(stage: Stage, state: PipelineState, out: Path, head: str, console: 
     # Begun: if it is stopped from here on, the next start goes on with what it left.
     state = _recorded(state, stage, StageRecord(made_from=now, seconds=None), out)
     begun = time.monotonic()
-    for command in stage.commands:
-        run_command(command, stage.name)
+    for commands in [stage.commands] if stage.together else [(command,) for command in stage.commands]:
+        run_commands(commands, stage.name)
     if stage.after is not None:
         stage.after()
     left = [p for p in stage.leaves if not p.is_file()]

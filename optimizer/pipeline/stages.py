@@ -53,6 +53,7 @@ class Stage:
         leaves: Files that must be there when it is done.
         resumes: Files and folders that its command would go on with; they are set aside when its input has changed.
         after: Called last, in this process.
+        together: Whether the commands run side by side: each keeps one core busy.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Stage:
     leaves: tuple[Path, ...]
     resumes: tuple[Path, ...] = ()
     after: Callable[[], None] | None = None
+    together: bool = False
 
     def fingerprint(self) -> Fingerprint:
         """What the stage is made from: its commands and the content of what it reads. Raises OptimizerError."""
@@ -272,23 +274,19 @@ def evaluate(run: Run) -> Stage:
     return Stage("evaluate", (command,), reads=(run.policy / "policy.json",), leaves=(out,))
 
 
-def papers_policy(run: Run) -> Stage:
-    """A policy for the paper's network, from the same profiles."""
+def papers_policies(run: Run) -> Stage:
+    """Policies for the paper's network and for Fig. 8's of 3 gateways and 6 sensors, from the same profiles."""
     sensors = ("--sensors", str(run.config.paper_sensors))
-    command = run.train(run.network(), run.config.updates, *sensors, out=run.papers_policy.parent)
+    own = run.train(run.network(), run.config.updates, *sensors, out=run.papers_policy.parent)
+    small = run.train(run.network(str(run.small_scenario)), run.config.small_updates, out=run.small_policy.parent)
     return Stage(
-        "paper's policy", (command,), reads=run.network_files, leaves=(run.papers_policy / "policy.json",),
-        resumes=(run.papers_policy.parent,),
-    )  # fmt: skip
-
-
-def small_network_policy(run: Run) -> Stage:
-    """A policy for Fig. 8's network of 3 gateways and 6 sensors."""
-    command = run.train(run.network(str(run.small_scenario)), run.config.small_updates, out=run.small_policy.parent)
-    return Stage(
-        "small network", (command,), reads=run.network_files,
-        leaves=(run.small_policy / "policy.json",), resumes=(run.small_policy.parent,),
-    )  # fmt: skip
+        "paper's policies",
+        (own, small),
+        reads=run.network_files,
+        leaves=(run.papers_policy / "policy.json", run.small_policy / "policy.json"),
+        resumes=(run.papers_policy.parent, run.small_policy.parent),
+        together=True,
+    )
 
 
 def experiment(run: Run) -> Stage:
@@ -318,9 +316,7 @@ def report(run: Run) -> Stage:
     return Stage("report", (), reads=reads, leaves=(page,), after=lambda: write_report(out, page))
 
 
-STAGES = (
-    prune, profile, edge, capacity, train, trial, evaluate, papers_policy, small_network_policy, experiment, report,
-)  # fmt: skip
+STAGES = (prune, profile, edge, capacity, train, trial, evaluate, papers_policies, experiment, report)
 
 
 def stages(config: PipelineConfig) -> Iterator[Stage]:

@@ -50,8 +50,8 @@ def finished(bundle, tmp_path_factory):
             out=tmp_path_factory.mktemp("device") / "gateway.json",
         )  # fmt: skip
         run_profile(made, SILENT)
-        run = runner.run_command
-        patch.setattr(runner, "run_command", lambda c, stage: None if c[0] == "pruning.run" else run(c, stage))
+        run = runner.run_commands
+        patch.setattr(runner, "run_commands", lambda c, stage: None if c[0][0] == "pruning.run" else run(c, stage))
         config = PipelineConfig(
             out=out, gateway=made.out, sensors=20, paper_sensors=20, slots=20, paper_slots=20, trial_slots=2,
             updates=20, small_updates=20,

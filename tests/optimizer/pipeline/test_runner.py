@@ -59,13 +59,13 @@ def test_other_rates_set_the_old_bundle_aside_and_everything_is_done_again(finis
     (out / "pipeline.json").write_text(state)
     ran = []
 
-    def fake(command, stage):
-        ran.append(command[0])
+    def fake(commands, stage):
+        ran.append(commands[0][0])
         if stage == "profile":
             raise OptimizerError("stop here")
         shutil.copytree(finished.out / "bundle", out / "bundle")
 
-    monkeypatch.setattr(runner, "run_command", fake)
+    monkeypatch.setattr(runner, "run_commands", fake)
     with pytest.raises(OptimizerError, match="stop here"):
         run_pipeline(replace(finished, out=out, gateway=None, rates=(0.5,)), Console(width=100))
     assert ran == ["pruning.run", "profiling.run"]
@@ -93,7 +93,7 @@ def test_a_folder_of_the_version_before_is_gone_through_again(finished, tmp_path
     shutil.copytree(finished.out, out)
     (out / "pipeline.json").write_text(json.dumps({"version": 2, "stages": {"prune": {"seconds": 1.0}}, "library": ""}))
     ran = []
-    monkeypatch.setattr(runner, "run_command", lambda command, stage: ran.append(stage))
+    monkeypatch.setattr(runner, "run_commands", lambda commands, stage: ran.extend(stage for _ in commands))
     run_pipeline(replace(finished, out=out), Console(width=100))
     said = " ".join(capsys.readouterr().out.split())
     assert "was made by an older version: every stage is run again" in said
@@ -133,16 +133,25 @@ def test_every_path_that_is_set_aside_belongs_to_its_stage(tmp_path):
 
 def test_a_failed_stage_is_named(tmp_path):
     with pytest.raises(OptimizerError, match=r"stage x: python -m optimizer\.solve --slots 0 ended with exit code 2"):
-        runner.run_command(("optimizer.solve", "--slots", "0"), "x")
+        runner.run_commands((("optimizer.solve", "--slots", "0"),), "x")
     with pytest.raises(OptimizerError, match=r"stage profile: .*models\.json is missing"):
         list(stages(PipelineConfig(out=tmp_path)))[1].fingerprint()
+
+
+def test_commands_side_by_side_are_all_heard_and_the_one_that_failed_is_named(capfd):
+    failing, sound = ("optimizer.solve", "--slots", "0"), ("optimizer.solve", "--slots", "2", "--schemes", "local")
+    with pytest.raises(OptimizerError, match=r"stage x: python -m optimizer\.solve --slots 0 ended with exit code 2"):
+        runner.run_commands((sound, failing), "x")
+    said = capfd.readouterr()
+    assert "local" in said.out
+    assert "error: --slots" in said.err
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
 def test_a_stage_ends_when_the_pipeline_is_killed():
     code = (
-        "from optimizer.pipeline.process import run_command\n"
-        "run_command(('http.server', '0', '--bind', '127.0.0.1'), 'x')"
+        "from optimizer.pipeline.process import run_commands\n"
+        "run_commands((('http.server', '0', '--bind', '127.0.0.1'),), 'x')"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
