@@ -13,7 +13,7 @@ from optimizer.errors import OptimizerError
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 STOPPED = (130, 143)  # exit codes of a command that was stopped by Ctrl-C or SIGTERM
-PREFIXES = {"prune": "prune", "profile": "profile", "train": "train", "paper's policies": "train"}
+PREFIXES = {"prune": "prune", "profile": "profile", "train": "train", "paper's policy": "train"}
 
 
 def _end_with_parent() -> None:

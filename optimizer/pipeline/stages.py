@@ -280,7 +280,7 @@ def papers_policies(run: Run) -> Stage:
     own = run.train(run.network(), run.config.updates, *sensors, out=run.papers_policy.parent)
     small = run.train(run.network(str(run.small_scenario)), run.config.small_updates, out=run.small_policy.parent)
     return Stage(
-        "paper's policies",
+        "paper's policy",
         (own, small),
         reads=run.network_files,
         leaves=(run.papers_policy / "policy.json", run.small_policy / "policy.json"),

@@ -130,8 +130,8 @@ def test_a_command_has_the_options_that_it_advises(config, advised):
         (("--accept", "nan,clipped", "--hop-s", "0.5"), "prune", "--hop-s 0.5 --accept nan,clipped"),
         (("--profile.precision", "fp32,int8"), "profile", "--precision fp32,int8"),
         (("--profile.grade", "reference"), "profile", "--grade reference"),
-        (("--reward", "delay", "--percentile", "p90"), "paper's policies", "--reward delay"),
-        (("--train.seeds", "3,4", "--train.default.slots", "64"), "paper's policies", "--default.slots 64"),
+        (("--reward", "delay", "--percentile", "p90"), "paper's policy", "--reward delay"),
+        (("--train.seeds", "3,4", "--train.default.slots", "64"), "paper's policy", "--default.slots 64"),
         (("--train.seeds", "3,4"), "train", "--seeds 3,4"),
         (("--reward", "goodput"), "experiment", "--reward goodput"),
         (("--seed", "7"), "trial", "--seed 7"),
@@ -179,7 +179,7 @@ def test_every_stage_s_command_is_accepted_by_its_module(tmp_path):
     for stage in stages(config):
         for module, *given in stage.commands:
             parsed(configs[module], *given)
-    small = next(s for s in stages(config) if s.name == "paper's policies").commands[1]
+    small = next(s for s in stages(config) if s.name == "paper's policy").commands[1]
     assert parsed(TrainConfig, *small[1:]).learner.updates == 4000
     assert parsed(SweepConfig, *next(stages(config)).commands[0][1:]).round_to == 16
 
