@@ -1,6 +1,6 @@
 """The stages of a pipeline, one function each: what it runs, what it reads and what it leaves.
 
-    prune -> profile -> edge -> capacity -> train -> trial -> evaluate -> paper's policy -> small network -> experiment
+    prune -> profile -> edge -> capacity -> train -> trial -> evaluate -> paper's policy -> experiment
     -> report
 
 Capacity, training, trial and evaluation are of the network as a factory has it; the experiment repeats the paper's
