@@ -126,7 +126,7 @@ def test_the_pipeline_passes_it_on_to_every_command_that_builds_a_network(tmp_pa
     for config, wanted in ((accepted, True), (PipelineConfig(out=tmp_path), False)):
         commands = {s.name: s.commands for s in stages(config)}
         assert ("--accept" in commands["prune"][0]) == wanted
-        for name in ("capacity", "train", "trial", "paper's policy", "small network", "experiment"):
+        for name in ("capacity", "train", "trial", "paper's policy", "experiment"):
             assert all(("--accept-weak" in command) == wanted for command in commands[name]), name
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from optimizer import OptimizerError, Scenario, draw_states, make_scheme
 from optimizer.capacity import CapacityConfig, run
-from optimizer.evaluation.capacity import CapacityFile, grown, largest, scheme_capacity
+from optimizer.evaluation.capacity import CapacityFile, grown, scheme_capacity
+from optimizer.evaluation.largest import largest
 from optimizer.evaluation.reading import read_capacity
 from optimizer.evaluation.slower import serious, slower, slower_line
 from optimizer.evaluation.time_limit import within
