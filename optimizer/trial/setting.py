@@ -207,7 +207,7 @@ def _contenders(
                 raise
             left_out.append(f"left out: {name}: {error.problem}")
     for name, policy in policies.items():
-        add(name, name, policy, learned=True)
+        add(name, "learned policy" if len(policies) == 1 else f"learned {name}", policy, learned=True)
     if not everyone:
         raise OptimizerError("no scheme can be carried out in this network.", " ".join(left_out))
     return tuple(everyone), left_out
