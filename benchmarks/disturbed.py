@@ -22,11 +22,12 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file
 
+DATA = ("--rates", "0.5", "--hop-s", "0.5", "--accept", "weak")
 PRUNED = (
-    "--rates", "0.5", "--width", "0.125", "--hop-s", "0.5", "--epochs", "3", "--retrain-epochs", "2", "--updates", "0",
-    "--retrain-updates", "0", "--accept", "weak", "--precision", "float32", "--round-to", "16",
+    "--width", "0.125", "--epochs", "3", "--retrain-epochs", "2", "--updates", "0", "--retrain-updates", "0",
+    "--precision", "float32", "--round-to", "16",
 )  # fmt: skip
-SWEEP = ("pruning.run", *PRUNED)
+SWEEP = ("pruning.run", *DATA, *PRUNED)
 PROFILE = ("profiling.run", "--runtime", "onnxruntime", "--threads", "1", "--processes", "1", "--rounds", "4")
 LEARNER = ("--default.updates", "60", "--default.slots", "16", "--default.block", "10")
 FACTORY = ("--factory.updates", "4", "--factory.slots", "8", "--factory.block", "2", "--factory.at-random", "2")
@@ -50,6 +51,11 @@ class Kind:
     finished: Callable[[Path], dict[str, Any]]
     over: Callable[[Path], bool] = lambda _: False
     reach: float = 1.0
+
+
+def of_stage(stage: str, options: tuple[str, ...]) -> tuple[str, ...]:
+    """Options of a command as the pipeline takes them for its stage."""
+    return tuple(f"--{stage}.{word[2:]}" if word.startswith("--") else word for word in options)
 
 
 def content(path: Path) -> str:
@@ -176,7 +182,7 @@ def kinds(shared: Path) -> dict[str, Kind]:
             lambda f: ("optimizer.pipeline", "--out", f"{f / 'd'}", "--gateway", f"{shared / 'p.json'}", "--edge",
                        f"{shared / 'edge.json'}", "--sensors", "20", "--paper-sensors", "20", "--slots", "20",
                        "--paper-slots", "20", "--trial-slots", "1", "--updates", "20", "--small-updates", "20",
-                       *FACTORY, *PRUNED),
+                       *DATA, *of_stage("prune", PRUNED), *of_stage("train", FACTORY)),
             names_of_stages, stages, reach=0.15,
         ),
     }  # fmt: skip
