@@ -115,7 +115,6 @@ def main() -> None:
     parser.add_argument("--executor", choices=("local", "ray"), default="local")
     parser.add_argument("--address")
     parser.add_argument("--out", type=Path, default=Path("runs/bench"))
-    parser.add_argument("--suffix", default="", help="of the files of results")
     arguments = parser.parse_args()
     console = Console(width=100)
     if not arguments.root.is_dir():
@@ -148,7 +147,7 @@ def main() -> None:
             results[part] = row(run_sweep(config, console))
         settings = {"train": asdict(base.train), "augmentation": asdict(base.augmentation), "seeds": seeds}
         write(
-            f"cwru_{kind}{part}{arguments.suffix}",
+            f"cwru_{kind}{part}",
             f"python -m benchmarks.cwru --parts {part} --seeds {arguments.seeds} --line {arguments.line:g} "
             f"--rates {arguments.rates}",
             {"accuracy": results[part], "settings": settings},

@@ -48,7 +48,7 @@ def oldest(extras: Sequence[str]) -> list[str]:
     """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     optional = project["optional-dependencies"]
-    tools = [line for line in optional["dev"] if re.match(r"[\w.-]+", line)[0] in TOOLS]  # type: ignore[index]
+    tools = [line for line in optional["dev"] if line.split(">=")[0] in TOOLS]
     wanted = [*project["dependencies"], *(line for extra in extras for line in optional[extra]), *tools]
     pinned = []
     for line in wanted:

@@ -183,7 +183,12 @@ class Search:
         return _loss(found, sensors)
 
     def run(self, start: int | None, say: Callable[[Point], None] | None = None) -> tuple[int, int, int]:
-        """The most sensors whose lost share, its upper and its lower end are within the limit, and a guess of them."""
+        """The most sensors whose lost share, its upper and its lower end are within the limit.
+
+        Args:
+            start: A guess of the first, tried early; None where there is none.
+            say: Told of every number of sensors that was tried.
+        """
         told = set()
 
         def passes(sensors: int, end: str) -> bool:
