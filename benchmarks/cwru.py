@@ -3,7 +3,7 @@
 `python -m benchmarks.cwru [--root DIR] [--parts blocked,mask,load,severity] [--seeds 0,1,2] [--line 0]`. Every part is
 a sweep of `pruning.run` in `runs/bench`, so a second call continues or only prints; `--executor ray [--address ...]`
 trains its models on a cluster. `--line 0.5` measures the networks that correct a straight line, in files of their own
-(`cwru_line_*.json`).
+(`cwru_line_*.json`), and `--rate-hz 9600` images of a wider band (`cwru_9600_*.json`).
 """
 
 import argparse
@@ -111,6 +111,7 @@ def main() -> None:
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--line", type=float, default=0.0)
     parser.add_argument("--rates", default=",".join(f"{rate:g}" for rate in RATES))
+    parser.add_argument("--rate-hz", type=float)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--executor", choices=("local", "ray"), default="local")
     parser.add_argument("--address")
@@ -121,7 +122,8 @@ def main() -> None:
         console.print(f"no CWRU recordings in {arguments.root}; set BEARING_DATA or give --root: skipped")
         return
     seeds = tuple(int(s) for s in arguments.seeds.split(","))
-    kind = "line_" if arguments.line else ""
+    wide = "" if arguments.rate_hz is None else f"{arguments.rate_hz:g}_"
+    kind = ("line_" if arguments.line else "") + wide
     base = SweepConfig(
         rates=tuple(float(rate) for rate in arguments.rates.split(",")),
         seeds=seeds,
@@ -129,7 +131,7 @@ def main() -> None:
         line=arguments.line,
         threads=arguments.threads,
         execution=Execution(executor=arguments.executor, address=arguments.address),
-        data=DataConfig(data="cwru", root=arguments.root, accept=("weak",)),
+        data=DataConfig(data="cwru", root=arguments.root, accept=("weak",), rate_hz=arguments.rate_hz),
     )
     results: dict[str, Any] = {}
     for part in arguments.parts.split(","):
@@ -149,7 +151,7 @@ def main() -> None:
         write(
             f"cwru_{kind}{part}",
             f"python -m benchmarks.cwru --parts {part} --seeds {arguments.seeds} --line {arguments.line:g} "
-            f"--rates {arguments.rates}",
+            f"--rates {arguments.rates}" + (f" --rate-hz {arguments.rate_hz:g}" if wide else ""),
             {"accuracy": results[part], "settings": settings},
         )
     show(console, results)

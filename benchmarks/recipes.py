@@ -1,7 +1,7 @@
 """Which recipe generalises, chosen without a look at any test part.
 
 `python -m benchmarks.recipes [--root DIR] [--seeds 0] [--width 0.25] [--problems cwru,sizes,mfpt,simulated]
-[--outer 0] [--device cpu]`.
+[--outer 0] [--device cpu] [--rate-hz HZ] [--only NAMES]`.
 
 Each problem has groups: motor loads, fault sizes, or (the set of 14 recordings) pairs of one recording of each class.
 Every pair of groups is left out once: a recipe trains on all others, and each of the two is named. For a test group k,
@@ -11,7 +11,8 @@ trainings (and seeds). `--outer 1` then trains the chosen recipe, the default on
 line on all groups but one and names that one; this is the only look at a test part.
 
 The networks are narrow by default (a quarter of VGG-16's width: 3 s instead of 25 s a training on two cores), because a
-choice takes hundreds of trainings.
+choice takes hundreds of trainings. `--rate-hz` makes images of another sampling rate, in a file of its own
+(`recipes_9600.json`); `--only "line 0.5;line 1"` tries fewer recipes.
 """
 
 import argparse
@@ -185,6 +186,7 @@ class Study:
 
     problem: Problem
     gathered: Gathered
+    recipes: dict[str, Recipe]
     seeds: Sequence[int]
     width: float
     device: torch.device
@@ -192,14 +194,14 @@ class Study:
 
     def inner(self) -> dict[str, dict[str, float]]:
         """Mean accuracy over the seeds of each recipe, by "values trained on > value named"."""
-        found: dict[str, dict[str, float]] = {name: {} for name in (LINE, *RECIPES)}
+        found: dict[str, dict[str, float]] = {name: {} for name in (LINE, *self.recipes)}
         for pair in track(list(combinations(self.problem.values, 2)), "inner folds", console=self.console):
             train = [value for value in self.problem.values if value not in pair]
             parts = {test: part_of(self.gathered, self.problem, train, test) for test in pair}
             datasets = {test: part for test, part in parts.items() if part is not None}
             keys = [f"{'+'.join(f'{value:g}' for value in train)} > {test:g}" for test in datasets]
             found[LINE] |= dict(zip(keys, map(line_accuracy, datasets.values()), strict=True))
-            for name, recipe in RECIPES.items():
+            for name, recipe in self.recipes.items():
                 reached = mean_accuracies(list(datasets.values()), recipe, self.seeds, self.width, self.device)
                 found[name] |= dict(zip(keys, reached.tolist(), strict=True))
         return found
@@ -227,8 +229,10 @@ class Study:
 
 def chosen(results: dict[str, dict[str, float]], test: float) -> str:
     """The recipe that is best where `test` was neither trained on nor named."""
-    own = [key for key in results[PLAIN] if f"{test:g}" not in key.replace(" > ", "+").split("+")]
-    return max(RECIPES, key=lambda name: float(np.mean([results[name][key] for key in own])))
+    own = [key for key in results[LINE] if f"{test:g}" not in key.replace(" > ", "+").split("+")]
+    return max(
+        [name for name in results if name != LINE], key=lambda name: float(np.mean([results[name][key] for key in own]))
+    )
 
 
 def show(name: str, found: dict[str, Any], console: Console) -> None:
@@ -259,18 +263,28 @@ def main() -> None:
     parser.add_argument("--problems", default="cwru,sizes,mfpt,simulated")
     parser.add_argument("--outer", type=int, default=0)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--rate-hz", type=float)
+    parser.add_argument("--only")
     arguments = parser.parse_args()
     console = Console(width=100)
     seeds = [int(seed) for seed in arguments.seeds.split(",")]
-    results: dict[str, Any] = {"recipes": {name: asdict(recipe) for name, recipe in RECIPES.items()}}
+    names = arguments.only.split(";") if arguments.only else list(RECIPES)
+    recipes = {name: RECIPES[name.strip()] for name in names}
+    results: dict[str, Any] = {"recipes": {name: asdict(recipe) for name, recipe in recipes.items()}}
+    wide = "" if arguments.rate_hz is None else f"_{arguments.rate_hz:g}"
     for name, problem in problems(arguments.root).items():
         if name in arguments.problems.split(","):
             device = torch.device(arguments.device)
-            study = Study(problem, numbered(gather(problem.config)), seeds, arguments.width, device, console)
+            config = replace(problem.config, rate_hz=arguments.rate_hz)
+            study = Study(problem, numbered(gather(config)), recipes, seeds, arguments.width, device, console)
             results[name] = study.results(bool(arguments.outer))
             show(name, results[name], console)
             command = f"python -m benchmarks.recipes --seeds {arguments.seeds} --width {arguments.width:g}"
-            write("recipes", f"{command} --problems {arguments.problems} --outer {arguments.outer}", results)
+            command += f" --problems {arguments.problems} --outer {arguments.outer}"
+            command += (f" --rate-hz {arguments.rate_hz:g}" if wide else "") + (
+                f' --only "{arguments.only}"' if arguments.only else ""
+            )
+            write(f"recipes{wide}", command, results)
 
 
 if __name__ == "__main__":

@@ -10,18 +10,17 @@ import numpy as np
 from data.cache import Cache
 from data.common.files import sha256
 from data.config import DataConfig
+from data.cut import SNRS_DB, cut_images
 from data.dataset import Dataset, Examples
 from data.errors import DataError
 from data.folds import Folds, plan_folds
-from data.gather import Gathered, gather, step_s
-from data.images import add_noise, log_spectrogram, prepare_signal, standardise, window_at
+from data.gather import Gathered, gather
+from data.images import standardise
 from data.readers.folder import LOCATION_WORDS
-from data.recording import Location, Recording, usable
+from data.recording import Location
 from data.sources import DATASETS
-from data.splits import GUARD_S, Part, SplitPlan, plan_split, window_starts
+from data.splits import Part, SplitPlan, plan_split
 
-SNRS_DB = (10, 5, 0)  # of the noisy tests
-TRAIN_SNR_DB = (0.0, 20.0)  # range of the noise added for learning
 PIPELINE_VERSION = 2  # raise when the same recordings would give other images
 NORMAL_WORDS = LOCATION_WORDS[Location.NORMAL]
 
@@ -35,71 +34,8 @@ def _fingerprint(gathered: Gathered) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _prepared(recording: Recording, rate_hz: float) -> tuple[np.ndarray, np.ndarray]:
-    """The signal at the target rate, and the times in seconds of samples that are not finite."""
-    signal = recording.signal()
-    try:
-        prepared = prepare_signal(signal, recording.sampling_rate_hz, rate_hz)
-    except DataError as error:
-        raise DataError(f"{recording.where}: {error.problem}", error.remedy) from None
-    return prepared, np.flatnonzero(~usable(signal)) / recording.sampling_rate_hz
-
-
-def _cut(
-    gathered: Gathered, plan: SplitPlan, whole: tuple[Part, ...]
-) -> dict[Part, tuple[list[np.ndarray], list[int], list[int], list[float]]]:
-    """The windows of each part, with the label, recording and start of each; `whole` parts must have every class."""
-    config = gathered.config
-    samples = round(config.window_s * config.rate_hz)
-    classes = sorted(set(gathered.labels), key=_class_order)
-    parts: dict[Part, tuple[list[np.ndarray], list[int], list[int], list[float]]] = {p: ([], [], [], []) for p in Part}
-    prepared = [_prepared(r, config.rate_hz) for r in gathered.recordings]
-    dropped = 0
-    for segment in plan.segments:
-        signal, broken_s = prepared[segment.recording]
-        windows, labels, recordings, starts = parts[segment.part]
-        for start in window_starts(segment, config.window_s, step_s(config, segment.part)):
-            if np.any((broken_s > start - GUARD_S) & (broken_s < start + config.window_s + GUARD_S)):
-                dropped += 1
-                continue
-            first, window = window_at(signal, start, samples, config.rate_hz)
-            windows.append(window)
-            labels.append(classes.index(gathered.labels[segment.recording]))
-            recordings.append(segment.recording)
-            starts.append(first / config.rate_hz)
-    if dropped:
-        gathered.notes.append(f"{dropped} windows with NaN, infinite or huge samples are left out")
-    for part in whole:
-        missing = [c for i, c in enumerate(classes) if i not in parts[part][1]]
-        if missing:
-            raise DataError(
-                f"no {part} window of class {', '.join(missing)}.",
-                "Give longer recordings or another split.",
-            )
-    return parts
-
-
 def _class_order(name: str) -> tuple[int, str]:
     return (0 if name.lower() in NORMAL_WORDS else 1, name)
-
-
-def _with_noise(windows: np.ndarray, part: Part, config: DataConfig) -> np.ndarray:
-    """Windows with noise added to a share of them; windows of the test part stay as they are."""
-    if part is Part.TEST or config.train_noise == 0:
-        return windows
-    rng = np.random.default_rng([config.data_seed, list(Part).index(part)])
-    chosen = rng.random(len(windows)) < config.train_noise
-    windows = windows.copy()
-    for i in np.flatnonzero(chosen):
-        windows[i] = add_noise(windows[i : i + 1], float(rng.uniform(*TRAIN_SNR_DB)), rng)[0]
-    return windows
-
-
-def _to_spoil(gathered: Gathered, part: tuple[list[np.ndarray], list[int], list[int], list[float]]) -> np.ndarray:
-    """Test windows for the noisy tests: the first ones, without the many of recordings that are only for testing."""
-    windows, _, recordings, _ = part
-    own = sum(not gathered.recordings[r].only_test for r in recordings)
-    return np.stack(windows[: own or len(windows)])
 
 
 def _planned(gathered: Gathered) -> SplitPlan:
@@ -117,36 +53,24 @@ def _planned(gathered: Gathered) -> SplitPlan:
 
 
 def _make(gathered: Gathered, plan: SplitPlan, fingerprint: str, whole: tuple[Part, ...]) -> Dataset:
-    config = gathered.config
-    parts = _cut(gathered, plan, whole)
-    images = {
-        p: log_spectrogram(_with_noise(np.stack(w), p, config), config.size, config.rate_hz) if w else None
-        for p, (w, *_) in parts.items()
-    }
-    train = images[Part.TRAIN]
-    assert train is not None
-    mean, deviation = float(train.mean()), float(train.std())
+    classes = sorted(set(gathered.labels), key=_class_order)
+    parts, dropped = cut_images(gathered, plan, classes, whole)
+    broken = [f"{dropped} windows with NaN, infinite or huge samples are left out"] if dropped else []
+    learned = parts[Part.TRAIN].images
+    mean, deviation = float(learned.mean()), float(learned.std())
     if deviation < 1e-6:
         raise DataError("every training image is the same.", "Check that the signals are what they should be.")
 
     def examples(part: Part) -> Examples:
-        _, labels, recordings, starts = parts[part]
-        made = images[part]
-        empty = np.zeros((0, config.size, config.size), dtype=np.float32)
+        own = parts[part]
         return Examples(
-            standardise(empty if made is None else made, mean, deviation),
-            np.array(labels, dtype=np.int64),
-            np.array(recordings, dtype=np.int64),
-            np.array(starts, dtype=np.float32),
+            standardise(own.images, mean, deviation),
+            np.array(own.labels, dtype=np.int64),
+            np.array(own.recordings, dtype=np.int64),
+            np.array(own.starts_s, dtype=np.float32),
         )
 
-    test_windows = _to_spoil(gathered, parts[Part.TEST])
-    noisy = {}
-    for snr in SNRS_DB:
-        rng = np.random.default_rng([config.data_seed, 1000 + snr])
-        spoiled = log_spectrogram(add_noise(test_windows, snr, rng), config.size, config.rate_hz)
-        noisy[snr] = standardise(spoiled, mean, deviation)
-    classes = sorted(set(gathered.labels), key=_class_order)
+    noisy = {snr: standardise(images, mean, deviation) for snr, images in parts[Part.TEST].noisy.items()}
     return Dataset(
         train=examples(Part.TRAIN),
         validation=examples(Part.VALIDATION),
@@ -159,9 +83,9 @@ def _make(gathered: Gathered, plan: SplitPlan, fingerprint: str, whole: tuple[Pa
         held_out=plan.held_out,
         mean=mean,
         deviation=deviation,
-        notes=(*gathered.notes, *plan.notes),
+        notes=(*gathered.notes, *broken, *plan.notes),
         fingerprint=fingerprint,
-        config=config,
+        config=gathered.config,
     )
 
 

@@ -38,8 +38,9 @@ class DataConfig:
     """Rows and columns of an image."""
     window_s: float = 1.0
     """Length of a window in seconds; one window is one task."""
-    rate_hz: float = 4000.0
-    """Sampling rate of windows in Hz, after resampling; the paper's sensors give 4 kHz."""
+    rate_hz: float | None = None
+    """Sampling rate of windows in Hz, after resampling. Default: as recorded (recordings of several rates: 0.8 of the
+    lowest); for simulated and CWRU recordings 4000, the rate of the paper's sensors."""
     hop_s: float = 0.25
     """Step between overlapping windows in seconds."""
     channel: str | None = None
@@ -62,14 +63,9 @@ class DataConfig:
     def __post_init__(self) -> None:
         check_size(self.size)
         for name in ("window_s", "rate_hz", "hop_s"):
-            if not (np.isfinite(getattr(self, name)) and getattr(self, name) > 0):
-                raise DataError(f"{name} must be above 0; got {getattr(self, name)}.")
-        if round(self.window_s * self.rate_hz) < self.size:
-            raise DataError(
-                f"a window of {self.window_s:g} s at {self.rate_hz:g} Hz has "
-                f"{round(self.window_s * self.rate_hz)} samples, fewer than the image's {self.size} columns.",
-                "Give a longer --window-s, a higher --rate-hz or a smaller --size.",
-            )
+            value = getattr(self, name)
+            if value is not None and not (np.isfinite(value) and value > 0):
+                raise DataError(f"{name} must be above 0; got {value}.")
         if self.sampling_rate is not None and not (np.isfinite(self.sampling_rate) and self.sampling_rate > 0):
             raise DataError(f"--sampling-rate must be above 0 Hz; got {self.sampling_rate}.")
         if not 0 <= self.train_noise <= 1:
@@ -87,6 +83,18 @@ class DataConfig:
             )
         if DATASETS[self.data].needs_root and self.root is None:
             raise DataError(f"--data {self.data} needs the folder of its recordings.", "Give it with --root DIR.")
+        rate_hz = self.wanted_rate_hz
+        if rate_hz is not None and round(self.window_s * rate_hz) < self.size:
+            raise DataError(
+                f"a window of {self.window_s:g} s at {rate_hz:g} Hz has "
+                f"{round(self.window_s * rate_hz)} samples, fewer than the image's {self.size} columns.",
+                "Give a longer --window-s, a higher --rate-hz or a smaller --size.",
+            )
+
+    @property
+    def wanted_rate_hz(self) -> float | None:
+        """Sampling rate of windows in Hz that the user or the data set names; None for as recorded."""
+        return self.rate_hz or DATASETS[self.data].rate_hz
 
     @property
     def labels_kind(self) -> Literal["fault", "location"]:

@@ -47,7 +47,7 @@ class Dataset:
         deviation: Its standard deviation, by which every image is divided.
         notes: What a reader of the results must know.
         fingerprint: Hash of everything that the data set was made from.
-        config: The settings it was made with, every default resolved (split, labels).
+        config: The settings it was made with, every default resolved (split, labels, rate).
     """
 
     train: Examples
@@ -69,6 +69,12 @@ class Dataset:
     def probed(self) -> int:
         """Number of test windows, from the first, that the noisy tests and those before retraining are made on."""
         return min((len(images) for images in self.noisy.values()), default=len(self.test))
+
+    @property
+    def rate_hz(self) -> float:
+        """Sampling rate of the windows in Hz."""
+        assert self.config.rate_hz is not None
+        return self.config.rate_hz
 
     @property
     def window_s(self) -> float:

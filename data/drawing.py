@@ -7,7 +7,7 @@ import numpy as np
 from data.common.extras import needs_extra
 from data.common.pictures import save_png
 from data.config import DataConfig
-from data.gather import read_recordings
+from data.gather import read_recordings, with_rate
 from data.images import prepare_signal
 from data.recording import Recording, class_name
 from data.survey import Survey
@@ -19,7 +19,7 @@ with needs_extra(__name__):
     import matplotlib.pyplot as plt
 
 SHOWN_S = 10.0  # of a recording
-SEGMENTS = 128  # samples of a Fourier segment at 4 kHz are 32 ms
+SEGMENT_S = 0.032  # of a Fourier segment
 
 
 def draw_spectrograms(config: DataConfig, path: Path) -> None:
@@ -27,16 +27,19 @@ def draw_spectrograms(config: DataConfig, path: Path) -> None:
     from scipy.signal import spectrogram
 
     first: dict[str, Recording] = {}
-    for recording in read_recordings(config):
+    recordings = read_recordings(config)
+    config = with_rate(config, recordings)
+    for recording in recordings:
         first.setdefault(class_name(recording, config.labels_kind), recording)
     figure, axes = plt.subplots(
         len(first), 1, figsize=(9, 0.8 + 1.6 * len(first)), layout="constrained", squeeze=False, sharex=True
     )
     for axis, (label, recording) in zip(axes[:, 0], sorted(first.items()), strict=True):
+        assert config.rate_hz is not None
         target = min(config.rate_hz, recording.sampling_rate_hz)
         signal = recording.signal()[: round(SHOWN_S * recording.sampling_rate_hz)]
         signal = prepare_signal(np.asarray(signal, dtype=np.float64), recording.sampling_rate_hz, target)
-        hertz, seconds, power = spectrogram(signal, target, nperseg=min(SEGMENTS, len(signal)))
+        hertz, seconds, power = spectrogram(signal, target, nperseg=min(max(2, round(SEGMENT_S * target)), len(signal)))
         axis.pcolormesh(seconds, hertz, np.log10(power + 1e-12), shading="nearest", rasterized=True)
         axis.set_title(f"{label} ({recording.name})", fontsize=9)
         axis.set_ylabel("Hz", fontsize=8)

@@ -1,16 +1,21 @@
 """The recordings that a configuration names, with their classes, after the checks that need all of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from data.checks import check, sampling_rate_tells
-from data.common.limits import too_much
+from data.common.limits import MOST_SAMPLES, too_much
 from data.config import DataConfig
 from data.errors import DataError
+from data.images import AT_ONCE
 from data.lock import verify
 from data.recording import Generated, Recording, class_name
 from data.sources import DATASETS
 from data.splits import Part
+
+COPIES = 6  # of an image (as made, standardised, with three noises) and of a window that is being transformed
+MIXED_RATE = 0.8  # of the lowest rate: what an instrument samples at f, it has filtered above about 0.8 f / 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +33,12 @@ class Gathered:
     recordings: list[Recording]
     labels: list[str]
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def rate_hz(self) -> float:
+        """Sampling rate of the windows in Hz."""
+        assert self.config.rate_hz is not None
+        return self.config.rate_hz
 
 
 def read_recordings(config: DataConfig) -> list[Recording]:
@@ -50,6 +61,26 @@ def _only_channel(recording: Recording) -> str:
     return next(iter(recording.channels))
 
 
+def with_rate(config: DataConfig, recordings: Sequence[Recording]) -> DataConfig:
+    """Settings that say the sampling rate of the windows: as recorded, where neither user nor data set names one.
+
+    Recordings of several rates are all resampled, to a rate below the lowest: a filter that only some have passed
+    would tell their class (`sampling_rate_tells`).
+
+    Raises:
+        DataError: A window would have fewer samples than an image has columns, or more than a bundle allows.
+    """
+    rates = {r.sampling_rate_hz for r in recordings}
+    recorded = min(rates) if len(rates) == 1 else MIXED_RATE * min(rates)
+    rate_hz = config.wanted_rate_hz or recorded
+    if config.window_s * rate_hz > MOST_SAMPLES:
+        raise DataError(
+            f"a window of {config.window_s:g} s at {rate_hz:g} Hz has more than {MOST_SAMPLES:,} samples.",
+            "Give a shorter --window-s or a smaller --rate-hz.",
+        )
+    return replace(config, rate_hz=rate_hz)
+
+
 def step_s(config: DataConfig, part: Part) -> float:
     """Step between the windows of a part in seconds; test windows of some data sets do not overlap."""
     apart = part is Part.TEST and DATASETS[config.data].tests_apart
@@ -64,6 +95,7 @@ def gather(config: DataConfig) -> Gathered:
             what the readers raise.
     """
     recordings = read_recordings(config)
+    config = with_rate(config, recordings)
     check_windows(config, recordings)
     split = config.split or default_split(recordings)
     labels = [class_name(r, config.labels_kind) for r in recordings]
@@ -76,15 +108,16 @@ def gather(config: DataConfig) -> Gathered:
 
 
 def check_windows(config: DataConfig, recordings: list[Recording]) -> None:
-    """Refuse settings that would cut more windows than memory holds.
+    """Refuse settings that would make more images, or longer windows, than memory holds.
 
     Raises:
         DataError: With an estimate of what they would need.
     """
     read = [r for r in recordings if not isinstance(r.channels, Generated)]
     windows = sum(max(0.0, r.duration_s - config.window_s) / config.hop_s + 1 for r in read)
+    assert config.rate_hz is not None
     samples = config.window_s * config.rate_hz
-    needed = windows * (2 * 8 * samples + 4 * 4 * config.size**2)  # cut, with noise, and as images
+    needed = windows * COPIES * 4 * config.size**2 + AT_ONCE * COPIES * 8 * samples
     problem = too_much("JOPA_MEMORY_MB", f"{windows:,.0f} windows of {samples:,.0f} samples", needed)
     if problem is not None:
         raise DataError(f"{problem}.", "Give a larger --hop-s or a smaller --rate-hz, or raise that limit.")

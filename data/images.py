@@ -15,6 +15,7 @@ from data.recording import usable
 SIZES = (32, 64, 128)
 SEGMENT_S = 0.256  # 1,024 samples at 4 kHz, 3.9 Hz a bin
 LONGEST_RATIO, DENOMINATOR = 1_000_000, 10_000  # of resampling, in whole numbers
+AT_ONCE = 64  # windows, with segments of 1,024 samples, that are transformed at a time: bounds the memory
 LONG = 1 << 24  # samples; a longer signal is prepared block by block
 SMOOTHING = 0.75  # of the window: what a column is the running mean over
 FLOOR = 1e-12  # added to the power in g^2: far below any sensor's noise, so that digital silence stays finite
@@ -48,12 +49,24 @@ def _ratio(rate_hz: float, target_hz: float) -> tuple[int, int]:
     return up // shared, down // shared
 
 
+def offset(signal: Float[np.ndarray, " samples"]) -> float:
+    """The mean of the samples that are usable, the others counted as 0: an amplifier's offset, not vibration."""
+    if len(signal) <= LONG:
+        return float(clean(signal).mean())
+    step = LONG // 4
+    return sum(float(clean(signal[i : i + step]).sum()) for i in range(0, len(signal), step)) / len(signal)
+
+
+def clean(signal: Float[np.ndarray, " samples"]) -> Float[np.ndarray, " samples"]:
+    """A signal in double precision; samples that are not usable (NaN, infinite, huge) count as 0."""
+    signal = np.asarray(signal, dtype=np.float64)
+    return np.where(usable(signal), signal, 0.0)
+
+
 def prepare_signal(
     signal: Float[np.ndarray, " samples"], rate_hz: float, target_hz: float
 ) -> Float[np.ndarray, " resampled"]:
-    """A raw signal without its mean, resampled; samples that are not usable (NaN, infinite, huge) count as 0.
-
-    The mean is the amplifier's offset (some CWRU files carry one), not vibration.
+    """A raw signal without its offset (some CWRU files carry one), resampled.
 
     Args:
         signal: Acceleration.
@@ -65,9 +78,7 @@ def prepare_signal(
     """
     if len(signal) > LONG:
         return _prepare_long(signal, rate_hz, target_hz)
-    signal = np.asarray(signal, dtype=np.float64)
-    clean = np.where(usable(signal), signal, 0.0)
-    return resample(clean - clean.mean(), rate_hz, target_hz)
+    return resample(clean(signal) - offset(signal), rate_hz, target_hz)
 
 
 def _prepare_long(
@@ -82,16 +93,10 @@ def _prepare_long(
     margin = down * (10 * max(up, down) // (up * down) + 2)  # resample_poly's filter reaches 10 * max(up, down) / up
     step = down * max(1, LONG // 4 // down)
 
-    def clean(start: int, stop: int) -> Float[np.ndarray, " block"]:
-        block = np.asarray(signal[start:stop], dtype=np.float64)
-        return np.where(usable(block), block, 0.0)
-
-    starts = range(0, len(signal), step)
-    mean = sum(float(clean(start, start + step).sum()) for start in starts) / len(signal)
-    made = []
-    for start in starts:
+    mean, made = offset(signal), []
+    for start in range(0, len(signal), step):
         first, stop = max(0, start - margin), min(start + step, len(signal))
-        block = resample(clean(first, min(stop + margin, len(signal))) - mean, rate_hz, target_hz)
+        block = resample(clean(signal[first : stop + margin]) - mean, rate_hz, target_hz)
         skipped = (start - first) // down * up
         made.append(block[skipped : skipped + -(-(stop - start) * up // down)])
     return np.concatenate(made)
@@ -144,8 +149,9 @@ def log_spectrogram(
     padded = np.pad(padded, ((0, 0), (length // 2 - reach, length // 2 - reach)))
     starts = np.round((np.arange(size) + 0.5) * samples / size).astype(int)
     image = np.empty((count, size, size), dtype=np.float32)
-    for first in range(0, count, 64):  # bounds the memory of the segments
-        block = slice(first, first + 64)
+    step = max(1, AT_ONCE * 1024 // max(1024, length))
+    for first in range(0, count, step):
+        block = slice(first, first + step)
         segments = np.stack([padded[block, s : s + length] for s in starts], axis=1)
         power = np.abs(np.fft.rfft(segments * taper, axis=-1)[..., : length // 2]) ** 2
         bands = np.log10(power + FLOOR).reshape(*power.shape[:2], size, -1).mean(axis=-1)

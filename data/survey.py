@@ -9,7 +9,7 @@ from data.common.stats import wilson
 from data.config import DataConfig
 from data.errors import DataError
 from data.folds import FEW_WINDOWS, MOST_FOLDS, plan_folds
-from data.gather import check_classes, check_windows, default_split, rate_notes, read_recordings, step_s
+from data.gather import check_classes, check_windows, default_split, rate_notes, read_recordings, step_s, with_rate
 from data.images import resample
 from data.recording import Recording, class_name
 from data.sources import DATASETS
@@ -219,7 +219,8 @@ def _problems(recordings: list[Recording], labels: list[str], config: DataConfig
         lambda: check(recordings, None, config.accept),
     ]
     slowest = min(recordings, key=lambda r: r.sampling_rate_hz)
-    checks.append(lambda: resample(slowest.signal()[:1], slowest.sampling_rate_hz, config.rate_hz))
+    rate_hz = config.rate_hz or slowest.sampling_rate_hz
+    checks.append(lambda: resample(slowest.signal()[:1], slowest.sampling_rate_hz, rate_hz))
     found = []
     for own in checks:
         try:
@@ -264,6 +265,7 @@ def survey(config: DataConfig) -> Survey:
         DataError: The recordings cannot be read.
     """
     recordings = read_recordings(config)
+    config = with_rate(config, recordings)
     check_windows(config, recordings)
     labels = [class_name(r, config.labels_kind) for r in recordings]
     splits = tuple(_split(name, recordings, config) for name in SPLITS)

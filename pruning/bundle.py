@@ -19,6 +19,7 @@ from pydantic import (
 
 from data.common.files import sha256
 from data.common.guard import is_file, printable
+from data.common.limits import MOST_SAMPLES
 from data.common.parse import read_json
 from data.common.schema import (
     LARGEST,
@@ -55,7 +56,6 @@ SMOOTHING_BEFORE_3 = 0.75
 MANIFEST = "models.json"
 Amount = Annotated[int, Field(gt=0, le=MOST)]
 Width = Annotated[int, Field(ge=1, le=65_536)]  # VGG-16's widest layer has 4096
-MOST_SAMPLES = 1 << 24  # of a window
 ClassName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 

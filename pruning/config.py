@@ -136,5 +136,6 @@ class SweepConfig:
         settings["rates"] = list(self.pruned_rates)
         settings["seeds"] = list(self.seeds)
         settings["data"]["root"] = None
+        settings["data"]["rate_hz"] = self.data.wanted_rate_hz
         settings["data"]["accept"] = [kind for kind in self.data.accept if kind != WEAK]  # a stopped sweep goes on
         return settings

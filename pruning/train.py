@@ -27,7 +27,7 @@ EVALUATION_BATCH = 256
 TIMED_UPDATES = 3  # after a first one, which allocates memory
 MOMENTUM = 0.9
 EPOCHS, RETRAIN_EPOCHS = 8, 6
-UPDATES, RETRAIN_UPDATES = 120, 90  # what these epochs are on 480 windows; the 14 recordings of MFPT need no more
+UPDATES, RETRAIN_UPDATES = 100, 75  # what these epochs are on 400 windows; the 14 recordings of MFPT need no more
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ def tiny_dataset(classes: int = 3, train: int = 48, test: int = 24, seed: int = 
         deviation=1.0,
         notes=(),
         fingerprint="tiny",
-        config=DataConfig(split="load", labels="fault"),
+        config=DataConfig(split="load", labels="fault", rate_hz=4000.0),
     )
 
 

@@ -5,6 +5,7 @@ import os
 from data.common.errors import UserError
 
 MB = 1 << 20
+MOST_SAMPLES = 1 << 24  # of a window
 DEFAULTS: dict[str, float] = {
     "JOPA_JSON_MB": 16,  # of JSON: the smallest values take 24 times their text in memory
     "JOPA_TOML_MB": 1,

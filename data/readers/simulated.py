@@ -26,6 +26,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.signal import butter, sosfilt
 
+from data.common.paper import SENSOR_HZ
 from data.errors import DataError
 from data.readers.bearing import BearingGeometry
 from data.readers.source import ReadSettings, Source
@@ -337,4 +338,5 @@ SOURCE = Source(
     needs_root=False,
     version=lambda settings: [asdict(_configured(settings)), np.__version__],
     tests_apart=True,
+    rate_hz=SENSOR_HZ,
 )

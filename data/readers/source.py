@@ -127,6 +127,7 @@ class Source:
             whose files are hashed.
         tests_apart: Whether test windows are cut one after another, so that no two of them share a sample, instead of
             every `hop_s` seconds. A set that can make as many recordings as it likes needs no overlap.
+        rate_hz: Sampling rate of windows in Hz where the user names none; None for as recorded.
         fetch: How the set is downloaded; None if it cannot be.
     """
 
@@ -138,6 +139,7 @@ class Source:
     trusted_rates: bool = True
     version: Callable[[ReadSettings], list[Any]] = lambda _: []
     tests_apart: bool = False
+    rate_hz: float | None = None
     fetch: Fetch | None = None
 
 

@@ -17,7 +17,7 @@ from optimizer.network.outcome import Outcome, evaluate
 from optimizer.network.scenario import Scenario
 from optimizer.network.slots import Action, State
 
-TRIAL_SCHEMA = 5  # of the trial's file; it holds factors since 2, the risk since 4, losses near the predicted since 5
+TRIAL_SCHEMA = 6  # of the trial's file: factors since 2, the risk since 4, losses near the predicted since 5, repeats
 
 
 @dataclass(frozen=True)

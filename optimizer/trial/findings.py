@@ -271,6 +271,17 @@ def brink_lines(schemes: dict[str, SchemeResult]) -> list[str]:
     ]
 
 
+def repeats_line(trial: TrialFile) -> str | None:
+    """What was run again because the machine was busy, and how much of what counts was disturbed nevertheless."""
+    own = trial.repeated
+    if own is None or own.reason is None:
+        return None
+    told = f"{own.repeated} of {own.runs} runs were disturbed and run again ({own.reason})"
+    if own.disturbed:
+        told += f"; {own.disturbed} count although no try was quiet"
+    return told + "."
+
+
 def disturbance(speed: tuple[float, float]) -> str:
     """What to say of a machine that was not as fast as in the profile (`TrialFile.speed`)."""
     times = " and ".join(f"{s:.2f}" for s in speed)

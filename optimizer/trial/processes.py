@@ -7,7 +7,7 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 
 from optimizer.errors import OptimizerError
-from optimizer.trial.worker import Answer, Job, Station, serve
+from optimizer.trial.worker import Job, Ran, Station, serve
 
 
 class Worker:
@@ -27,14 +27,15 @@ class Worker:
         self._process.start()
         theirs.close()
 
-    def run(self, jobs: Sequence[Job]) -> list[Answer]:
+    def run(self, jobs: Sequence[Job]) -> Ran:
         """Run windows through models, job after job without a pause.
 
         Args:
             jobs: A model, indices of test windows, and the size of the batches that they run in.
 
         Returns:
-            For each job the seconds of each batch, and the predicted class of each window.
+            For each job the seconds of each batch and the predicted class of each window; and what disturbed the
+            machine while they ran.
 
         Raises:
             OptimizerError: The process died or its runtime failed.
@@ -49,7 +50,7 @@ class Worker:
             ) from None
         if isinstance(answer, str):
             raise OptimizerError(f"{self._name}: {answer}")
-        found: list[Answer] = answer
+        found: Ran = answer
         return found
 
     def __enter__(self) -> "Worker":

@@ -184,6 +184,22 @@ class Network(Strict):
     order: Order
 
 
+class Repeated(Strict):
+    """What was run again because other processes or the hypervisor took this machine's cores meanwhile.
+
+    Attributes:
+        runs: Runs of a gateway's batches of a slot, and of up to 25 windows at the edge.
+        repeated: Those that were disturbed and run again.
+        disturbed: Those whose last try, which counts, was disturbed too.
+        reason: What disturbed the first of them; None if nothing did.
+    """
+
+    runs: Count
+    repeated: Count
+    disturbed: Count
+    reason: str | None
+
+
 class TrialFile(Strict):
     """`trial.json`.
 
@@ -204,6 +220,7 @@ class TrialFile(Strict):
         accuracies: Accuracy of each model that was run.
         factors: How inference times scatter about the predicted ones.
         risk: Share of late tasks that was planned for; None if no risk was chosen.
+        repeated: What was run again. None in files before schema 6.
         notes: What a reader should know.
     """
 
@@ -222,6 +239,7 @@ class TrialFile(Strict):
     accuracies: list[AccuracyRow]
     factors: Factors
     risk: Fraction | None = None
+    repeated: Repeated | None = None
     notes: list[str]
 
     @property

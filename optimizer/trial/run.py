@@ -14,7 +14,7 @@ from optimizer.trial.carry_out import Rehearsal, Tally, sizes_of
 from optimizer.trial.findings import accuracies, factors, pooled_errors, scheme_result
 from optimizer.trial.machines import Machines
 from optimizer.trial.options import TrialConfig
-from optimizer.trial.results import SCHEMA, Network, TrialFile
+from optimizer.trial.results import SCHEMA, Network, Repeated, TrialFile
 from optimizer.trial.setting import Setting, prepare
 from optimizer.trial.table import print_trial
 
@@ -83,6 +83,7 @@ def _file(
         accuracies=accuracies(setting, machines),
         factors=factors(rehearsal.ratios),
         risk=setting.risk,
+        repeated=Repeated(**vars(machines.repeats)),
         notes=list(setting.notes),
     )
     return made, tallies

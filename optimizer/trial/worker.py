@@ -4,6 +4,7 @@ Each model is opened once, with a dynamic batch where the runtime has one. Reque
 pipe. The models run in the same runtime, on as many cores, as in the profile.
 """
 
+import os
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 
 from data.common.tensors import read_tensors
 from optimizer.errors import OptimizerError
+from profiling.measuring.interference import disturbances, look
 from profiling.measuring.worker import pin
 from profiling.profile.entries import Precision, RuntimeName
 from profiling.runtimes.registry import open_session, runtime_of
@@ -21,6 +23,7 @@ from profiling.runtimes.session import Request
 
 Job = tuple[tuple[float, Precision], list[int], int]  # a model, indices of test windows, and how many run at a time
 Answer = tuple[list[float], list[int]]  # seconds of each batch, and the class of each window
+Ran = tuple[list[Answer], list[str]]  # an answer for each job, and what disturbed the machine meanwhile
 
 
 @dataclass(frozen=True)
@@ -47,10 +50,11 @@ class Station:
 
 
 def serve(station: Station, pipe: Connection) -> None:
-    """Answer each list of jobs with a list of answers, until None is received.
+    """Answer each list of jobs with a list of answers and of disturbances, until None is received.
 
-    The seconds of a batch go from the windows in memory to the answers in memory, by a monotonic clock. An error of the
-    runtime is answered as text.
+    The seconds of a batch go from the windows in memory to the answers in memory, by a monotonic clock. Disturbances
+    are what /proc tells of other processes and of the hypervisor while the jobs ran (`profiling.measuring`). An error
+    of the runtime is answered as text.
     """
     pin(station.threads)
     images = read_tensors(station.test, OptimizerError)["images.clean"]
@@ -63,7 +67,9 @@ def serve(station: Station, pipe: Connection) -> None:
         if asked is None:
             return
         try:
-            pipe.send([_answer(_service(station, services, model), images, w, size) for model, w, size in asked])
+            before = look()
+            answers = [_answer(_service(station, services, model), images, w, size) for model, w, size in asked]
+            pipe.send((answers, disturbances(before, look(), os.cpu_count() or 1)))
         except Exception as error:  # noqa: BLE001 - whatever a runtime raises is told to the parent
             pipe.send(f"{type(error).__name__}: {error}")
 

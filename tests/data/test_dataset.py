@@ -88,12 +88,39 @@ def test_different_sampling_rates_stop_a_folder_and_say_what_they_tell(tmp_path)
         build_dataset(config)
     assert "--resample" in caught.value.remedy
     notes = build_dataset(replace(config, resample=True)).notes
-    assert any("resampled to 4000 Hz" in note for note in notes)
+    assert any("resampled to 9600 Hz" in note for note in notes)
+
+
+def test_windows_keep_the_rate_of_recordings_unless_these_differ_or_someone_names_another(tmp_path, quick_data):
+    config = make_folder(tmp_path / "one", rate=12000)
+    assert build_dataset(config).rate_hz == 12000
+    assert build_dataset(replace(config, rate_hz=5000.0)).rate_hz == 5000
+    mixed = make_folder(tmp_path / "two", rate=12000, rates={"normal": 48000})
+    assert build_dataset(replace(mixed, resample=True)).rate_hz == 9600  # both are filtered on the way to it
+    assert build_dataset(quick_data).rate_hz == 4000  # of the paper's sensors
+
+
+def test_a_window_of_too_many_samples_is_refused(tmp_path):
+    config = make_folder(tmp_path / "a", rate=12000)
+    with pytest.raises(DataError, match="more than 16,777,216 samples") as caught:
+        build_dataset(replace(config, rate_hz=1e8))
+    assert "--window-s" in caught.value.remedy
+
+
+def test_images_do_not_depend_on_how_many_windows_are_cut_at_once(tmp_path, monkeypatch):
+    """As many as memory holds, or few: the noise is drawn in the order of the windows."""
+    config = make_folder(tmp_path / "a")
+    whole = build_dataset(config, Cache(tmp_path / "one"))
+    monkeypatch.setattr("data.cut.AT_ONCE", 3)
+    parts = build_dataset(config, Cache(tmp_path / "other"))
+    for name in ("train", "validation", "test"):
+        np.testing.assert_array_equal(getattr(whole, name).images, getattr(parts, name).images)
+    np.testing.assert_array_equal(whole.noisy[0], parts.noisy[0])
 
 
 def test_a_rate_below_twice_the_band_names_the_file(tmp_path):
     with pytest.raises(DataError, match=r"a.npz: a sampling rate of 2000 Hz is below"):
-        build_dataset(make_folder(tmp_path / "a", rate=2000))
+        build_dataset(replace(make_folder(tmp_path / "a", rate=2000), rate_hz=4000.0))
 
 
 def test_a_recording_shorter_than_a_window_is_named(tmp_path):

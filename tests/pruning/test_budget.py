@@ -25,24 +25,24 @@ CPU = torch.device("cpu")
 @pytest.mark.parametrize(
     ("windows", "epochs", "retrain_epochs"),
     [
-        (56, 120, 90),  # one update an epoch: the 14 recordings of 3 s
-        (10, 120, 90),  # fewer windows than a batch
-        (320, 12, 9),
-        (480, 8, 6),  # 15 updates an epoch: 8 and 6 epochs are 120 and 90 already
+        (56, 100, 75),  # one update an epoch: the 14 recordings of 3 s
+        (10, 100, 75),  # fewer windows than a batch
+        (320, 10, 8),
+        (416, 8, 6),  # 13 updates an epoch: 8 and 6 epochs are 104 and 78 already
         (1080, 8, 6),  # the simulation
     ],
 )
 def test_epochs_are_raised_until_the_fewest_updates_are_reached(windows, epochs, retrain_epochs):
     train = TrainConfig().for_windows(windows)
     assert (train.epochs, train.retrain_epochs) == (epochs, retrain_epochs)
-    assert train.epochs * train.updates_an_epoch(windows) >= 120
-    assert train.retrain_epochs * train.updates_an_epoch(windows) >= 90
+    assert train.epochs * train.updates_an_epoch(windows) >= 100
+    assert train.retrain_epochs * train.updates_an_epoch(windows) >= 75
 
 
 def test_a_large_set_trains_as_its_epochs_say_however_few():
     few = TrainConfig(epochs=3, retrain_epochs=2)
     assert few.for_windows(1080) == few
-    assert few.for_windows(320).epochs == 12
+    assert few.for_windows(320).epochs == 10
     assert replace(few, updates=200).for_windows(1080).epochs == 7  # asked for by name: 33 updates an epoch
 
 
@@ -54,7 +54,7 @@ def test_no_minimum_leaves_the_epochs_alone():
 
 def test_what_was_raised_is_told_with_the_options_that_did_it():
     told = raised(TrainConfig(), TrainConfig().for_windows(56), 56)
-    assert told.startswith("56 training windows are 1 update an epoch: --epochs from 8 to 120 and --retrain-epochs")
+    assert told.startswith("56 training windows are 1 update an epoch: --epochs from 8 to 100 and --retrain-epochs")
     assert "--updates, --retrain-updates" in told
 
 
@@ -67,7 +67,7 @@ def test_costs_count_updates_and_a_masked_model_costs_what_is_trained():
     dense = dense_spec(3, 32)
     config = replace(SweepConfig(rates=(0.9,)), train=TrainConfig().for_windows(56))
     costs = {j.kind: cost(j, config, dense, 56) for j in plan_jobs(config)}
-    assert {kind: own.updates for kind, own in costs.items()} == {"dense": 120, "control": 90, "pruned": 90}
+    assert {kind: own.updates for kind, own in costs.items()} == {"dense": 100, "control": 75, "pruned": 75}
     assert costs["pruned"].unit == pytest.approx(0.1 * costs["dense"].unit, rel=0.02)
     masked = replace(config, method="mask", target=None)
     assert cost(plan_jobs(masked)[-1], masked, dense, 56).unit < 0.03 * costs["dense"].unit  # (1 - p)^2 and rounding
@@ -114,4 +114,4 @@ class TestSweep:
 
 
 def test_the_tiny_set_is_small():
-    assert TrainConfig().for_windows(len(tiny_dataset().train)).epochs == 120
+    assert TrainConfig().for_windows(len(tiny_dataset().train)).epochs == 100
