@@ -7,7 +7,7 @@ import numpy as np
 from data.common.extras import needs_extra
 from data.common.pictures import save_png
 from data.config import DataConfig
-from data.gather import read_recordings, with_rate
+from data.gather import read_recordings, windows_rate_hz
 from data.images import prepare_signal
 from data.recording import Recording, class_name
 from data.survey import Survey
@@ -28,15 +28,14 @@ def draw_spectrograms(config: DataConfig, path: Path) -> None:
 
     first: dict[str, Recording] = {}
     recordings = read_recordings(config)
-    config = with_rate(config, recordings)
+    rate_hz = windows_rate_hz(config, recordings)
     for recording in recordings:
         first.setdefault(class_name(recording, config.labels_kind), recording)
     figure, axes = plt.subplots(
         len(first), 1, figsize=(9, 0.8 + 1.6 * len(first)), layout="constrained", squeeze=False, sharex=True
     )
     for axis, (label, recording) in zip(axes[:, 0], sorted(first.items()), strict=True):
-        assert config.rate_hz is not None
-        target = min(config.rate_hz, recording.sampling_rate_hz)
+        target = min(rate_hz, recording.sampling_rate_hz)
         signal = recording.signal()[: round(SHOWN_S * recording.sampling_rate_hz)]
         signal = prepare_signal(np.asarray(signal, dtype=np.float64), recording.sampling_rate_hz, target)
         hertz, seconds, power = spectrogram(signal, target, nperseg=min(max(2, round(SEGMENT_S * target)), len(signal)))

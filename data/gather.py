@@ -61,14 +61,14 @@ def _only_channel(recording: Recording) -> str:
     return next(iter(recording.channels))
 
 
-def with_rate(config: DataConfig, recordings: Sequence[Recording]) -> DataConfig:
-    """Settings that say the sampling rate of the windows: as recorded, where neither user nor data set names one.
+def windows_rate_hz(config: DataConfig, recordings: Sequence[Recording]) -> float:
+    """Sampling rate of the windows in Hz: as recorded, where neither user nor data set names one.
 
     Recordings of several rates are all resampled, to a rate below the lowest: a filter that only some have passed
     would tell their class (`sampling_rate_tells`).
 
     Raises:
-        DataError: A window would have fewer samples than an image has columns, or more than a bundle allows.
+        DataError: A window would have more samples than a bundle allows.
     """
     rates = {r.sampling_rate_hz for r in recordings}
     recorded = min(rates) if len(rates) == 1 else MIXED_RATE * min(rates)
@@ -78,7 +78,7 @@ def with_rate(config: DataConfig, recordings: Sequence[Recording]) -> DataConfig
             f"a window of {config.window_s:g} s at {rate_hz:g} Hz has more than {MOST_SAMPLES:,} samples.",
             "Give a shorter --window-s or a smaller --rate-hz.",
         )
-    return replace(config, rate_hz=rate_hz)
+    return rate_hz
 
 
 def step_s(config: DataConfig, part: Part) -> float:
@@ -95,7 +95,7 @@ def gather(config: DataConfig) -> Gathered:
             what the readers raise.
     """
     recordings = read_recordings(config)
-    config = with_rate(config, recordings)
+    config = replace(config, rate_hz=windows_rate_hz(config, recordings))
     check_windows(config, recordings)
     split = config.split or default_split(recordings)
     labels = [class_name(r, config.labels_kind) for r in recordings]

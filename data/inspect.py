@@ -101,7 +101,8 @@ def print_survey(found: Survey, config: InspectConfig, console: Console) -> None
     for line in lines:
         console.print(f"  {line}", width=width, markup=False, highlight=False)
     console.print(recordings_table(found.recordings), width=width, markup=False)
-    window = f"windows of {config.window_s:g} s every {config.hop_s:g} s; apart: test windows that share no sample"
+    each = f"windows of {config.window_s:g} s at {found.rate_hz:g} Hz every {config.hop_s:g} s"
+    window = f"{each}; apart: test windows that share no sample"
     console.print(window, width=width, markup=False, highlight=False)
     console.print(splits_table(found.splits), width=width, markup=False)
     if found.cross_validation is not None:

@@ -1,7 +1,7 @@
 """What a folder of recordings holds, which splits it allows, and what stands in the way, before an hour is spent."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from data.checks import check, find_flaws
@@ -9,7 +9,15 @@ from data.common.stats import wilson
 from data.config import DataConfig
 from data.errors import DataError
 from data.folds import FEW_WINDOWS, MOST_FOLDS, plan_folds
-from data.gather import check_classes, check_windows, default_split, rate_notes, read_recordings, step_s, with_rate
+from data.gather import (
+    check_classes,
+    check_windows,
+    default_split,
+    rate_notes,
+    read_recordings,
+    step_s,
+    windows_rate_hz,
+)
 from data.images import resample
 from data.recording import Recording, class_name
 from data.sources import DATASETS
@@ -95,6 +103,7 @@ class Survey:
 
     Attributes:
         data: Name of the data set.
+        rate_hz: Sampling rate of the windows that would be cut.
         classes: Names of the classes.
         recordings: All recordings.
         splits: All splits, possible or not.
@@ -105,6 +114,7 @@ class Survey:
     """
 
     data: str
+    rate_hz: float
     classes: tuple[str, ...]
     recordings: tuple[RecordingFacts, ...]
     splits: tuple[SplitFacts, ...]
@@ -219,7 +229,7 @@ def _problems(recordings: list[Recording], labels: list[str], config: DataConfig
         lambda: check(recordings, None, config.accept),
     ]
     slowest = min(recordings, key=lambda r: r.sampling_rate_hz)
-    rate_hz = config.rate_hz or slowest.sampling_rate_hz
+    rate_hz = windows_rate_hz(config, recordings)
     checks.append(lambda: resample(slowest.signal()[:1], slowest.sampling_rate_hz, rate_hz))
     found = []
     for own in checks:
@@ -265,7 +275,8 @@ def survey(config: DataConfig) -> Survey:
         DataError: The recordings cannot be read.
     """
     recordings = read_recordings(config)
-    config = with_rate(config, recordings)
+    rate_hz = windows_rate_hz(config, recordings)
+    config = replace(config, rate_hz=rate_hz)
     check_windows(config, recordings)
     labels = [class_name(r, config.labels_kind) for r in recordings]
     splits = tuple(_split(name, recordings, config) for name in SPLITS)
@@ -273,6 +284,7 @@ def survey(config: DataConfig) -> Survey:
     chosen = next(own for own in splits if own.name == default)
     return Survey(
         data=config.data,
+        rate_hz=rate_hz,
         classes=tuple(sorted(set(labels))),
         recordings=tuple(_facts(r, label, config) for r, label in zip(recordings, labels, strict=True)),
         splits=splits,

@@ -74,7 +74,7 @@ def _finished_bundle(config: SweepConfig, console: Console) -> Manifest | None:
 def _say_dataset(dataset: Dataset, cache: Cache, console: Console) -> None:
     held = "" if dataset.held_out is None else f" (held out: {dataset.held_out:g})"
     counts = f"{len(dataset.train)} training, {len(dataset.validation)} validation, {len(dataset.test)} test windows"
-    say(console, f"{len(dataset.classes)} classes, split {dataset.split}{held}: {counts}")
+    say(console, f"{len(dataset.classes)} classes, split {dataset.split}{held}: {counts}, at {dataset.rate_hz:g} Hz")
     for note in dataset.notes:
         say(console, f"note: {note}", "yellow")
     if cache.problem:
