@@ -8,10 +8,11 @@ import pytest
 from optimizer.trial import machines
 from optimizer.trial.findings import repeats_line
 from optimizer.trial.machines import LEARNED, TRIES, Machines, Repeats
-from optimizer.trial.results import Repeated
+from optimizer.trial.processes import Worker
+from optimizer.trial.results import Repeated, TrialFile
 
 
-class Process:
+class Process(Worker):
     """Answers each list of jobs with the number of the call as its seconds; some calls are disturbed."""
 
     def __init__(self, disturbed):
@@ -71,7 +72,7 @@ def test_the_sentence_says_how_many_and_why():
     reason = "other processes took 40% of the cores"
 
     def told(**fields):
-        return repeats_line(SimpleNamespace(repeated=Repeated(**fields) if fields else None))
+        return repeats_line(TrialFile.model_construct(repeated=Repeated(**fields) if fields else None))
 
     assert told() is None
     assert told(runs=9, repeated=0, disturbed=0, reason=None) is None

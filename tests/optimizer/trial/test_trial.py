@@ -231,7 +231,7 @@ def test_a_file_is_read_back_as_it_was_and_a_wrong_field_is_named(tried, tmp_pat
     with pytest.raises(OptimizerError, match="schema 2 is older") as error:
         read_trial(path)
     assert "must be made again" in error.value.remedy
-    path.write_text(json.dumps(content | {"schema": 6}))
+    path.write_text(json.dumps(content | {"schema": 7}))
     with pytest.raises(OptimizerError, match="newer"):
         read_trial(path)
     content["schemes"]["edge"]["lost"] = 1.5
