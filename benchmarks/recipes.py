@@ -61,6 +61,7 @@ RECIPES = {
     PLAIN: Recipe(),
     "no variation of images": Recipe(augmentation=Augmentation(roll=False, jitter=0.0, warp=0.0)),
     "weight decay 0.01": Recipe(train=TrainConfig(weight_decay=0.01)),
+    "line 0.25": Recipe(line=0.25, train=FREE),
     "line 0.5": Recipe(line=0.5, train=FREE),
     "line 0.5, 14 epochs": Recipe(line=0.5, train=replace(FREE, epochs=14)),
     "line 1": Recipe(line=1.0, train=FREE),
