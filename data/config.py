@@ -40,7 +40,7 @@ class DataConfig:
     """Length of a window in seconds; one window is one task."""
     rate_hz: float | None = None
     """Sampling rate of windows in Hz, after resampling. Default: as recorded (recordings of several rates: 0.8 of the
-    lowest); for simulated recordings 4000, the rate of the paper's sensors."""
+    lowest); for simulated and CWRU recordings 4000, the rate of the paper's sensors."""
     hop_s: float = 0.25
     """Step between overlapping windows in seconds."""
     channel: str | None = None

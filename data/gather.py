@@ -100,7 +100,7 @@ def gather(config: DataConfig) -> Gathered:
     split = config.split or default_split(recordings)
     labels = [class_name(r, config.labels_kind) for r in recordings]
     check_classes(labels)
-    notes = rate_notes(config, recordings, labels)
+    notes = rate_notes(config, recordings, labels) + band_notes(config, recordings)
     read = [r for r in recordings if not isinstance(r.channels, Generated)]  # to compute the others takes seconds
     for name, flaws in check(read, None, config.accept).items():
         notes.append(f"recording {name} is used although flawed: {'; '.join(map(str, flaws))}")
@@ -138,6 +138,17 @@ def check_classes(labels: list[str]) -> None:
         raise DataError(
             f"one class only ({labels[0]}) in {len(labels)} recordings.", "Expected recordings of at least two classes."
         )
+
+
+def band_notes(config: DataConfig, recordings: list[Recording]) -> list[str]:
+    """What to note about recorded vibration that lies above the band of the windows, unless the user set that band."""
+    source, lowest = DATASETS[config.data], min(r.sampling_rate_hz for r in recordings)
+    if source.rate_hz is None or config.rate_hz != source.rate_hz or not source.needs_root:
+        return []
+    return [
+        f"windows are resampled to {source.rate_hz:g} Hz, the rate of the paper's sensors: what was recorded above "
+        f"{source.rate_hz / 2:g} Hz is left out (--rate-hz {MIXED_RATE * lowest:g} keeps it)"
+    ]
 
 
 def rate_notes(config: DataConfig, recordings: list[Recording], labels: list[str]) -> list[str]:

@@ -57,7 +57,7 @@ class SweepConfig:
     """Use batch normalisation after each convolution."""
     width: float = 1.0
     """Every layer's width relative to VGG-16's."""
-    line: float = 0.25
+    line: float = 0.5
     """Weight of the straight line inside: its logits, times this, are added to the network's, which is trained to
     correct them. 0: the network alone, as in the paper."""
     train: Annotated[TrainConfig, tyro.conf.arg(name="")] = field(default_factory=TrainConfig)

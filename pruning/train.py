@@ -55,7 +55,7 @@ class TrainConfig:
     balance: float = 0.0
     """Balance of the classes in the loss, 0 to 1. 0: every window counts the same; 1: every class counts the same; in
     general a class weighs its number of windows to the power of 1 minus this."""
-    restraint: float = 0.0
+    restraint: float = 0.1
     """Weight in the loss of the mean square of the network's own logits, where they correct a straight line: it
     departs from the line only where the training windows pay for it. Without a line inside it does nothing."""
     patience: int = 0

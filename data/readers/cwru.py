@@ -19,6 +19,7 @@ from jaxtyping import Float
 from rich.console import Console
 
 from data.common.guard import open_regular
+from data.common.paper import SENSOR_HZ
 from data.download import Transfer, WrongFileError, check_present, download, progress_bar
 from data.errors import DataError
 from data.lock import entry as lock_entry
@@ -314,5 +315,6 @@ SOURCE = Source(
     "Recordings of the Case Western Reserve University (161 files, 12 and 48 kHz).",
     _read,
     default_channel=_damaged_end,
+    rate_hz=SENSOR_HZ,
     fetch=Fetch(fetch, "https://engineering.case.edu/bearingdatacenter"),
 )
