@@ -68,7 +68,7 @@ class NetworkOptions(NetworkConfig):
     edge: tyro.conf.Suppress[Path | None] = None
     extrapolate: bool = True
     """Allow more sensors per gateway than the largest measured batch."""
-    margin: float = 0.1
+    margin: float = 0.2
     """Plan the factory's network with inference times that are longer by this share, so that a plan does not sit on
     its deadlines."""
 
