@@ -23,7 +23,7 @@ from optimizer.evaluation.reading import read_capacity, read_captions, read_clai
 from optimizer.evaluation.results import CapacityRow, Captions, Claims, Evaluation, Results
 from optimizer.evaluation.slower import serious, slower_line
 from optimizer.network.scenario import Scenario
-from optimizer.trial.findings import best_scheme, brink_lines, disturbance, repeats_line, risk_lines, verdict
+from optimizer.trial.findings import best_scheme, brink_lines, disturbance, repeats_lines, risk_lines, verdict
 from optimizer.trial.results import SchemeResult, TrialFile, read_trial
 from profiling.profile.profile import Profile
 from pruning.bundle import Manifest, read_manifest
@@ -280,7 +280,7 @@ def write_report(run: str | Path, out: str | Path) -> None:
         price_picture=None if found.price is None else picture(run / "capacity" / "price" / "price.png"),
         risk_lines=risk_lines(found.trial),
         brink_lines=brink_lines(found.trial.schemes),
-        repeats_line=repeats_line(found.trial),
+        repeats_lines=repeats_lines(found.trial),
         fragile=fragile(found.evaluation),
         carried=carried(found.results.capacity),
         policies=_policy_rows(found.evaluation),

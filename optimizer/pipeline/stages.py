@@ -30,7 +30,7 @@ from pruning.config import SweepConfig
 
 Command = tuple[str, ...]
 CAPACITY_SLOTS = 50  # slots at each number of sensors
-CAPACITY_S = 15.0  # seconds for each scheme
+CAPACITY_S = 20.0  # seconds for each scheme
 PRICE_RISKS = "0.1,0.01,0.001"  # with PRICE_SCHEMES and PRICE_SLOTS a rough search of half a minute
 PRICE_SCHEMES = "greedy,local"
 PRICE_SLOTS, PRICE_S = 10, 4.0

@@ -10,6 +10,9 @@ from optimizer.trial.machines import Machines
 from optimizer.trial.setting import Contender, ModelKey, Setting
 from optimizer.trial.slots import NO_TASK, Batch, Predicted, batches_of, fates, predict, queue_of, through_queue
 
+OUTLIER = 1.15  # picked by hand: times the median of all runs so far, both over what was planned
+MORE = 2  # times that an outlier is run again; the median counts
+
 
 @dataclass(eq=False)
 class Tally:
@@ -19,8 +22,10 @@ class Tally:
         contender: The scheme or policy that made the decisions.
         predicted: What the system model says.
         delay_s: Seconds until the task was answered; NaN where it was refused or there is none.
+        first_s: The same as first measured, before outliers were run again.
         correct: Whether its predicted class was right.
         fate: What became of it, as in `slots`.
+        fate_first: The same by `first_s`.
         slower: Whether (17f) would have called it lost by its measured time at the edge.
         batches: (model, size) of each batch on a gateway.
     """
@@ -28,8 +33,10 @@ class Tally:
     contender: Contender
     predicted: Predicted
     delay_s: np.ndarray
+    first_s: np.ndarray
     correct: np.ndarray
     fate: np.ndarray
+    fate_first: np.ndarray
     slower: np.ndarray
     batches: list[tuple[int, int]] = field(default_factory=list)
 
@@ -41,7 +48,9 @@ class Tally:
             contender,
             predict(state, contender.action, contender.outcome),
             np.full(shape, np.nan),
+            np.full(shape, np.nan),
             np.zeros(shape, bool),
+            np.full(shape, NO_TASK, np.int8),
             np.full(shape, NO_TASK, np.int8),
             np.zeros(shape, bool),
         )
@@ -63,6 +72,27 @@ class EdgeTimes:
     classes: np.ndarray
 
 
+@dataclass(eq=False)
+class Turn:
+    """A gateway's batches of a slot, run one right after the other, for all contenders that ask for the very same.
+
+    Attributes:
+        gateway: Index of the gateway.
+        jobs: Model and windows of each batch.
+        planned_s: Seconds that all of them take by the profile.
+        classes: Class of each window of each batch.
+        first_s: Seconds of each batch as first measured.
+        took_s: Seconds of each batch that count.
+    """
+
+    gateway: int
+    jobs: list[tuple[ModelKey, np.ndarray]]
+    planned_s: float
+    classes: list[list[int]]
+    first_s: list[float]
+    took_s: list[float]
+
+
 class Rehearsal:
     """Carries out slots.
 
@@ -79,14 +109,17 @@ class Rehearsal:
         self._windows = np.random.default_rng(seed).integers(0, len(setting.bundle.labels), shape)
         self.tallies = [Tally.empty(c, setting.state) for c in setting.contenders]
         self.ratios = Ratios()
+        self._turns: dict[tuple[int, tuple[tuple[ModelKey, bytes], ...]], Turn] = {}  # of this slot
+        self._asked: list[tuple[Tally, int, Sequence[Batch], Turn]] = []
 
     def run(self, advance: Callable[[], None]) -> None:
         """Carry out all slots; in each, the contenders take turns in another order."""
         for slot in range(len(self._setting.state)):
-            self._machines.next_slot()
             edge = self._edge_times(slot)
             for i in range(len(self.tallies)):
                 self._contender(slot, self.tallies[(slot + i) % len(self.tallies)], edge)
+            self._repeat_outliers()
+            self._count(slot)
             advance()
         for tally in self.tallies:
             self._judge(tally)
@@ -112,22 +145,42 @@ class Rehearsal:
                 self._offloaded(slot, g, tally, queue, edge)
 
     def _local(self, slot: int, g: int, tally: Tally, batches: Sequence[Batch]) -> None:
-        """Run what a gateway keeps: batch after batch, each done at the sum of the times up to it."""
+        """Run what a gateway keeps, batch after batch."""
         setting = self._setting
-        windows = [self._windows[slot, g, b.tasks] for b in batches]
-        jobs: list[tuple[ModelKey, np.ndarray]] = [
-            (setting.models[b.model], w) for b, w in zip(batches, windows, strict=True)
-        ]
-        answers, fresh = self._machines.run_batches(g, jobs)
-        done = planned = 0.0
-        for batch, own, ((took,), classes) in zip(batches, windows, answers, strict=True):
-            done += took
-            planned += float(setting.scenario.constants.local_s[g, batch.model, len(batch.tasks)])
-            tally.delay_s[slot, g, batch.tasks] = done
-            tally.correct[slot, g, batch.tasks] = np.array(classes) == setting.bundle.labels[own]
+        jobs = [(setting.models[b.model], self._windows[slot, g, b.tasks]) for b in batches]
+        asked = (g, tuple((model, windows.tobytes()) for model, windows in jobs))
+        if asked not in self._turns:
+            answers = self._machines.run_batches(g, jobs)
+            planned = sum(float(setting.scenario.constants.local_s[g, b.model, len(b.tasks)]) for b in batches)
+            took = [seconds for (seconds,), _ in answers]
+            self._turns[asked] = Turn(g, jobs, planned, [classes for _, classes in answers], took, took)
+            self.ratios.local.append(sum(took) / planned)
+        turn = self._turns[asked]
+        for batch, (_, windows), classes in zip(batches, jobs, turn.classes, strict=True):
+            tally.correct[slot, g, batch.tasks] = np.array(classes) == setting.bundle.labels[windows]
             tally.batches.append((batch.model, len(batch.tasks)))
-        if fresh:
-            self.ratios.local.append(done / planned)
+        self._asked.append((tally, g, batches, turn))
+
+    def _repeat_outliers(self) -> None:
+        """Run again what took much longer than the rest; not where a risk was chosen, because rare delays are that."""
+        if self._setting.risk is not None or not self.ratios.local:
+            return
+        limit = OUTLIER * float(np.median(self.ratios.local))
+        for turn in self._turns.values():
+            if sum(turn.first_s) > limit * turn.planned_s:
+                self._machines.repeats.outliers += 1
+                again = [self._machines.run_batches(turn.gateway, turn.jobs) for _ in range(MORE)]
+                took = [[seconds for (seconds,), _ in answers] for answers in again]
+                turn.took_s = np.median([turn.first_s, *took], axis=0).tolist()
+
+    def _count(self, slot: int) -> None:
+        """A batch is done at the sum of the times up to its own."""
+        for tally, g, batches, turn in self._asked:
+            for batch, first, done in zip(batches, np.cumsum(turn.first_s), np.cumsum(turn.took_s), strict=True):
+                tally.first_s[slot, g, batch.tasks] = first
+                tally.delay_s[slot, g, batch.tasks] = done
+        self._turns.clear()
+        self._asked.clear()
 
     def _offloaded(self, slot: int, g: int, tally: Tally, queue: np.ndarray, edge: EdgeTimes) -> None:
         """Send what a gateway offloads, task after task, through the queue at its part of the edge."""
@@ -138,6 +191,7 @@ class Rehearsal:
         part = float(tally.contender.action.share[slot, g]) + constants.epsilon
         service = edge.seconds[windows] * self._edge_factor / part
         tally.delay_s[slot, g, queue] = through_queue(np.arange(len(queue)) * hold + sending, service)
+        tally.first_s[slot, g, queue] = tally.delay_s[slot, g, queue]
         tally.correct[slot, g, queue] = edge.classes[windows] == setting.bundle.labels[windows]
         tally.slower[slot, g, queue] = service > sending
         self.ratios.edge.append(float(service.mean()) / (constants.edge_task_s / part))
@@ -148,7 +202,9 @@ class Rehearsal:
         level = np.maximum(state.level, 0).astype(np.int64)
         refused = np.zeros_like(action.offload) if action.refused is None else action.refused
         accurate = tally.predicted.accuracy >= np.where(action.offload, 0.0, constants.min_accuracy[level])
-        tally.fate = fates(tally.delay_s, accurate, constants.max_delay_s[level], state.level, refused)
+        limit = constants.max_delay_s[level]
+        tally.fate = fates(tally.delay_s, accurate, limit, state.level, refused)
+        tally.fate_first = fates(tally.first_s, accurate, limit, state.level, refused)
         tally.correct &= state.level != PADDING
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from data.common.stats import wilson
 from optimizer.network.outcome import evaluate
 from optimizer.network.slots import PADDING
-from optimizer.trial.carry_out import Ratios, Tally
+from optimizer.trial.carry_out import OUTLIER, Ratios, Tally
 from optimizer.trial.machines import Machines
 from optimizer.trial.results import (
     QUANTILES,
@@ -180,6 +180,7 @@ def scheme_result(tally: Tally, setting: Setting, seed: int) -> SchemeResult:
             "learned": tally.contender.learned,
             **_measured(tally, there, seed),
             **_predicted(tally, there, float(setting.gateway.model(*setting.complete).accuracy)),
+            "lost_first": float((there & (tally.fate_first != SERVED)).sum() / there.sum()),
             "lost_near": _lost_near(tally, setting, there),
             "same_fate": float((tally.fate == tally.predicted.fate)[there].mean()),
             "delay_error": pooled_errors([tally]),
@@ -271,15 +272,23 @@ def brink_lines(schemes: dict[str, SchemeResult]) -> list[str]:
     ]
 
 
-def repeats_line(trial: TrialFile) -> str | None:
-    """What was run again because the machine was busy, and how much of what counts was disturbed nevertheless."""
-    own = trial.repeated
-    if own is None or own.reason is None:
-        return None
-    told = f"{own.repeated} of {own.runs} runs were disturbed and run again ({own.reason})"
-    if own.disturbed:
-        told += f"; {own.disturbed} count although no try was quiet"
-    return told + "."
+def repeats_lines(trial: TrialFile) -> list[str]:
+    """What was run again because the machine was busy or stood out, and what would have been lost without that."""
+    own, lines = trial.repeated, []
+    if own is not None and own.reason is not None:
+        told = f"{own.repeated} of {own.runs} runs were disturbed and run again ({own.reason})"
+        lines.append(told + (f"; {own.disturbed} count although no try was quiet." if own.disturbed else "."))
+    if own is not None and own.outliers:
+        told = f"{own.outliers} runs of a gateway took over {OUTLIER:g} times as long as the others and ran twice more"
+        lines.append(f"{told}; the median counts.")
+        changed = [
+            f"{s.label} {_percent(s.lost_first)}"
+            for s in trial.schemes.values()
+            if s.lost_first is not None and abs(s.lost_first - s.lost) > SAME
+        ]
+        if changed:
+            lines.append(f"As first measured, these lost: {', '.join(changed)}.")
+    return lines
 
 
 def disturbance(speed: tuple[float, float]) -> str:

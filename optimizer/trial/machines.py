@@ -1,9 +1,8 @@
 """The machines of a trial: processes that stand for the gateways and the edge server, and the times that they take.
 
-One process works at a time, so that gateways do not share this machine's cores, as real ones would not. A sequence of
-batches that several schemes ask of the same gateway in the same slot is run once. What ran while other processes or the
-hypervisor took the cores is run again: they are this machine's, not the gateway's. The times themselves play no part
-in that, so slow runs of an undisturbed machine count like all others.
+One process works at a time, so that gateways do not share this machine's cores, as real ones would not. What ran while
+other processes or the hypervisor took the cores is run again: they are this machine's, not the gateway's. The times
+themselves play no part in that; what else holds a machine up is looked at in `carry_out`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -35,12 +34,14 @@ class Repeats:
         repeated: Those that were disturbed and run again.
         disturbed: Those whose last try was disturbed too.
         reason: What disturbed the first of them.
+        outliers: Runs of a gateway that took much longer than the rest, and were run again for that.
     """
 
     runs: int = 0
     repeated: int = 0
     disturbed: int = 0
     reason: str | None = None
+    outliers: int = 0
 
     @property
     def hopeless(self) -> bool:
@@ -74,7 +75,6 @@ class Machines:
         )
         self.repeats = Repeats()
         self._gateways: list[Worker] = []
-        self._slot: dict[tuple[int, tuple[tuple[ModelKey, bytes], ...]], list[Answer]] = {}
         labels = setting.bundle.labels
         self.seen: dict[ModelKey, np.ndarray] = {key: np.zeros(len(labels), bool) for key in setting.files}
         self.right: dict[ModelKey, np.ndarray] = {key: np.zeros(len(labels), bool) for key in setting.files}
@@ -130,25 +130,13 @@ class Machines:
         answers, _ = self._gateways[0].run(jobs)
         return float(np.median([seconds for seconds, _ in answers[1::2]][UNMEASURED:]))
 
-    def next_slot(self) -> None:
-        """Forget what ran in the slot before."""
-        self._slot.clear()
-
-    def run_batches(self, gateway: int, batches: Sequence[tuple[ModelKey, Windows]]) -> tuple[list[Answer], bool]:
-        """Run a gateway's batches of a slot, one right after the other.
-
-        Returns:
-            What each batch took and answered; and whether it was run now, not taken from another scheme that asked for
-            exactly the same sequence.
-        """
-        asked = (gateway, tuple((model, windows.tobytes()) for model, windows in batches))
-        fresh = asked not in self._slot
-        if fresh:
-            jobs: list[Job] = [(model, windows.tolist(), len(windows)) for model, windows in batches]
-            self._slot[asked] = self._quiet(self._process(gateway), jobs)
-            for (model, windows), (_, classes) in zip(batches, self._slot[asked], strict=True):
-                self._note(model, windows, classes)
-        return self._slot[asked], fresh
+    def run_batches(self, gateway: int, batches: Sequence[tuple[ModelKey, Windows]]) -> list[Answer]:
+        """Run a gateway's batches of a slot, one right after the other: what each took and answered."""
+        jobs: list[Job] = [(model, windows.tolist(), len(windows)) for model, windows in batches]
+        answers = self._quiet(self._process(gateway), jobs)
+        for (model, windows), (_, classes) in zip(batches, answers, strict=True):
+            self._note(model, windows, classes)
+        return answers
 
     def run_edge(self, windows: Windows) -> tuple[Float64[np.ndarray, "_"], Int64[np.ndarray, "_"]]:
         """Run windows one by one on the complete model: the seconds and the class of each."""

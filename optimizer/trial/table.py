@@ -5,7 +5,7 @@ from rich.console import Console
 from rich.table import Table
 
 from data.common.console import say
-from optimizer.trial.findings import brink_lines, disturbance, repeats_line, risk_lines, verdict
+from optimizer.trial.findings import brink_lines, disturbance, repeats_lines, risk_lines, verdict
 from optimizer.trial.results import SchemeResult, TrialFile
 
 LOST = (
@@ -66,9 +66,8 @@ def print_trial(trial: TrialFile, console: Console) -> None:
     if trial.disturbed:
         say(console, f"WARNING: {disturbance(trial.speed)}", style="bold red")
     say(console, verdict(trial), style="bold")
-    for line in [*risk_lines(trial), repeats_line(trial)]:
-        if line is not None:
-            say(console, line)
+    for line in [*risk_lines(trial), *repeats_lines(trial)]:
+        say(console, line)
     console.print(fates_table(trial.schemes))
     for line in brink_lines(trial.schemes):
         say(console, line)
