@@ -163,6 +163,8 @@ def test_schemes_that_ask_for_the_same_run_share_it(bundle, measured, tmp_path, 
         return ask(self, jobs)
 
     monkeypatch.setattr(Worker, "run", noted)
+    monkeypatch.setattr("optimizer.trial.carry_out.OUTLIER", np.inf)
+    monkeypatch.setattr("optimizer.trial.machines.TRIES", 1)
     config = TrialConfig(
         models=bundle, network=network(measured, execution="one batch"), schemes=("local", "local-batch"), sensors=10,
         slots=2, out=tmp_path / "t.json",
