@@ -28,7 +28,7 @@ class Cut:
         recordings: Index of each window's recording.
         starts_s: Time of each window's first sample in its recording.
         images: Log-spectrograms, not yet standardised.
-        noisy: Of the test part, the first images again with noise, by signal-to-noise ratio in dB.
+        noisy: The first test images with noise added, by signal-to-noise ratio in dB; empty for the other parts.
     """
 
     labels: list[int] = field(default_factory=list)

@@ -141,7 +141,7 @@ def check_classes(labels: list[str]) -> None:
 
 
 def band_notes(config: DataConfig, recordings: list[Recording]) -> list[str]:
-    """What to note about recorded vibration that lies above the band of the windows, unless the user set that band."""
+    """What to note about recorded vibration that lies above the band that the data set gives to windows."""
     source, lowest = DATASETS[config.data], min(r.sampling_rate_hz for r in recordings)
     if source.rate_hz is None or config.rate_hz != source.rate_hz or not source.needs_root:
         return []

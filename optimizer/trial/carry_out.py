@@ -11,7 +11,7 @@ from optimizer.trial.setting import Contender, ModelKey, Setting
 from optimizer.trial.slots import NO_TASK, Batch, Predicted, batches_of, fates, predict, queue_of, through_queue
 
 OUTLIER = 1.15  # picked by hand: times the median of all runs so far, both over what was planned
-MORE = 2  # times that an outlier is run again; the median counts
+MORE = 2  # times that an outlier is run again
 
 
 @dataclass(eq=False)
@@ -22,10 +22,10 @@ class Tally:
         contender: The scheme or policy that made the decisions.
         predicted: What the system model says.
         delay_s: Seconds until the task was answered; NaN where it was refused or there is none.
-        first_s: The same as first measured, before outliers were run again.
+        again_s: The same with the median of three for runs that stood out and were run twice more.
         correct: Whether its predicted class was right.
         fate: What became of it, as in `slots`.
-        fate_first: The same by `first_s`.
+        fate_again: The same by `again_s`.
         slower: Whether (17f) would have called it lost by its measured time at the edge.
         batches: (model, size) of each batch on a gateway.
     """
@@ -33,10 +33,10 @@ class Tally:
     contender: Contender
     predicted: Predicted
     delay_s: np.ndarray
-    first_s: np.ndarray
+    again_s: np.ndarray
     correct: np.ndarray
     fate: np.ndarray
-    fate_first: np.ndarray
+    fate_again: np.ndarray
     slower: np.ndarray
     batches: list[tuple[int, int]] = field(default_factory=list)
 
@@ -81,16 +81,16 @@ class Turn:
         jobs: Model and windows of each batch.
         planned_s: Seconds that all of them take by the profile.
         classes: Class of each window of each batch.
-        first_s: Seconds of each batch as first measured.
-        took_s: Seconds of each batch that count.
+        took_s: Seconds of each batch; these count.
+        again_s: The same, or the median of three where it stood out and was run twice more.
     """
 
     gateway: int
     jobs: list[tuple[ModelKey, np.ndarray]]
     planned_s: float
     classes: list[list[int]]
-    first_s: list[float]
     took_s: list[float]
+    again_s: list[float]
 
 
 class Rehearsal:
@@ -162,23 +162,23 @@ class Rehearsal:
         self._asked.append((tally, g, batches, turn))
 
     def _repeat_outliers(self) -> None:
-        """Run again what took much longer than the rest; not where a risk was chosen, because rare delays are that."""
-        if self._setting.risk is not None or not self.ratios.local:
+        """Run again what took much longer than the rest: does it always take so long? What was measured counts."""
+        if not self.ratios.local:
             return
         limit = OUTLIER * float(np.median(self.ratios.local))
         for turn in self._turns.values():
-            if sum(turn.first_s) > limit * turn.planned_s:
+            if sum(turn.took_s) > limit * turn.planned_s:
                 self._machines.repeats.outliers += 1
                 again = [self._machines.run_batches(turn.gateway, turn.jobs) for _ in range(MORE)]
                 took = [[seconds for (seconds,), _ in answers] for answers in again]
-                turn.took_s = np.median([turn.first_s, *took], axis=0).tolist()
+                turn.again_s = np.median([turn.took_s, *took], axis=0).tolist()
 
     def _count(self, slot: int) -> None:
         """A batch is done at the sum of the times up to its own."""
         for tally, g, batches, turn in self._asked:
-            for batch, first, done in zip(batches, np.cumsum(turn.first_s), np.cumsum(turn.took_s), strict=True):
-                tally.first_s[slot, g, batch.tasks] = first
+            for batch, done, again in zip(batches, np.cumsum(turn.took_s), np.cumsum(turn.again_s), strict=True):
                 tally.delay_s[slot, g, batch.tasks] = done
+                tally.again_s[slot, g, batch.tasks] = again
         self._turns.clear()
         self._asked.clear()
 
@@ -191,7 +191,7 @@ class Rehearsal:
         part = float(tally.contender.action.share[slot, g]) + constants.epsilon
         service = edge.seconds[windows] * self._edge_factor / part
         tally.delay_s[slot, g, queue] = through_queue(np.arange(len(queue)) * hold + sending, service)
-        tally.first_s[slot, g, queue] = tally.delay_s[slot, g, queue]
+        tally.again_s[slot, g, queue] = tally.delay_s[slot, g, queue]
         tally.correct[slot, g, queue] = edge.classes[windows] == setting.bundle.labels[windows]
         tally.slower[slot, g, queue] = service > sending
         self.ratios.edge.append(float(service.mean()) / (constants.edge_task_s / part))
@@ -204,7 +204,7 @@ class Rehearsal:
         accurate = tally.predicted.accuracy >= np.where(action.offload, 0.0, constants.min_accuracy[level])
         limit = constants.max_delay_s[level]
         tally.fate = fates(tally.delay_s, accurate, limit, state.level, refused)
-        tally.fate_first = fates(tally.first_s, accurate, limit, state.level, refused)
+        tally.fate_again = fates(tally.again_s, accurate, limit, state.level, refused)
         tally.correct &= state.level != PADDING
 
 

@@ -180,7 +180,7 @@ def scheme_result(tally: Tally, setting: Setting, seed: int) -> SchemeResult:
             "learned": tally.contender.learned,
             **_measured(tally, there, seed),
             **_predicted(tally, there, float(setting.gateway.model(*setting.complete).accuracy)),
-            "lost_first": float((there & (tally.fate_first != SERVED)).sum() / there.sum()),
+            "lost_again": float((there & (tally.fate_again != SERVED)).sum() / there.sum()),
             "lost_near": _lost_near(tally, setting, there),
             "same_fate": float((tally.fate == tally.predicted.fate)[there].mean()),
             "delay_error": pooled_errors([tally]),
@@ -273,21 +273,21 @@ def brink_lines(schemes: dict[str, SchemeResult]) -> list[str]:
 
 
 def repeats_lines(trial: TrialFile) -> list[str]:
-    """What was run again because the machine was busy or stood out, and what would have been lost without that."""
+    """What was run again because the machine was busy; what stood out, and what would be lost without that."""
     own, lines = trial.repeated, []
     if own is not None and own.reason is not None:
         told = f"{own.repeated} of {own.runs} runs were disturbed and run again ({own.reason})"
         lines.append(told + (f"; {own.disturbed} count although no try was quiet." if own.disturbed else "."))
     if own is not None and own.outliers:
-        told = f"{own.outliers} runs of a gateway took over {OUTLIER:g} times as long as the others and ran twice more"
-        lines.append(f"{told}; the median counts.")
+        told = f"{own.outliers} runs of a gateway took over {OUTLIER:g} times as long as the others, and they count"
         changed = [
-            f"{s.label} {_percent(s.lost_first)}"
+            f"{s.label} {_percent(s.lost_again)}"
             for s in trial.schemes.values()
-            if s.lost_first is not None and abs(s.lost_first - s.lost) > SAME
+            if s.lost_again is not None and abs(s.lost_again - s.lost) > SAME
         ]
+        lines.append(f"{told}.")
         if changed:
-            lines.append(f"As first measured, these lost: {', '.join(changed)}.")
+            lines.append(f"With the median of these runs and two repeats, there would be lost: {', '.join(changed)}.")
     return lines
 
 

@@ -68,7 +68,7 @@ class SchemeResult(Strict):
         label: Name in tables.
         learned: Whether it is a learned policy.
         lost: Share of tasks lost.
-        lost_first: Share lost if every run counted as first measured, outliers too. None in files before schema 6.
+        lost_again: The same with the median of three for runs that stood out. None in files before schema 6.
         lost_near: What is predicted of it if all inference takes 2 % less or 2 % more. None in files before schema 5.
         late: Share answered after the deadline.
         broken: Share of the tasks that the plan serves which were answered after the deadline: what a risk is about.
@@ -92,7 +92,7 @@ class SchemeResult(Strict):
     learned: bool
     lost: Fraction
     lost_predicted: Fraction
-    lost_first: Fraction | None = None
+    lost_again: Fraction | None = None
     lost_near: Interval | None = None
     late: Fraction
     late_predicted: Fraction
@@ -194,8 +194,8 @@ class Repeated(Strict):
         repeated: Those that were disturbed and run again.
         disturbed: Those whose last try, which counts, was disturbed too.
         reason: What disturbed the first of them; None if nothing did.
-        outliers: Runs of a gateway that took over 1.15 times as long as the rest, by what was planned. They were run
-            twice more, and the median counts.
+        outliers: Runs of a gateway that took over 1.15 times as long as the rest, by what was planned. They count as
+            they were measured; they were run twice more for `SchemeResult.lost_again`.
     """
 
     runs: Count

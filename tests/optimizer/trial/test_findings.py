@@ -11,7 +11,7 @@ from profiling.profile.entries import Interval
 def scheme(label, lost, low, high):
     names = SchemeResult.model_fields
     numbers = dict.fromkeys((n for n in names if n not in ("label", "learned", "intervals", "models", "points")), 0.0)
-    optional = dict.fromkeys(n for n in names if "delay" in n or "accuracy" in n or n in ("lost_near", "lost_first"))
+    optional = dict.fromkeys(n for n in names if "delay" in n or "accuracy" in n or n in ("lost_near", "lost_again"))
     return SchemeResult.model_validate(
         numbers
         | optional
