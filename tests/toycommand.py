@@ -14,18 +14,20 @@ from data.common.sweep.sweep import Sweep
 
 @dataclass(frozen=True)
 class Config:
-    """Four toy jobs, two at a time."""
+    """Four toy jobs."""
 
     folder: tyro.conf.Positional[Path]
     """Where their results go."""
     seconds: float = 0.0
     """How long each takes."""
+    cores: int = 2
+    """How many at a time."""
 
 
 def run(config: Config) -> None:
     with only_process(config.folder):
         claim(config.folder, {"seconds": config.seconds})
-        with Sweep(work, config.folder, Execution(hang_s=20.0), cores=2, hear=lambda *_: None) as sweep:
+        with Sweep(work, config.folder, Execution(hang_s=20.0), cores=config.cores, hear=lambda *_: None) as sweep:
             sweep.run(toys(4, seconds=config.seconds), finished_in(config.folder))
         print(sweep.summary.finished_before, sweep.summary.finished, sweep.summary.repeated)
 
