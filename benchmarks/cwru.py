@@ -3,7 +3,9 @@
 `python -m benchmarks.cwru [--root DIR] [--parts blocked,mask,load,severity] [--seeds 0,1,2] [--line 0]`. Every part is
 a sweep of `pruning.run` in `runs/bench`, so a second call continues or only prints; `--executor ray [--address ...]`
 trains its models on a cluster. `--line 0.5` measures the networks that correct a straight line, in files of their own
-(`cwru_line_*.json`), and `--rate-hz 9600` images of a wider band (`cwru_9600_*.json`).
+(`cwru_line_*.json`), `--rate-hz 9600` images of a wider band (`cwru_9600_*.json`), and `--channel FE` the accelerometer
+at the fan end (`cwru_FE_*.json`; 3001.mat to 3008.mat lack it, so `--root` must be a folder without them). The straight
+line and the random forest on the same windows stand beside them.
 """
 
 import argparse
@@ -36,7 +38,7 @@ def default_root() -> Path:
 
 
 def row(manifest: Manifest) -> dict[str, Any]:
-    return {
+    found: dict[str, Any] = {
         f"{m.rate:g}": {
             "accuracy": m.accuracy,
             "interval": m.accuracy_interval,
@@ -46,7 +48,13 @@ def row(manifest: Manifest) -> dict[str, Any]:
             "difference": m.difference.model_dump(),
         }
         for m in manifest.models
-    } | ({"control": {"accuracy": manifest.control.accuracy}} if manifest.control else {})
+    }
+    if manifest.control:
+        found["control"] = {"accuracy": manifest.control.accuracy}
+    return found | {
+        simple.kind: {"accuracy": simple.accuracy.value, "difference": simple.difference.model_dump()}
+        for simple in manifest.baselines
+    }
 
 
 def correct(out: Path, manifest: Manifest) -> dict[float, np.ndarray]:
@@ -112,6 +120,7 @@ def main() -> None:
     parser.add_argument("--line", type=float, default=0.0)
     parser.add_argument("--rates", default=",".join(f"{rate:g}" for rate in RATES))
     parser.add_argument("--rate-hz", type=float)
+    parser.add_argument("--channel")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--executor", choices=("local", "ray"), default="local")
     parser.add_argument("--address")
@@ -123,7 +132,8 @@ def main() -> None:
         return
     seeds = tuple(int(s) for s in arguments.seeds.split(","))
     wide = "" if arguments.rate_hz is None else f"{arguments.rate_hz:g}_"
-    kind = ("line_" if arguments.line else "") + wide
+    sensor = "" if arguments.channel is None else f"{arguments.channel}_"
+    kind = ("line_" if arguments.line else "") + wide + sensor
     base = SweepConfig(
         rates=tuple(float(rate) for rate in arguments.rates.split(",")),
         seeds=seeds,
@@ -131,7 +141,9 @@ def main() -> None:
         line=arguments.line,
         threads=arguments.threads,
         execution=Execution(executor=arguments.executor, address=arguments.address),
-        data=DataConfig(data="cwru", root=arguments.root, accept=("weak",), rate_hz=arguments.rate_hz),
+        data=DataConfig(
+            data="cwru", root=arguments.root, accept=("weak",), rate_hz=arguments.rate_hz, channel=arguments.channel
+        ),
     )
     results: dict[str, Any] = {}
     for part in arguments.parts.split(","):
@@ -151,7 +163,9 @@ def main() -> None:
         write(
             f"cwru_{kind}{part}",
             f"python -m benchmarks.cwru --parts {part} --seeds {arguments.seeds} --line {arguments.line:g} "
-            f"--rates {arguments.rates}" + (f" --rate-hz {arguments.rate_hz:g}" if wide else ""),
+            f"--rates {arguments.rates} --threads {arguments.threads}"
+            + (f" --rate-hz {arguments.rate_hz:g}" if wide else "")
+            + (f" --channel {arguments.channel}" if sensor else ""),
             {"accuracy": results[part], "settings": settings},
         )
     show(console, results)

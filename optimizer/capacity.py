@@ -190,8 +190,8 @@ def run(config: CapacityConfig) -> None:
     if any(s.extrapolated for s in found.schemes.values()):
         say(
             console,
-            "note: extrapolated: a gateway has more sensors there than the largest measured batch, and the times of "
-            "larger batches were taken from a straight line. Profile again with larger --batches to be sure.",
+            "note: in portions: a gateway has more sensors there than the largest measured batch; larger batches run "
+            "in portions of that size, one after the other. `python -m optimizer.trial` shows how long that takes.",
             style="yellow",
         )
     if config.json is not None:

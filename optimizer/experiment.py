@@ -77,7 +77,7 @@ def find_network(config: ExperimentConfig) -> Scenario:
 
 def evaluate_parts(config: ExperimentConfig, scenario: Scenario, console: Console) -> Results:
     """Do all parts of the evaluation that are not done, and put them together."""
-    measured = [m.latency_s[-1][0] for m in scenario.models if m.latency_s is not None]
+    measured = [m.portion for m in scenario.models if m.portion is not None]
     policies = tuple(None if p is None else p.absolute() for p in (config.policies, config.single, config.small))
     setting = Setting(
         scenario, config.sensors, min([*measured, LARGEST_GATEWAY]), config.slots, CAPACITY_SLOTS, config.seed,

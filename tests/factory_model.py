@@ -146,7 +146,7 @@ def best_by_brute_force(scenario: Scenario, channel, level, steps: int) -> float
 
 
 def random_factory(rng: np.random.Generator, reward: str, execution: str, queue: str, groups) -> Scenario:
-    """Any small factory: unequal gateways, measured latencies that may fall with the batch, any penalty."""
+    """Any small factory: unequal gateways, any penalty, latencies that may fall with the batch, or end before it."""
     levels, models = int(rng.integers(1, 5)), int(rng.integers(1, 4))
     made: list[dict[str, Any]] = []
     for i in range(models):
@@ -155,7 +155,8 @@ def random_factory(rng: np.random.Generator, reward: str, execution: str, queue:
             seconds = np.cumsum(rng.uniform(0.005, 0.15, max(groups))) + rng.uniform(0, 0.05)
             if rng.random() < 0.3:
                 seconds = rng.permutation(seconds)
-            made[-1]["latency_s"] = [[n + 1, float(x)] for n, x in enumerate(seconds)]
+            measured = int(rng.integers(1, max(groups) + 1)) if rng.random() < 0.4 else max(groups)
+            made[-1]["latency_s"] = [[n + 1, float(x)] for n, x in enumerate(seconds[:measured])]
     accuracies = np.sort(rng.uniform(0.88, 1, levels))
     deadlines = np.sort(rng.uniform(0.05, 1, levels))[::-1]
     scenario = Scenario.parse(
@@ -164,6 +165,7 @@ def random_factory(rng: np.random.Generator, reward: str, execution: str, queue:
             "name": "random",
             "groups": list(groups),
             "penalty": 100.0,
+            "extrapolate": True,
             "link": {
                 "task_bits": float(16384 * rng.choice([0.1, 1, 4, 16, 30])),
                 "transmit_power_w": [float(x) for x in rng.uniform(0.3, 2, len(groups))],

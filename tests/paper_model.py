@@ -39,7 +39,7 @@ def rate_bit_per_s(scenario: Scenario, g: int, gain: float) -> float:
 
 
 def local_seconds(scenario: Scenario, model: int, tasks: int) -> float:
-    """Eq. (2), or lines between measured points."""
+    """Eq. (2), or lines between measured points; beyond the last, portions of it."""
     chosen = scenario.models[model]
     if chosen.latency_s is None:
         flops = chosen.flops or (1 - chosen.rate) * scenario.task.flops
@@ -47,6 +47,8 @@ def local_seconds(scenario: Scenario, model: int, tasks: int) -> float:
     points = chosen.latency_s
     if tasks == 0:
         return 0.0
+    if tasks > points[-1][0]:
+        return points[-1][1] + local_seconds(scenario, model, tasks - points[-1][0])
     for (n, a), (m, b) in itertools.pairwise(points):
         if n <= tasks <= m:
             return a + (b - a) * (tasks - n) / (m - n)

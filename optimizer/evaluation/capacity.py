@@ -229,7 +229,7 @@ def _loss(outcomes: Sequence[Outcome], sensors: int) -> Point:
 def grown(scenario: Scenario, sensors: int, gateway: int | None = None) -> Scenario:
     """The network with so many sensors: in proportion to its groups, or all the growth at one gateway.
 
-    Batches beyond the largest measured one are extrapolated; whoever prints the result must say so.
+    Batches beyond the largest measured one run in portions of it; whoever prints the result must say so.
 
     Args:
         scenario: The network.
@@ -257,7 +257,7 @@ def times_longer(plan: Scenario, median: Scenario) -> float:
 
 def largest_batch(scenario: Scenario) -> int | None:
     """The largest batch that every model was measured at; None where latencies follow from FLOP."""
-    measured = [m.latency_s[-1][0] for m in scenario.models if m.latency_s is not None]
+    measured = [m.portion for m in scenario.models if m.portion is not None]
     return min(measured) if measured else None
 
 

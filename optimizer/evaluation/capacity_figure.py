@@ -71,7 +71,7 @@ def capacity_table(schemes: Mapping[str, SchemeCapacity], title: str | None = No
             f"{scheme.low:,} to {scheme.high:,}",
             "-" if scheme.drop_ratio is None else f"{100 * scheme.drop_ratio:.3f}",
             f"{100 * scheme.sensors / best:.0f} %" if best else "-",
-            "extrapolated" if scheme.extrapolated else "",
+            "in portions" if scheme.extrapolated else "",
         )
     return table
 

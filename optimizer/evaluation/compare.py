@@ -42,7 +42,7 @@ class EvaluateConfig:
     sensors: int | None = None
     """Number of sensors to compare on, if not the one of training; a policy of the default preset can serve many."""
     extrapolate: bool = False
-    """Allow more sensors per gateway than the largest measured batch."""
+    """Allow more sensors per gateway than the largest measured batch: larger ones run in portions of it."""
     schemes: Annotated[tuple[str, ...], comma_separated(str, "schemes", "NAME")] = ("all",)
     """Schemes to compare with, separated by commas; or all that the network allows."""
     seed: int = 0

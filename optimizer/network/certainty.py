@@ -55,8 +55,8 @@ class Tails:
     def points(self, profile: Profile, model: Model) -> tuple[tuple[int, float], ...]:
         """(batch, seconds) of a model at the measured batch sizes.
 
-        A larger batch is planned longer by at least as much as at the median: tails scatter, and a line through two of
-        them that is too flat would make batches beyond the measured ones look cheap.
+        A larger batch is planned longer by at least as much as at the median: tails scatter, and where a larger batch
+        has the shorter one, it would look cheap.
 
         Raises:
             OptimizerError: A model without a measurement at batch 1, or without runs.

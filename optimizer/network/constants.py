@@ -91,15 +91,15 @@ def batch_seconds(
 ) -> Float64[np.ndarray, " sizes"]:
     """Seconds that a model takes for batches of these sizes, eq. (2) or the lines between measured points.
 
-    Beyond the last point its line is continued, but never downwards: noise must not give a large batch a negative time.
+    A batch larger than the largest measured one runs in portions of that size and a rest, one right after the other: it
+    takes as long as these were measured to take, and needs no more memory.
     """
     if model.latency_s is None:
         assert capacity is not None
         return sizes * (model_flops(model, task_flops) / capacity)
     points = np.array(model.latency_s, dtype=np.float64)
-    seconds = piecewise_linear(sizes, points[:, 0], points[:, 1])
-    seconds = np.where(sizes > points[-1, 0], np.maximum(seconds, points[-1, 1]), seconds)
-    return np.where(sizes == 0, 0.0, seconds)
+    portions, rest = np.divmod(sizes, int(points[-1, 0]))
+    return portions * points[-1, 1] + np.where(rest == 0, 0.0, piecewise_linear(rest, points[:, 0], points[:, 1]))
 
 
 def model_flops(model: LocalModel, task_flops: float) -> float:

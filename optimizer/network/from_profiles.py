@@ -48,7 +48,7 @@ def measured_scenario(
             model and cut off at 1, (17b). By default "measured" in the paper's network and "monotone" elsewhere.
         percentile: Percentile of the measured latency to plan with.
         precision: Precision of the gateway's models; by default the profile's first, in a factory's network all.
-        extrapolate: Allow more sensors per gateway than the largest measured batch.
+        extrapolate: Allow more sensors per gateway than the largest measured batch: larger ones run in portions of it.
         allow_other_bundle: Accept profiles that were measured on two different bundles.
         accept_weak: Accept profiles of models that are no better than a constant answer.
         certainty: How sure the plan is to be: lower bounds of accuracies, and times for a risk.

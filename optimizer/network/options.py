@@ -75,7 +75,7 @@ class NetworkConfig:
     """With profiles: plan with the lower bounds of the models' relative accuracies at this confidence, e.g. 0.95."""
     reward: Annotated[RewardName | None, tyro.conf.arg(help=REWARD_HELP)] = None
     extrapolate: bool = False
-    """Allow gateways with more sensors than the largest measured batch."""
+    """Allow gateways with more sensors than the largest measured batch: larger batches run in portions of it."""
     allow_other_bundle: bool = False
     """Accept two profiles that were measured on different bundles."""
     accept_weak: bool = False

@@ -82,8 +82,8 @@ class LocalModel(Strict):
         rate: Pruning rate, as a fraction; 0 is the complete model.
         accuracy: Accuracy relative to the complete model.
         flops: FLOP of one task; by default 1 - rate of the complete model's.
-        latency_s: Points (batch size, seconds), joined by straight lines. Without them, a batch takes its FLOP divided
-            by the gateway's capacity, eq. (2).
+        latency_s: Points (batch size, seconds), joined by straight lines; a larger batch runs in portions of the
+            largest of them. Without them, a batch takes its FLOP divided by the gateway's capacity, eq. (2).
         precision: Precision that it runs at; None where there is only the profile's first one.
     """
 
@@ -97,6 +97,11 @@ class LocalModel(Strict):
     def label(self) -> str:
         """Name in tables and figures, e.g. "p = 0.7" or "p = 0.7 int8"."""
         return f"p = {self.rate:g}" + (f" {self.precision}" if self.precision else "")
+
+    @property
+    def portion(self) -> int | None:
+        """The largest measured batch; larger ones run in portions of it. None without measured latencies."""
+        return None if self.latency_s is None else self.latency_s[-1][0]
 
     def slower(self, factor: float) -> "LocalModel":
         """The same model with its measured latencies multiplied by a factor."""
@@ -193,7 +198,7 @@ def check_models(models: Sequence[LocalModel], gateway: Gateway, width: int, *, 
         models: The pruned models.
         gateway: The gateways' processors.
         width: Tasks of the largest gateway.
-        extrapolate: Whether batches beyond the last measured one are allowed.
+        extrapolate: Whether batches beyond the last measured one are allowed; they run in portions.
 
     Raises:
         ValueError: The model is named.
@@ -206,15 +211,15 @@ def check_models(models: Sequence[LocalModel], gateway: Gateway, width: int, *, 
     if len(set(kinds)) < len(kinds):
         raise ValueError(f"models: expected different rates; a rate is given twice in {', '.join(kinds)}")
     for model in models:
-        if model.latency_s is None:
+        if model.portion is None:
             if gateway.capacity_flop_per_s is None:
                 raise ValueError(
                     f"models: rate {model.rate:g} has no latency_s, so gateway.capacity_flop_per_s must be given"
                 )
             continue
-        last = model.latency_s[-1][0]
-        if last < width and (not extrapolate or len(model.latency_s) < 2):
+        if model.portion < width and not extrapolate:
             raise ValueError(
-                f"models: rate {model.rate:g} was measured up to a batch of {last}, but a gateway has {width} "
-                "sensors: profile again with larger --batches, or allow it with --extrapolate (`extrapolate = true`)"
+                f"models: rate {model.rate:g} was measured up to a batch of {model.portion}, but a gateway has {width} "
+                "sensors: profile again with larger --batches, or allow portions of the largest batch with "
+                "--extrapolate (`extrapolate = true`)"
             )

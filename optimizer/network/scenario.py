@@ -52,7 +52,7 @@ class Scenario(Strict):
         task: The complete model's cost.
         gateway: The gateways' processors.
         edge: The edge server.
-        extrapolate: Whether batches beyond the last point of a model's latency are allowed.
+        extrapolate: Whether batches beyond the last point of a model's latency are allowed; they run in portions.
         risk: Share of the tasks that may be late, if the times were chosen by it (`network.certainty`); the times hold
             what follows from it, and nothing else looks at it but the trial.
         notes: Where the numbers came from, one line each.

@@ -67,7 +67,7 @@ class NetworkOptions(NetworkConfig):
     gateway: tyro.conf.Suppress[Path | None] = None
     edge: tyro.conf.Suppress[Path | None] = None
     extrapolate: bool = True
-    """Allow more sensors per gateway than the largest measured batch."""
+    """Allow more sensors per gateway than the largest measured batch: larger ones run in portions of it."""
     margin: float = 0.2
     """Plan the factory's network with inference times that are longer by this share, so that a plan does not sit on
     its deadlines."""

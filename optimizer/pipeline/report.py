@@ -23,8 +23,17 @@ from optimizer.evaluation.reading import read_capacity, read_captions, read_clai
 from optimizer.evaluation.results import CapacityRow, Captions, Claims, Evaluation, Results
 from optimizer.evaluation.slower import serious, slower_line
 from optimizer.network.scenario import Scenario
-from optimizer.trial.findings import best_scheme, brink_lines, disturbance, repeats_lines, risk_lines, verdict
 from optimizer.trial.results import SchemeResult, TrialFile, read_trial
+from optimizer.trial.sentences import (
+    best_scheme,
+    brink_lines,
+    disturbance,
+    repeats_lines,
+    risk_lines,
+    simplest,
+    verdict,
+    work_line,
+)
 from profiling.profile.profile import Profile
 from pruning.bundle import Manifest, read_manifest
 from pruning.verdict import notices
@@ -167,36 +176,33 @@ def models_table(bundle: Manifest, gateway: Profile, batch: int) -> list[ModelRo
     return rows
 
 
-def advice(models: Sequence[ModelRow], scenario: Scenario, who: str, used: dict[str, float]) -> list[str]:
-    """Which models to deploy on the gateway and why, in sentences.
+def advice(models: Sequence[ModelRow], scenario: Scenario, trial: TrialFile) -> list[str]:
+    """What to run where, after the verdict of the trial, in sentences.
 
     Args:
         models: What each model costs and gives.
         scenario: The network.
-        who: The scheme that lost least in the trial.
-        used: Share of the gateways' batches on which it runs each model, by the model's name.
+        trial: What every scheme did.
     """
-    found = []
+    best, simple = best_scheme(trial.schemes, trial.slowed), simplest(trial)
+    used = ", ".join(f"{name} in {100 * share:.0f} %" for name, share in models_used(best).items())
+    found = [simple] if simple else []
+    found.append(work_line(best) + (f" On the gateways it runs {used} of its batches." if used else ""))
     relative = {m.rate: m.accuracy for m in scenario.models}
     for level in dict.fromkeys((scenario.qos[0], scenario.qos[-1])):
         able = [m for m in models if m.rate in relative and relative[m.rate] >= level.min_accuracy]
         if able:
-            best = min(able, key=lambda m: m.batch_ms)
+            fastest = min(able, key=lambda m: m.batch_ms)
             found.append(
                 f"For criticality {level.criticality:g} (accuracy of at least {level.min_accuracy:.3f} of the "
                 f"complete model's, within {level.max_delay_s:g} s) the fastest model that is accurate enough is "
-                f"{best.name}: {best.batch_ms:.1f} ms for {best.batch} windows, {best.megabytes:.1f} MB."
+                f"{fastest.name}: {fastest.batch_ms:.1f} ms for {fastest.batch} windows, {fastest.megabytes:.1f} MB."
             )
         else:
             found.append(
                 f"No pruned model is accurate enough for criticality {level.criticality:g} "
                 f"({level.min_accuracy:.3f}); such tasks must go to the edge."
             )
-    if used:
-        parts = ", ".join(f"{name} in {100 * share:.0f} %" for name, share in used.items())
-        found.append(f"In the trial, {who} ran {parts} of the batches that it kept on gateways.")
-    else:
-        found.append(f"In the trial, {who} kept no task on a gateway: the edge server answered all of them.")
     return found
 
 
@@ -270,7 +276,7 @@ def write_report(run: str | Path, out: str | Path) -> None:
         edge=found.edge,
         scenario=scenario,
         models=models,
-        advice=advice(models, scenario, best.label, models_used(best)),
+        advice=advice(models, scenario, found.trial),
         carried_line=first_line(found.capacity),
         carriers=[scheme for _, scheme in best_first(found.capacity.schemes)],
         carried_picture=picture(run / "capacity" / "capacity.png"),

@@ -152,7 +152,7 @@ class Rehearsal:
         if asked not in self._turns:
             answers = self._machines.run_batches(g, jobs)
             planned = sum(float(setting.scenario.constants.local_s[g, b.model, len(b.tasks)]) for b in batches)
-            took = [seconds for (seconds,), _ in answers]
+            took = [seconds for seconds, _ in answers]
             self._turns[asked] = Turn(g, jobs, planned, [classes for _, classes in answers], took, took)
             self.ratios.local.append(sum(took) / planned)
         turn = self._turns[asked]
@@ -170,7 +170,7 @@ class Rehearsal:
             if sum(turn.took_s) > limit * turn.planned_s:
                 self._machines.repeats.outliers += 1
                 again = [self._machines.run_batches(turn.gateway, turn.jobs) for _ in range(MORE)]
-                took = [[seconds for (seconds,), _ in answers] for answers in again]
+                took = [[seconds for seconds, _ in answers] for answers in again]
                 turn.again_s = np.median([turn.took_s, *took], axis=0).tolist()
 
     def _count(self, slot: int) -> None:

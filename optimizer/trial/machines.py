@@ -64,12 +64,15 @@ class Machines:
     def __init__(self, setting: Setting) -> None:
         assert setting.gateway.measurement is not None
         self._setting, self._stack = setting, ExitStack()
+        models = zip(setting.models, setting.scenario.models, strict=True)
+        width = setting.scenario.width
+        self._portions = {key: min(width, model.portion or width) for key, model in models}
         self._station = Station(
             bundle=setting.bundle.folder,
             onnx=setting.files,
             runtime=setting.gateway.measurement.runtime,
             threads=setting.gateway.threads,
-            largest=setting.scenario.width,
+            largest=max(self._portions.values()),
             shape=setting.bundle.shape,
             test=setting.bundle.test,
         )
@@ -92,14 +95,17 @@ class Machines:
         return self._gateways[gateway % len(self._gateways)]
 
     def open(self, sizes: Iterable[tuple[int, ModelKey, int]]) -> None:
-        """Run each (gateway, model, batch size) once before anything is measured.
+        """Run each (gateway, model, batch size) once before anything is measured, large batches in portions.
 
         A gateway that has been in service for a while has met every size; a runtime prepares a size when it first
         comes. From here on nothing is run without being measured.
         """
         wanted: dict[int, dict[tuple[ModelKey, int], None]] = {}
         for gateway, model, size in sizes:
-            wanted.setdefault(gateway % len(self._gateways), {})[model, size] = None
+            portions, rest = divmod(size, self._portions[model])
+            for run in (self._portions[model] if portions else 0, rest):
+                if run:
+                    wanted.setdefault(gateway % len(self._gateways), {})[model, run] = None
         test = len(self._setting.bundle.labels)
         for process, jobs in wanted.items():
             self._gateways[process].run([(m, (np.arange(n) % test).tolist(), n) for m, n in jobs])
@@ -119,8 +125,8 @@ class Machines:
         assert measurement is not None
         if measurement.order == "hot":
             return self.edge_s()
-        complete, width = self._setting.complete, self._setting.scenario.width
-        sizes = [cell.batch for cell in self._setting.gateway.cells(0.0, complete[1]) if cell.batch <= width]
+        complete, largest = self._setting.complete, self._station.largest
+        sizes = [cell.batch for cell in self._setting.gateway.cells(0.0, complete[1]) if cell.batch <= largest]
         others = [(key, size) for key in self._setting.files if key != complete for size in sizes]
         between = np.random.default_rng(0).integers(0, max(1, len(others)), UNMEASURED + SPEED_RUNS)
         jobs: list[Job] = []
@@ -130,13 +136,16 @@ class Machines:
         answers, _ = self._gateways[0].run(jobs)
         return float(np.median([seconds for seconds, _ in answers[1::2]][UNMEASURED:]))
 
-    def run_batches(self, gateway: int, batches: Sequence[tuple[ModelKey, Windows]]) -> list[Answer]:
-        """Run a gateway's batches of a slot, one right after the other: what each took and answered."""
-        jobs: list[Job] = [(model, windows.tolist(), len(windows)) for model, windows in batches]
+    def run_batches(self, gateway: int, batches: Sequence[tuple[ModelKey, Windows]]) -> list[tuple[float, list[int]]]:
+        """Run a gateway's batches of a slot, one right after the other: the seconds and the classes of each.
+
+        A batch that is larger than any that its model was measured with runs in portions of that size.
+        """
+        jobs: list[Job] = [(model, windows.tolist(), self._portions[model]) for model, windows in batches]
         answers = self._quiet(self._process(gateway), jobs)
         for (model, windows), (_, classes) in zip(batches, answers, strict=True):
             self._note(model, windows, classes)
-        return answers
+        return [(sum(seconds), classes) for seconds, classes in answers]
 
     def run_edge(self, windows: Windows) -> tuple[Float64[np.ndarray, "_"], Int64[np.ndarray, "_"]]:
         """Run windows one by one on the complete model: the seconds and the class of each."""

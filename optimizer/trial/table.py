@@ -5,8 +5,8 @@ from rich.console import Console
 from rich.table import Table
 
 from data.common.console import say
-from optimizer.trial.findings import brink_lines, disturbance, repeats_lines, risk_lines, verdict
 from optimizer.trial.results import SchemeResult, TrialFile
+from optimizer.trial.sentences import brink_lines, disturbance, repeats_lines, risk_lines, simplest, verdict
 
 LOST = (
     "lost: late, not accurate enough for the level, or refused; pred.: as the system model predicted on the same "
@@ -66,7 +66,8 @@ def print_trial(trial: TrialFile, console: Console) -> None:
     if trial.disturbed:
         say(console, f"WARNING: {disturbance(trial.speed)}", style="bold red")
     say(console, verdict(trial), style="bold")
-    for line in [*risk_lines(trial), *repeats_lines(trial)]:
+    simple = simplest(trial)
+    for line in [*([simple] if simple else []), *risk_lines(trial), *repeats_lines(trial)]:
         say(console, line)
     console.print(fates_table(trial.schemes))
     for line in brink_lines(trial.schemes):

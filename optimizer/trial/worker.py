@@ -35,7 +35,7 @@ class Station:
         onnx: ONNX file of each model, by its pruning rate and precision.
         runtime: Runtime of the profile.
         threads: CPU threads of the profile; the process is pinned to as many cores.
-        largest: Largest batch that can come.
+        largest: Most windows that run at a time.
         shape: Shape of one input.
         test: Safetensors file with the test windows.
     """

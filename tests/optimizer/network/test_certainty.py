@@ -96,7 +96,7 @@ class TestRisk:
             assert longer.edge.task_s >= shorter.edge.task_s
 
     def test_a_larger_batch_is_planned_longer_by_at_least_as_much_as_at_the_median(self, tmp_path):
-        """Else an extrapolated batch could look cheaper than at the median."""
+        """Else a larger batch could look cheaper than at the median."""
         path = write(tmp_path, runs=4, spread=0.8)
         plan = build_scenario(options(path, risk=0.05), 20)
         median = build_scenario(options(path), 20, keep=plan)

@@ -86,8 +86,13 @@ def test_unequal_groups_share_the_band_in_proportion():
     assert scenario.constants.rate[0, 2] == pytest.approx(expected)
 
 
-def test_a_large_batch_never_takes_less_than_the_largest_measured_one():
-    """A noisy profile may say that 4 windows are faster than 2; its line continued would be negative at 20."""
+def test_a_batch_larger_than_the_largest_measured_one_runs_in_portions_of_it():
+    """Also where a noisy profile says that 4 windows are faster than 2."""
     model = LocalModel(rate=0.5, accuracy=1.0, latency_s=((1, 1.0), (2, 2.0), (4, 1.8)))
-    found = batch_seconds(model, np.array([0, 1, 3, 4, 20, 100]), 1.0, None)
-    np.testing.assert_allclose(found, [0.0, 1.0, 1.9, 1.8, 1.8, 1.8])
+    found = batch_seconds(model, np.array([0, 1, 3, 4, 5, 7, 8, 20, 102]), 1.0, None)
+    np.testing.assert_allclose(found, [0.0, 1.0, 1.9, 1.8, 2.8, 3.7, 3.6, 9.0, 47.0])
+
+
+def test_a_model_that_was_measured_for_single_windows_runs_them_one_by_one():
+    model = LocalModel(rate=0.5, accuracy=1.0, latency_s=((1, 0.5),))
+    np.testing.assert_allclose(batch_seconds(model, np.array([0, 1, 7]), 1.0, None), [0.0, 0.5, 3.5])

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from optimizer.trial.findings import brink_lines, delay_errors, delay_intervals, least_lost, share_interval
-from optimizer.trial.results import SchemeResult
+from optimizer.trial.findings import delay_errors, delay_intervals, share_interval
+from optimizer.trial.results import SchemeResult, TrialFile
+from optimizer.trial.sentences import brink_lines, least_lost, simplest, work_line
 from profiling.profile.entries import Interval
 
 
@@ -75,3 +76,30 @@ def test_a_delay_s_interval_holds_its_value():
     assert found["delay_s"].low <= delay.mean() <= found["delay_s"].high
     assert found["delay_s"].high - found["delay_s"].low < 0.3
     assert found["delay_p99_s"].low <= np.quantile(delay, 0.99) <= found["delay_p99_s"].high
+
+
+def test_the_simplest_scheme_that_does_as_well_is_named():
+    def told(**schemes):
+        return simplest(TrialFile.model_construct(schemes=schemes, speed=(1.0, 1.0), disturbed=False))
+
+    optimum = scheme("optimum", 0.0, 0.0, 0.01)
+    local, greedy = scheme("all local", 0.0005, 0.0, 0.01), scheme("greedy", 0.0, 0.0, 0.01)
+    assert told(optimum=optimum, greedy=greedy, local=local) == (
+        "The simplest scheme that does as well: all local (everything on the gateways, level by level), which lost "
+        "0.05 %."
+    )
+    assert told(optimum=optimum, greedy=greedy, local=scheme("all local", 0.0015, 0.0, 0.01)).startswith(
+        "The simplest scheme that does as well: greedy"
+    )
+    assert told(optimum=optimum, local=scheme("all local", 0.2, 0.0, 0.3)) is None
+    assert told(local=local) is None
+
+
+def test_where_a_schemes_tasks_went_is_told():
+    made = scheme("optimum", 0.0, 0.0, 0.01)
+    assert work_line(made.model_copy(update={"offloaded": 0.25})) == (
+        "optimum keeps 75 % of the tasks on the gateways and sends 25 % to the edge."
+    )
+    assert work_line(made.model_copy(update={"offloaded": 0.25, "refused": 0.05})).endswith(
+        "keeps 70 % of the tasks on the gateways and sends 25 % to the edge; it refuses 5.0 %."
+    )

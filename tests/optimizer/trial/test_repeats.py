@@ -7,10 +7,10 @@ import pytest
 
 from optimizer.trial import machines
 from optimizer.trial.carry_out import Ratios, Rehearsal, Turn
-from optimizer.trial.findings import repeats_lines
 from optimizer.trial.machines import LEARNED, TRIES, Machines, Repeats
 from optimizer.trial.processes import Worker
 from optimizer.trial.results import Repeated, TrialFile
+from optimizer.trial.sentences import repeats_lines
 
 
 class Process(Worker):
@@ -91,7 +91,7 @@ def rehearsed(times):
     made = Rehearsal.__new__(Rehearsal)
     made.ratios = Ratios(local=list(times))
     made._turns = {(i, ()): Turn(0, [], 1.0, [[0]], [took], [took]) for i, took in enumerate(times)}
-    made._machines = SimpleNamespace(run_batches=lambda *_: [([1.0], [0])], repeats=Repeats())
+    made._machines = SimpleNamespace(run_batches=lambda *_: [(1.0, [0])], repeats=Repeats())
     made._repeat_outliers()
     turns = made._turns.values()
     return [turn.took_s[0] for turn in turns], [turn.again_s[0] for turn in turns], made._machines.repeats.outliers

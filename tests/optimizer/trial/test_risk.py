@@ -7,10 +7,10 @@ from rich.console import Console
 
 from optimizer import OptimizerError
 from optimizer.network.options import NetworkConfig
-from optimizer.trial.findings import risk_lines
 from optimizer.trial.options import TrialConfig
 from optimizer.trial.results import TrialFile, read_trial
 from optimizer.trial.run import run
+from optimizer.trial.sentences import risk_lines
 from optimizer.trial.setting import prepare
 from optimizer.trial.table import print_trial
 from profiling.profile.entries import Interval
