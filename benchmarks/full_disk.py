@@ -193,7 +193,7 @@ def main() -> None:
             task = progress.add_task(name, total=None)
             found = campaign(kind, 1024 * arguments.step_kb, lambda task=task: progress.advance(task))
             results[name] = {"step_kb": arguments.step_kb, **found}
-            write("full_disk", "python -m benchmarks.full_disk --kinds ... --step-kb ...", results)
+            write("full_disk", f"python -m benchmarks.full_disk --kinds {','.join(results)}", results)
     table = Table("command", "times full", "files", "bytes at last", "wrong", title="disk full, and given again")
     for name, own in results.items():
         table.add_row(name, *(f"{own.get(x, 0):,}" for x in ("full", "files", "bytes_at_last")), str(len(own["wrong"])))
