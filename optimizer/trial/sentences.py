@@ -104,13 +104,16 @@ def repeats_lines(trial: TrialFile) -> list[str]:
 def disturbance(speed: tuple[float, float]) -> str:
     """What to say of a machine that was not as fast as in the profile (`TrialFile.speed`)."""
     times = " and ".join(f"{s:.2f}" for s in speed)
-    told = (
-        f"The trial was disturbed: the complete model took {times} times as long as in the profile, before and after "
-        "the slots. Is other work running here? Is this the machine of the profile?"
+    told = f"the complete model took {times} times as long as in the profile, before and after the slots."
+    if max(speed) <= 1:
+        return (
+            f"The machine was faster than when it was profiled: {told} Was other work running then? Plans of this "
+            "profile are more careful than they need be: profile again on a quiet machine."
+        )
+    return (
+        f"The trial was disturbed: {told} Is other work running here? Is this the machine of the profile? Until a "
+        "quiet trial, believe what was predicted from the profile, and nothing that was measured here."
     )
-    if max(speed) > 1:
-        told += " Until a quiet trial, believe what was predicted from the profile, and nothing that was measured here."
-    return told
 
 
 def verdict(trial: TrialFile) -> str:
