@@ -77,10 +77,10 @@ def find_network(config: ExperimentConfig) -> Scenario:
 
 def evaluate_parts(config: ExperimentConfig, scenario: Scenario, console: Console) -> Results:
     """Do all parts of the evaluation that are not done, and put them together."""
-    measured = [m.portion for m in scenario.models if m.portion is not None]
     policies = tuple(None if p is None else p.absolute() for p in (config.policies, config.single, config.small))
+    largest = min(scenario.portion or LARGEST_GATEWAY, LARGEST_GATEWAY)
     setting = Setting(
-        scenario, config.sensors, min([*measured, LARGEST_GATEWAY]), config.slots, CAPACITY_SLOTS, config.seed,
+        scenario, config.sensors, largest, config.slots, CAPACITY_SLOTS, config.seed,
         (policies[0], policies[1], policies[2]), (config.out / PARTS).absolute(),
     )  # fmt: skip
     with console.status("evaluating") as status:

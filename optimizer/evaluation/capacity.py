@@ -255,12 +255,6 @@ def times_longer(plan: Scenario, median: Scenario) -> float:
     return float(np.exp(np.mean(np.log(ratios)))) if ratios else 1.0
 
 
-def largest_batch(scenario: Scenario) -> int | None:
-    """The largest batch that every model was measured at; None where latencies follow from FLOP."""
-    measured = [m.portion for m in scenario.models if m.portion is not None]
-    return min(measured) if measured else None
-
-
 def scheme_capacity(
     scenario: Scenario,
     label: str,
@@ -300,7 +294,7 @@ def scheme_capacity(
         raise OptimizerError(f"--most: {most} sensors cannot serve {least} gateways.", "Give each at least one.")
     search = Search(lambda n: grown(scenario, n, gateway), make, limit, least, most, slots, seed, seconds)
     sensors, low, high = search.run(start, say)
-    batch = largest_batch(scenario)
+    batch = scenario.portion
     widest = 0 if not sensors else sensors if gateway is not None else grown(scenario, sensors).width
     return SchemeCapacity(
         label=label,

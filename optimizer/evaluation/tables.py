@@ -117,6 +117,9 @@ def print_summaries(rows: Rows, shares: str, console: Console) -> None:
     say(console, f"{first.slots} slots, {grid}, reward = {scenario.reward}")
     for note in scenario.notes:
         say(console, note)
+    widest = max(found.width for found, _, _ in rows)
+    if scenario.portion is not None and widest > scenario.portion:
+        say(console, f"batches of more than {scenario.portion} tasks run in portions of the largest measured batch")
     console.print(reward_table(rows))
     console.print(REWARD, highlight=False, markup=False)
     console.print(service_table(rows))

@@ -237,6 +237,12 @@ class Scenario(Strict):
         return len(self.groups)
 
     @property
+    def portion(self) -> int | None:
+        """The largest batch that every model was measured at; larger ones run in portions. None without any."""
+        measured = [m.portion for m in self.models if m.portion is not None]
+        return min(measured) if measured else None
+
+    @property
     def width(self) -> int:
         """Number of sensors of the largest gateway; smaller gateways are padded to it."""
         return max(self.groups)

@@ -228,6 +228,8 @@ def test_more_sensors_than_the_measured_batches_need_a_word():
         measured_scenario(measured, measured, PAPER)
     longer = measured_scenario(measured, measured, PAPER, extrapolate=True)
     assert longer.constants.local_s[0, 0, 20] == pytest.approx(5 * (1e-3 + 4 * 9e9 / 768e9), rel=1e-6)
+    assert longer.portion == 4
+    assert PAPER.portion is None
 
 
 def test_profiles_of_two_bundles_are_refused_unless_allowed_by_name():
