@@ -156,7 +156,8 @@ class Search:
 
 
 def find_capacity(config: CapacityConfig, console: Console) -> CapacityFile:
-    """Search for every scheme, and for every gateway if asked."""
+    """Search for every scheme, and for every gateway if asked; batches may be larger than any that was measured."""
+    config = replace(config, network=replace(config.network, extrapolate=True))
     scenario = build_scenario(config.network)
     begun = time.monotonic()
     with console.status("") as status:

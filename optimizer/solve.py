@@ -15,6 +15,7 @@ from data.common.parse import read_json
 from optimizer.errors import OptimizerError
 from optimizer.evaluation.slower import Slower, is_fragile, print_slower, slower
 from optimizer.evaluation.tables import print_gaps, print_summaries
+from optimizer.evaluation.where import where_table
 from optimizer.network.options import NetworkConfig, build_scenario
 from optimizer.network.outcome import Outcome
 from optimizer.network.readings import parse_states
@@ -215,6 +216,7 @@ def run(config: SolveConfig) -> None:
     losses = [(str(s.scenario.sensors), s.scheme, s.summary.drop_ratio, s.slower) for s in solved]
     if is_fragile(losses):  # then it is the first thing to know
         print_slower(losses, console)
+    console.print(where_table(solved[0].scheme, solved[0].outcome))
     print_summaries([(s.scenario, s.scheme, s.summary) for s in solved], config.shares, console)
     if not is_fragile(losses):
         print_slower(losses, console)

@@ -67,10 +67,10 @@ def slower_table(rows: Rows) -> Table:
     """Table of the losses; a plan that a little slower inference spoils is marked."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
     table.add_column("N", justify="right", no_wrap=True)
-    table.add_column("lost tasks, %", no_wrap=True)
+    table.add_column("lost tasks, %; slower than planned", no_wrap=True)
     table.add_column("as planned", justify="right", no_wrap=True)
     for factor in [x.factor for x in rows[0][3]]:
-        table.add_column(f"{100 * (factor - 1):.0f} % slower", justify="right", no_wrap=True)
+        table.add_column(f"{100 * (factor - 1):.0f} %", justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     for sensors, scheme, planned, found in rows:
         shares = (f"{100 * share:.2f}" for share in (planned, *(x.drop_ratio for x in found)))
@@ -81,8 +81,13 @@ def slower_table(rows: Rows) -> Table:
 def print_slower(rows: Rows, console: Console) -> None:
     """Print what slower inference would lose, with a warning if it is serious for one of the schemes."""
     if is_fragile(rows):
-        say(console, "WARNING: a little slower inference spoils the plans that are marked as fragile.", "bold yellow")
-        say(console, "Plan with longer times, e.g. --margin 0.1, or train on a trial.", "yellow")
+        say(
+            console,
+            f"WARNING: plans marked as fragile lose over {100 * SERIOUS:g} % more of the tasks if inference takes "
+            f"{100 * (FACTORS[0] - 1):.0f} % longer than planned.",
+            "bold yellow",
+        )
+        say(console, "A --margin is part of the plan: give a larger one, plan for fewer sensors, or try it.", "yellow")
     console.print(slower_table(rows))
 
 

@@ -38,6 +38,7 @@ from profiling.profile.profile import Profile
 from pruning.bundle import Manifest, read_manifest
 from pruning.verdict import notices
 
+MARGIN = "inference times multiplied by"  # in a scenario's notes
 LOSSLESS = 0.001  # picked by hand: share of dropped tasks up to which a network is said to serve its sensors
 LARGEST_PICTURE, PNG = 32 << 20, b"\x89PNG\r\n\x1a\n"
 HASHED = (
@@ -188,6 +189,7 @@ def advice(models: Sequence[ModelRow], scenario: Scenario, trial: TrialFile) -> 
     used = ", ".join(f"{name} in {100 * share:.0f} %" for name, share in models_used(best).items())
     found = [simple] if simple else []
     found.append(work_line(best) + (f" On the gateways it runs {used} of its batches." if used else ""))
+    found += [f"This plan is {note.removeprefix('planned ')}: a margin." for note in scenario.notes if MARGIN in note]
     relative = {m.rate: m.accuracy for m in scenario.models}
     for level in dict.fromkeys((scenario.qos[0], scenario.qos[-1])):
         able = [m for m in models if m.rate in relative and relative[m.rate] >= level.min_accuracy]

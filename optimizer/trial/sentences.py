@@ -39,8 +39,8 @@ def simplest(trial: TrialFile) -> str | None:
         return None
     told = "loses" if trial.slowed else "lost"
     return (
-        f"The simplest scheme that does as well: {trial.schemes[good[0]].label} ({SIMPLE[good[0]]}), which {told} "
-        f"{_percent(lost[good[0]])}."
+        f"The simplest scheme that {told} at most {100 * HARDLY:g} % more: {trial.schemes[good[0]].label} "
+        f"({SIMPLE[good[0]]}), {_percent(lost[good[0]])}."
     )
 
 
@@ -87,7 +87,9 @@ def repeats_lines(trial: TrialFile) -> list[str]:
     own, lines = trial.repeated, []
     if own is not None and own.reason is not None:
         told = f"{own.repeated} of {own.runs} runs were disturbed and run again ({own.reason})"
-        lines.append(told + (f"; {own.disturbed} count although no try was quiet." if own.disturbed else "."))
+        if own.disturbed:
+            told += f"; {own.disturbed} were disturbed at the last try too, and count all the same"
+        lines.append(f"{told}.")
     if own is not None and own.outliers:
         told = f"{own.outliers} runs of a gateway took over {OUTLIER:g} times as long as the others, and they count"
         changed = [

@@ -85,11 +85,11 @@ def test_the_simplest_scheme_that_does_as_well_is_named():
     optimum = scheme("optimum", 0.0, 0.0, 0.01)
     local, greedy = scheme("all local", 0.0005, 0.0, 0.01), scheme("greedy", 0.0, 0.0, 0.01)
     assert told(optimum=optimum, greedy=greedy, local=local) == (
-        "The simplest scheme that does as well: all local (everything on the gateways, level by level), which lost "
+        "The simplest scheme that lost at most 0.1 % more: all local (everything on the gateways, level by level), "
         "0.05 %."
     )
     assert told(optimum=optimum, greedy=greedy, local=scheme("all local", 0.0015, 0.0, 0.01)).startswith(
-        "The simplest scheme that does as well: greedy"
+        "The simplest scheme that lost at most 0.1 % more: greedy"
     )
     assert told(optimum=optimum, local=scheme("all local", 0.2, 0.0, 0.3)) is None
     assert told(local=local) is None

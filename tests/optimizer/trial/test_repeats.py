@@ -81,7 +81,8 @@ def test_the_sentences_say_how_many_and_why():
         f"2 of 9 runs were disturbed and run again ({reason})."
     ]
     assert told(runs=9, repeated=2, disturbed=1, reason=reason, outliers=3) == [
-        f"2 of 9 runs were disturbed and run again ({reason}); 1 count although no try was quiet.",
+        f"2 of 9 runs were disturbed and run again ({reason}); 1 were disturbed at the last try too, and count all "
+        "the same.",
         "3 runs of a gateway took over 1.15 times as long as the others, and they count.",
     ]
 
