@@ -189,7 +189,11 @@ def advice(models: Sequence[ModelRow], scenario: Scenario, trial: TrialFile) -> 
     used = ", ".join(f"{name} in {100 * share:.0f} %" for name, share in models_used(best).items())
     found = [simple] if simple else []
     found.append(work_line(best) + (f" On the gateways it runs {used} of its batches." if used else ""))
-    found += [f"This plan is {note.removeprefix('planned ')}: a margin." for note in scenario.notes if MARGIN in note]
+    found += [
+        f"All plans here are {note}, as a margin: without it they would carry more sensors and lose more tasks."
+        for note in scenario.notes
+        if MARGIN in note
+    ]
     relative = {m.rate: m.accuracy for m in scenario.models}
     for level in dict.fromkeys((scenario.qos[0], scenario.qos[-1])):
         able = [m for m in models if m.rate in relative and relative[m.rate] >= level.min_accuracy]
