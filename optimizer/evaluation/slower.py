@@ -83,8 +83,8 @@ def print_slower(rows: Rows, console: Console) -> None:
     if is_fragile(rows):
         say(
             console,
-            f"WARNING: plans marked as fragile lose over {100 * SERIOUS:g} % more of the tasks if inference takes "
-            f"{100 * (FACTORS[0] - 1):.0f} % longer than planned.",
+            f"WARNING: fragile plans lose over {100 * SERIOUS:g} % more of the tasks if inference is "
+            f"{100 * (FACTORS[0] - 1):.0f} % slower than planned.",
             "bold yellow",
         )
         say(console, "A --margin is part of the plan: give a larger one, plan for fewer sensors, or try it.", "yellow")
