@@ -87,7 +87,11 @@ def print_slower(rows: Rows, console: Console) -> None:
             f"{100 * (FACTORS[0] - 1):.0f} % slower than planned.",
             "bold yellow",
         )
-        say(console, "A --margin is part of the plan: give a larger one, plan for fewer sensors, or try it.", "yellow")
+        say(
+            console,
+            "A --margin is part of the plan: give a larger one, plan for fewer sensors, or run a trial.",
+            "yellow",
+        )
     console.print(slower_table(rows))
 
 

@@ -38,10 +38,7 @@ def where_table(scheme: str, outcome: Outcome) -> Table:
 
 def _models(outcome: Outcome, gateway: int) -> str:
     """The models that run a gateway's tasks, the most used first."""
-    local, model = (
-        outcome.local[:, gateway],
-        np.broadcast_to(outcome.model[:, gateway], outcome.local[:, gateway].shape),
-    )
+    local, model = outcome.local[:, gateway], outcome.model[:, gateway]
     count = np.bincount(model.ravel(), weights=local.ravel(), minlength=len(outcome.scenario.models))
     if not count.sum():
         return "none"

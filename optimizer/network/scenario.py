@@ -34,6 +34,7 @@ MOST_SENSORS = 100_000
 MOST_GATEWAYS = 10_000
 SHIPPED = ("paper", "paper-heavy", "paper-printed")
 KNOWN = f"Shipped are {', '.join(SHIPPED)}; or give a TOML or JSON file of your own."
+MULTIPLIED = "planned with inference times multiplied by"  # how a note of a plan with a margin begins
 
 
 class Scenario(Strict):
@@ -203,7 +204,7 @@ class Scenario(Strict):
             models=models,
             gateway=self.gateway.model_copy(update=gateway),
             edge=self.edge.model_copy(update=edge),
-            notes=(*self.notes, f"planned with inference times multiplied by {factor:g}"),
+            notes=(*self.notes, f"{MULTIPLIED} {factor:g}"),
         )
 
     @property

@@ -22,7 +22,7 @@ from optimizer.evaluation.price import price_line
 from optimizer.evaluation.reading import read_capacity, read_captions, read_claims, read_evaluation, read_results
 from optimizer.evaluation.results import CapacityRow, Captions, Claims, Evaluation, Results
 from optimizer.evaluation.slower import serious, slower_line
-from optimizer.network.scenario import Scenario
+from optimizer.network.scenario import MULTIPLIED, Scenario
 from optimizer.trial.results import SchemeResult, TrialFile, read_trial
 from optimizer.trial.sentences import (
     best_scheme,
@@ -38,7 +38,6 @@ from profiling.profile.profile import Profile
 from pruning.bundle import Manifest, read_manifest
 from pruning.verdict import notices
 
-MARGIN = "inference times multiplied by"  # in a scenario's notes
 LOSSLESS = 0.001  # picked by hand: share of dropped tasks up to which a network is said to serve its sensors
 LARGEST_PICTURE, PNG = 32 << 20, b"\x89PNG\r\n\x1a\n"
 HASHED = (
@@ -192,7 +191,7 @@ def advice(models: Sequence[ModelRow], scenario: Scenario, trial: TrialFile) -> 
     found += [
         f"All plans here are {note}, as a margin: without it they would carry more sensors and lose more tasks."
         for note in scenario.notes
-        if MARGIN in note
+        if note.startswith(MULTIPLIED)
     ]
     relative = {m.rate: m.accuracy for m in scenario.models}
     for level in dict.fromkeys((scenario.qos[0], scenario.qos[-1])):

@@ -17,7 +17,7 @@ SIMPLE = {  # schemes without any search, the simplest first, and what they do
 
 def least_lost(schemes: dict[str, SchemeResult]) -> str:
     """Which scheme lost least, in a sentence; those whose intervals overlap with its own are named as equal."""
-    best = min(schemes.values(), key=lambda s: (s.lost, s.wrong))
+    best = best_scheme(schemes, by_profile=False)
     limit = best.intervals["lost"].high
     equal = [s for s in schemes.values() if s is not best and s.intervals["lost"].low <= limit]
     told = f"{best.label} lost least: {_interval(best)} of the tasks ({_percent(best.lost_predicted)} were predicted)"

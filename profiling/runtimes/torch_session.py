@@ -101,7 +101,7 @@ class CudaSession(Session):
 
 
 def open_session(request: Request) -> Session:
-    """A session that runs `load_model(bundle, rate)`, or a square matrix product if there is no bundle."""
+    """A session that runs a model of the bundle; without a bundle it multiplies matrices, to find the peak speed."""
     return CudaSession(request) if request.device == "cuda" else CpuSession(request)
 
 
